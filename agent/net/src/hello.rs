@@ -1,0 +1,406 @@
+//! Admission, inside the connection upgrade.
+//!
+//! A connection is handed to the swarm only after both sides have shown mesh id and certificate
+//! and have admitted each other. Gossip, requests, probes and identify therefore never meet a
+//! stranger, in either direction, and no protocol needs a rule of its own for peers that are not
+//! admitted yet.
+//!
+//! The dialler opens the first stream of the connection:
+//!
+//! ```text
+//! dialler   "/plexmesh/1/hello" body
+//! listener  verdict [body, when the verdict is 0]
+//! dialler   verdict
+//! body    = mesh id (32) | instance (16) | certificate length (2, big endian) | certificate
+//! verdict = 0 admitted, 1 other mesh, 2 certificate refused, 3 malformed, 4 busy
+//! ```
+//!
+//! The third message lets the listener know that it was admitted too, so neither side reports a
+//! peer that refused it. A verdict carries a code and no text: a stranger learns no details.
+//! The instance is random for each start of the transport and tells a restarted peer from a
+//! second connection of the same process.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::{AsyncReadExt, AsyncWriteExt};
+use libp2p::PeerId;
+use libp2p::core::ConnectedPoint;
+use libp2p::core::muxing::{StreamMuxerBox, StreamMuxerExt, SubstreamBox};
+use libp2p::multiaddr::Protocol;
+use thiserror::Error;
+use tokio::time::timeout;
+
+use crate::config::NetConfig;
+use crate::counted;
+use crate::event::RefusedBy;
+use crate::identity::{PeerKey, peer_key};
+use crate::stats::Counters;
+
+/// Largest hello, tag included. A certificate chain of three links needs well under 2 KiB.
+pub(crate) const MAX_HELLO_BYTES: usize = 4096;
+
+/// What a hello holds beside the certificate: tag, mesh id, instance, certificate length.
+pub(crate) const FIXED_HELLO_BYTES: usize = TAG.len() + 32 + 16 + 2;
+
+/// Names the protocol and its version.
+const TAG: &[u8; 17] = b"/plexmesh/1/hello";
+
+/// How long a refusing side waits for the other to read the verdict. Closing at once would
+/// discard it on QUIC; one second covers any path a mesh works over.
+const REFUSAL_LINGER: Duration = Duration::from_secs(1);
+
+/// Outcomes kept for the network task. It takes them as each connection is reported; leftovers
+/// come only from connections that the swarm denied after the hello.
+const HANDOFF_LIMIT: usize = 64;
+
+/// Random per start of the transport.
+pub(crate) type Instance = [u8; 16];
+
+/// Decides who may join the mesh's protocols.
+pub trait Admission: Send + Sync + 'static {
+    /// Judges the certificate that a peer presented. The transport has proven that the peer
+    /// holds `peer`'s secret key. Called on connection tasks: it must not block.
+    ///
+    /// # Errors
+    /// The reason to refuse the peer, for this side's events and logs; it is not sent.
+    fn admit(&self, peer: &PeerKey, certificate: &[u8]) -> Result<(), String>;
+}
+
+/// What an admitted peer said in its hello.
+#[derive(Debug)]
+pub(crate) struct Introduction {
+    pub(crate) certificate: Vec<u8>,
+    pub(crate) instance: Instance,
+    mesh_id: [u8; 32],
+}
+
+/// A connection that ended with a verdict other than "admitted".
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) peer: PeerKey,
+    pub(crate) outbound: bool,
+    pub(crate) by: RefusedBy,
+    pub(crate) reason: String,
+}
+
+/// Performs hellos and keeps their outcomes until the network task takes them.
+pub(crate) struct Gate {
+    mesh_id: [u8; 32],
+    instance: Instance,
+    certificate: Mutex<Arc<[u8]>>,
+    admission: Arc<dyn Admission>,
+    hello_timeout: Duration,
+    connection_limit: u64,
+    counters: Arc<Counters>,
+    handoff: Mutex<Handoff>,
+}
+
+#[derive(Default)]
+struct Handoff {
+    admitted: VecDeque<(PeerKey, Introduction)>,
+    refused: VecDeque<Refusal>,
+}
+
+/// Why a connection did not get past the gate.
+#[derive(Debug, Error)]
+pub(crate) enum HelloError {
+    #[error("the peer's identity is not an Ed25519 key")]
+    NotEd25519,
+    #[error("another peer answers at this address")]
+    OtherPeer,
+    #[error("no hello in time")]
+    Timeout,
+    #[error("the hello broke off: {0}")]
+    Io(#[from] io::Error),
+    #[error("refused by {by}: {reason}")]
+    Refused { by: RefusedBy, reason: String },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Admitted = 0,
+    OtherMesh = 1,
+    CertificateRefused = 2,
+    Malformed = 3,
+    Busy = 4,
+}
+
+impl Verdict {
+    fn from_byte(byte: u8) -> Self {
+        match byte {
+            0 => Self::Admitted,
+            1 => Self::OtherMesh,
+            2 => Self::CertificateRefused,
+            4 => Self::Busy,
+            _ => Self::Malformed,
+        }
+    }
+
+    fn as_said_by_them(self) -> &'static str {
+        match self {
+            Self::Admitted => "nothing",
+            Self::OtherMesh => "they belong to another mesh",
+            Self::CertificateRefused => "they do not accept this peer's certificate",
+            Self::Malformed => "they could not read the hello; are the versions alike?",
+            Self::Busy => "they have no connection to spare",
+        }
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").finish_non_exhaustive()
+    }
+}
+
+impl Gate {
+    pub(crate) fn new(
+        config: &NetConfig,
+        admission: Arc<dyn Admission>,
+        connection_limit: usize,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            mesh_id: config.mesh_id,
+            instance: rand::random(),
+            certificate: Mutex::new(config.certificate.as_slice().into()),
+            admission,
+            hello_timeout: config.timing.hello_timeout,
+            connection_limit: connection_limit as u64,
+            counters,
+            handoff: Mutex::default(),
+        }
+    }
+
+    /// Shows this certificate in all hellos to come.
+    pub(crate) fn set_certificate(&self, certificate: &[u8]) {
+        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = certificate.into();
+    }
+
+    /// Takes what an admitted peer said, as its connection is reported established.
+    pub(crate) fn take_introduction(&self, peer: &PeerKey) -> Option<Introduction> {
+        let mut handoff = self.handoff();
+        // The newest: an older one belongs to a connection that the swarm denied.
+        let position = handoff.admitted.iter().rposition(|(key, _)| key == peer)?;
+        handoff.admitted.remove(position).map(|(_, said)| said)
+    }
+
+    /// Takes all refusals since the last call.
+    pub(crate) fn take_refusals(&self) -> VecDeque<Refusal> {
+        std::mem::take(&mut self.handoff().refused)
+    }
+
+    /// Lets a connection through once both sides have admitted each other.
+    pub(crate) async fn pass(
+        self: Arc<Self>,
+        peer: PeerId,
+        muxer: StreamMuxerBox,
+        endpoint: ConnectedPoint,
+    ) -> Result<(PeerId, StreamMuxerBox), HelloError> {
+        let key = peer_key(&peer).ok_or(HelloError::NotEd25519)?;
+        if let ConnectedPoint::Dialer { address, .. } = &endpoint
+            && address.iter().last() != Some(Protocol::P2p(peer))
+        {
+            // Checked before a word is said: the certificate is for the peer that was dialled.
+            return Err(HelloError::OtherPeer);
+        }
+        let outbound = endpoint.is_dialer();
+        let mut muxer = counted::count(muxer, Arc::clone(&self.counters));
+        let outcome = timeout(self.hello_timeout, self.greet(&key, outbound, &mut muxer))
+            .await
+            .unwrap_or(Err(HelloError::Timeout));
+        let mut handoff = self.handoff();
+        match outcome {
+            Ok(introduction) => {
+                push_bounded(&mut handoff.admitted, (key, introduction));
+                Ok((peer, muxer))
+            }
+            Err(error) => {
+                if let HelloError::Refused { by, reason } = &error {
+                    let refusal = Refusal { peer: key, outbound, by: *by, reason: reason.clone() };
+                    push_bounded(&mut handoff.refused, refusal);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn greet(
+        &self,
+        peer: &PeerKey,
+        outbound: bool,
+        muxer: &mut StreamMuxerBox,
+    ) -> Result<Introduction, HelloError> {
+        if outbound {
+            let stream = poll_fn(|cx| muxer.poll_outbound_unpin(cx)).await?;
+            drive(muxer, self.greet_first(peer, stream)).await
+        } else {
+            let stream = poll_fn(|cx| muxer.poll_inbound_unpin(cx)).await?;
+            drive(muxer, self.greet_back(peer, stream)).await
+        }
+    }
+
+    /// The dialler's side.
+    async fn greet_first(
+        &self,
+        peer: &PeerKey,
+        mut stream: SubstreamBox,
+    ) -> Result<Introduction, HelloError> {
+        let mut hello = TAG.to_vec();
+        self.write_body(&mut hello);
+        stream.write_all(&hello).await?;
+        stream.flush().await?;
+        expect_admitted(&mut stream).await?;
+        let said = read_body(&mut stream).await;
+        let Some(said) = said.map_err(HelloError::Io)? else {
+            let reason = "its hello is malformed".to_owned();
+            return Err(refuse(stream, Verdict::Malformed, reason).await);
+        };
+        if let Err((verdict, reason)) = self.judge(peer, &said) {
+            return Err(refuse(stream, verdict, reason).await);
+        }
+        stream.write_all(&[Verdict::Admitted as u8]).await?;
+        stream.flush().await?;
+        stream.close().await?;
+        Ok(said)
+    }
+
+    /// The listener's side.
+    async fn greet_back(
+        &self,
+        peer: &PeerKey,
+        mut stream: SubstreamBox,
+    ) -> Result<Introduction, HelloError> {
+        let mut tag = [0; TAG.len()];
+        stream.read_exact(&mut tag).await?;
+        let said = if &tag == TAG { read_body(&mut stream).await? } else { None };
+        let Some(said) = said else {
+            let reason = "it does not speak this hello".to_owned();
+            return Err(refuse(stream, Verdict::Malformed, reason).await);
+        };
+        if let Err((verdict, reason)) = self.judge(peer, &said) {
+            return Err(refuse(stream, verdict, reason).await);
+        }
+        // Every dial that is under way still counts on a place, hence only inbound ones are
+        // turned away here; the swarm's own limit holds for both.
+        if self.counters.established_connections.get() >= self.connection_limit {
+            let reason = "no connection to spare".to_owned();
+            return Err(refuse(stream, Verdict::Busy, reason).await);
+        }
+        let mut answer = vec![Verdict::Admitted as u8];
+        self.write_body(&mut answer);
+        stream.write_all(&answer).await?;
+        stream.flush().await?;
+        expect_admitted(&mut stream).await?;
+        Ok(said)
+    }
+
+    fn judge(&self, peer: &PeerKey, said: &Introduction) -> Result<(), (Verdict, String)> {
+        if said.mesh_id != self.mesh_id {
+            return Err((Verdict::OtherMesh, "it belongs to another mesh".to_owned()));
+        }
+        self.admission
+            .admit(peer, &said.certificate)
+            .map_err(|reason| (Verdict::CertificateRefused, reason))
+    }
+
+    fn write_body(&self, hello: &mut Vec<u8>) {
+        let certificate =
+            Arc::clone(&self.certificate.lock().unwrap_or_else(PoisonError::into_inner));
+        hello.extend_from_slice(&self.mesh_id);
+        hello.extend_from_slice(&self.instance);
+        // Checked against MAX_CERTIFICATE_BYTES, which is below 2^16, whenever it is set.
+        hello.extend_from_slice(&(certificate.len() as u16).to_be_bytes());
+        hello.extend_from_slice(&certificate);
+    }
+
+    fn handoff(&self) -> MutexGuard<'_, Handoff> {
+        // Nothing panics while it is held; and the queues are valid at every step.
+        self.handoff.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn push_bounded<T>(queue: &mut VecDeque<T>, item: T) {
+    if queue.len() >= HANDOFF_LIMIT {
+        queue.pop_front();
+    }
+    queue.push_back(item);
+}
+
+/// Runs a conversation on a stream. Yamux moves bytes only while its muxer is polled.
+async fn drive<T>(
+    muxer: &mut StreamMuxerBox,
+    conversation: impl Future<Output = Result<T, HelloError>>,
+) -> Result<T, HelloError> {
+    let mut conversation = pin!(conversation);
+    poll_fn(|cx| {
+        if let Poll::Ready(outcome) = conversation.as_mut().poll(cx) {
+            return Poll::Ready(outcome);
+        }
+        match muxer.poll_unpin(cx) {
+            // What arrived before the connection was closed still counts, a verdict above all.
+            Poll::Ready(Err(error)) => match conversation.as_mut().poll(cx) {
+                Poll::Ready(outcome) => Poll::Ready(outcome),
+                Poll::Pending => Poll::Ready(Err(error.into())),
+            },
+            Poll::Ready(Ok(_address_change)) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+async fn read_body(stream: &mut SubstreamBox) -> io::Result<Option<Introduction>> {
+    let mut mesh_id = [0; 32];
+    stream.read_exact(&mut mesh_id).await?;
+    let mut instance = [0; 16];
+    stream.read_exact(&mut instance).await?;
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).await?;
+    let length = usize::from(u16::from_be_bytes(length));
+    if length > MAX_HELLO_BYTES - FIXED_HELLO_BYTES {
+        return Ok(None);
+    }
+    let mut certificate = vec![0; length];
+    stream.read_exact(&mut certificate).await?;
+    Ok(Some(Introduction { certificate, instance, mesh_id }))
+}
+
+async fn expect_admitted(stream: &mut SubstreamBox) -> Result<(), HelloError> {
+    let mut byte = [0];
+    stream.read_exact(&mut byte).await?;
+    let [byte] = byte;
+    match Verdict::from_byte(byte) {
+        Verdict::Admitted => Ok(()),
+        verdict => Err(HelloError::Refused {
+            by: RefusedBy::Them,
+            reason: verdict.as_said_by_them().to_owned(),
+        }),
+    }
+}
+
+/// Tells the verdict and waits until it was read, or for [`REFUSAL_LINGER`].
+async fn refuse(mut stream: SubstreamBox, verdict: Verdict, reason: String) -> HelloError {
+    let farewell = async {
+        stream.write_all(&[verdict as u8]).await?;
+        stream.flush().await?;
+        stream.close().await?;
+        // The other side drops the connection on reading it.
+        let mut rest = [0; 64];
+        while stream.read(&mut rest).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // The verdict is a courtesy: whether it arrived changes nothing here.
+    let _ = timeout(REFUSAL_LINGER, farewell).await;
+    HelloError::Refused { by: RefusedBy::Us, reason }
+}

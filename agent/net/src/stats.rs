@@ -1,0 +1,128 @@
+//! Counters, shared by the handle, the network task and the connection tasks.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The living counters.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters { $(pub(crate) $name: Counter,)* }
+
+        impl Counters {
+            pub(crate) fn snapshot(&self) -> NetStats {
+                NetStats { $($name: self.$name.get(),)* }
+            }
+        }
+
+        /// What the transport did and dropped since it was started. Gauges are said to be such.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct NetStats { $($(#[$doc])* pub $name: u64,)* }
+    };
+}
+
+counters! {
+    /// Gauge: admitted peers with at least one connection.
+    connected_peers,
+    /// Gauge: established connections, surplus ones and ones being closed included.
+    established_connections,
+    /// Gauge: connections in handshake or hello, both ways: not yet admitted.
+    unadmitted_connections,
+    /// Gauge: events that wait inside the task because the agent does not read its queue.
+    waiting_events,
+    /// Bytes read from all streams, negotiation included, encryption and headers not.
+    received_bytes,
+    /// Bytes written to all streams, negotiation included, encryption and headers not.
+    sent_bytes,
+    /// Dials begun.
+    dials,
+    /// Dials of which every address failed.
+    dials_failed,
+    /// Inbound connections that ended before admission, refusals not counted.
+    inbound_failed,
+    /// Connections refused here.
+    refused_by_us,
+    /// Connections that the other side refused.
+    refused_by_them,
+    /// Connections of a peer that had restarted and replaced the one of its former process. If it
+    /// keeps growing, two processes use one identity.
+    replaced_by_restart,
+    /// Second connections closed after a simultaneous dial.
+    closed_surplus,
+    /// Peers disconnected because nobody wanted them and nothing was said.
+    closed_unwanted,
+    /// Peers disconnected to come down to the connection limit.
+    closed_over_limit,
+    /// Peers on TCP disconnected because nothing was heard from them.
+    closed_silent,
+    /// Peers disconnected because the agent did not take their events.
+    closed_by_overflow,
+    /// Probe frames handed to streams.
+    frames_sent,
+    /// Probe frames received.
+    frames_received,
+    /// Requests sent.
+    requests_sent,
+    /// Requests received.
+    requests_received,
+    /// Responses sent.
+    responses_sent,
+    /// Responses received.
+    responses_received,
+    /// Requests of ours that failed.
+    requests_failed,
+    /// Broadcasts published here and handed to at least one peer.
+    broadcasts_published,
+    /// Broadcasts received, duplicates not counted.
+    broadcasts_received,
+    /// Broadcasts published while no peer could take them: other ways must repair that.
+    broadcasts_unheard,
+    /// Verdict `Reject` given.
+    broadcasts_rejected,
+    /// Commands dropped because the command queue was full.
+    dropped_commands,
+    /// Frames dropped because the peer was not connected.
+    dropped_frames_unconnected,
+    /// Oldest frames dropped from a full send queue.
+    dropped_frames_queue,
+    /// Frames lost with a stream that broke or could not be opened.
+    dropped_frames_broken,
+    /// Probe streams dropped because of a frame that is not allowed.
+    dropped_streams_malformed,
+    /// Received frames dropped because the event queue was full.
+    dropped_frames_events,
+    /// Received broadcasts dropped because the event queue was full.
+    dropped_broadcasts_events,
+    /// Received broadcasts dropped because the source was no admitted peer.
+    dropped_broadcasts_unadmitted,
+    /// Broadcasts whose verdict came too late or never.
+    dropped_broadcasts_unjudged,
+    /// Received requests dropped: too many at once, or the event queue was full.
+    dropped_requests,
+    /// Responses dropped because the request was no longer open.
+    dropped_responses_late,
+    /// Less important events (refusals, observed addresses) dropped on a full event queue.
+    dropped_notices,
+}
+
+/// One counter or gauge. Relaxed: the values are read for people and metrics, nothing is decided
+/// between threads by their order.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn increment(&self) {
+        self.add(1);
+    }
+
+    pub(crate) fn set(&self, value: usize) {
+        self.0.store(value as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

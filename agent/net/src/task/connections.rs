@@ -1,0 +1,177 @@
+//! Connections that come and go.
+
+use libp2p::PeerId;
+use libp2p::core::{ConnectedPoint, Multiaddr};
+use libp2p::identify;
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::{ConnectionId, ListenError};
+use tokio::time::Instant;
+
+use super::Task;
+use crate::event::{NetEvent, PathKind, RefusedBy};
+use crate::hello::Introduction;
+use crate::identity::{PeerKey, peer_id_text, peer_key};
+use crate::peers::{Arrival, Connection};
+
+impl Task {
+    pub(super) fn on_established(
+        &mut self,
+        peer_id: PeerId,
+        id: ConnectionId,
+        endpoint: &ConnectedPoint,
+    ) {
+        let key = peer_key(&peer_id);
+        let admitted = key.and_then(|peer| Some((peer, self.gate.take_introduction(&peer)?)));
+        let Some((peer, introduction)) = admitted else {
+            // Its introduction was pushed out by those of connections the swarm denied.
+            tracing::debug!(%peer_id, "connection without an introduction closed");
+            self.swarm.close_connection(id);
+            return;
+        };
+        let dialled = endpoint.is_dialer();
+        if dialled && !self.dials.finish(&peer, id) {
+            tracing::debug!(%peer_id, "a dial that was called off succeeded; closed");
+            self.swarm.close_connection(id);
+            return;
+        }
+        let path = path_kind(endpoint.get_remote_address());
+        let connection = Connection {
+            id,
+            dialler: if dialled { self.local } else { peer },
+            since: Instant::now(),
+            instance: introduction.instance,
+            path,
+            address: endpoint.get_remote_address().to_string(),
+        };
+        match self.peers.arrive(peer, connection) {
+            Arrival::First => self.announce(peer, introduction, endpoint, path),
+            Arrival::Additional => self.report_moved(peer),
+            Arrival::Restarted(former) => {
+                self.counters.replaced_by_restart.increment();
+                for id in former {
+                    self.swarm.close_connection(id);
+                }
+                self.outbox.must(NetEvent::Disconnected { peer });
+                self.announce(peer, introduction, endpoint, path);
+            }
+        }
+    }
+
+    fn announce(
+        &mut self,
+        peer: PeerKey,
+        introduction: Introduction,
+        endpoint: &ConnectedPoint,
+        path: PathKind,
+    ) {
+        if self.outbox.is_congested() {
+            // Its `Disconnected` would have to wait too, and without end: refuse the beginning.
+            self.counters.closed_by_overflow.increment();
+            for id in self.peers.remove(&peer) {
+                self.swarm.close_connection(id);
+            }
+            return;
+        }
+        tracing::debug!(peer = peer_id_text(&peer), ?path, "connected");
+        self.outbox.must(NetEvent::Connected {
+            peer,
+            certificate: introduction.certificate,
+            address: endpoint.get_remote_address().to_string(),
+            path,
+        });
+    }
+
+    pub(super) fn on_closed(&mut self, peer_id: PeerId, id: ConnectionId) {
+        let Some(peer) = peer_key(&peer_id) else {
+            return;
+        };
+        if self.peers.leave(&peer, id) {
+            tracing::debug!(%peer_id, "disconnected");
+            self.outbox.must(NetEvent::Disconnected { peer });
+        } else {
+            self.report_moved(peer);
+        }
+    }
+
+    fn report_moved(&mut self, peer: PeerKey) {
+        if let Some(connection) = self.peers.take_moved(&peer) {
+            let event = NetEvent::PathChanged {
+                peer,
+                address: connection.address.clone(),
+                path: connection.path,
+            };
+            self.outbox.must(event);
+        }
+    }
+
+    /// Closes all connections of a peer. It counts as gone at once: closing may take a while on
+    /// a dead path, and nothing that still arrives there is of interest.
+    pub(super) fn disconnect(&mut self, peer: PeerKey) {
+        let connections = self.peers.remove(&peer);
+        if connections.is_empty() {
+            return;
+        }
+        for id in connections {
+            self.swarm.close_connection(id);
+        }
+        self.outbox.must(NetEvent::Disconnected { peer });
+    }
+
+    pub(super) fn on_inbound_failed(&mut self, error: &ListenError) {
+        if self.report_refusals() == 0 {
+            tracing::debug!(%error, "inbound connection failed");
+            self.counters.inbound_failed.increment();
+        }
+    }
+
+    /// Tells of connections that ended at the gate; returns their number.
+    pub(super) fn report_refusals(&mut self) -> usize {
+        let refusals = self.gate.take_refusals();
+        let count = refusals.len();
+        for refusal in refusals {
+            tracing::debug!(
+                peer = peer_id_text(&refusal.peer),
+                by = %refusal.by,
+                reason = refusal.reason,
+                "refused"
+            );
+            match refusal.by {
+                RefusedBy::Us => self.counters.refused_by_us.increment(),
+                RefusedBy::Them => self.counters.refused_by_them.increment(),
+            }
+            if refusal.outbound {
+                self.dials.refused(&refusal.peer);
+            }
+            let told = self.outbox.may(NetEvent::Refused {
+                peer: refusal.peer,
+                by: refusal.by,
+                reason: refusal.reason,
+            });
+            if !told {
+                self.counters.dropped_notices.increment();
+            }
+        }
+        count
+    }
+
+    pub(super) fn on_identify(&mut self, event: identify::Event) {
+        let identify::Event::Received { connection_id, peer_id, info } = event else {
+            return;
+        };
+        let Some(by) = peer_key(&peer_id).filter(|p| self.peers.is_live(p, connection_id)) else {
+            return;
+        };
+        let address = info.observed_addr.to_string();
+        if !self.outbox.may(NetEvent::ObservedAddress { by, address }) {
+            self.counters.dropped_notices.increment();
+        }
+    }
+}
+
+pub(super) fn path_kind(address: &Multiaddr) -> PathKind {
+    if address.iter().any(|p| matches!(p, Protocol::QuicV1)) {
+        PathKind::Quic
+    } else {
+        PathKind::Tcp
+    }
+}

@@ -1,0 +1,8 @@
+//! The transport through its public face, on real loopback sockets.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod admission;
+mod common;
+mod connections;
+mod exchange;

@@ -1,0 +1,97 @@
+//! Events, as they go over the socket.
+
+use serde::{Deserialize, Serialize};
+
+use super::edge::EdgeStatus;
+use super::peer::{PeerRef, State};
+use crate::time::WallTime;
+
+/// The body of a list of events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventItems {
+    /// The oldest first.
+    pub items: Vec<Event>,
+    /// Events since the start of the agent that it no longer remembers.
+    pub forgotten: u64,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Counts up from 1 within one start of the agent.
+    pub sequence: u64,
+    /// When.
+    pub at: WallTime,
+    /// In words.
+    pub text: String,
+    /// In data.
+    #[serde(flatten)]
+    pub detail: EventDetail,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum EventDetail {
+    /// A peer appeared.
+    PeerJoined {
+        /// Who.
+        peer: PeerRef,
+    },
+    /// A peer's state changed.
+    PeerStateChanged {
+        /// Who.
+        peer: PeerRef,
+        /// The state before; `null` for a peer that was not judged before.
+        from: Option<State>,
+        /// The state now.
+        to: State,
+    },
+    /// What this peer sees of a subject changed.
+    EdgeChanged {
+        /// The subject.
+        peer: PeerRef,
+        /// The status now.
+        status: EdgeStatus,
+    },
+    /// A peer signed two different bodies under one version.
+    Equivocation {
+        /// Who.
+        peer: PeerRef,
+    },
+    /// Two clocks differ.
+    ClockSkew {
+        /// Whose records lie in the future.
+        peer: PeerRef,
+        /// How far ahead of this peer's clock.
+        ahead_seconds: f64,
+    },
+    /// Another process speaks with this peer's identity.
+    IdentityCloned,
+    /// The members on the other side of a cut changed in number.
+    PartitionChanged {
+        /// Members on this side, this peer included.
+        inside: usize,
+        /// Members on the other side.
+        outside: usize,
+    },
+    /// The view began or ceased to equal those of all neighbours.
+    ConvergenceChanged {
+        /// Whether all neighbours agree.
+        converged: bool,
+        /// The own state digest.
+        state_digest: String,
+    },
+    /// This peer trusts itself less, or more.
+    LocalHealthChanged {
+        /// 0 is healthy.
+        score: u8,
+    },
+    /// Events were forgotten before they could be sent.
+    Missed {
+        /// How many.
+        count: u64,
+    },
+    /// An event of a kind that this version has no words for.
+    Other,
+}

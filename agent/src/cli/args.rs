@@ -1,0 +1,357 @@
+//! What can be typed: verbs and flags, their help texts, defaults and ranges.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::cli::wait::Condition;
+use crate::time::parse_span;
+
+/// Exit codes as every verb's help shows them.
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 no agent, 4 not permitted, \
+                          5 not found, 6 timed out, 7 refused, 10 unhealthy (with --exit-code).";
+
+/// Where an agent listens unless told otherwise: all interfaces, QUIC first, TCP beside it.
+const DEFAULT_LISTEN: [&str; 2] = ["/ip4/0.0.0.0/udp/6374/quic-v1", "/ip4/0.0.0.0/tcp/6374"];
+
+/// The health mesh of a peer-to-peer sharded backup network.
+#[derive(Debug, Parser)]
+#[command(name = "plexmesh", version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Flags that every verb takes.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Flags that every verb takes.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// Directory of the agent's identity and store
+    #[arg(long, global = true, value_name = "DIR", env = "PLEXMESH_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file, instead of the usual one
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The agent's local socket
+    #[arg(long, global = true, value_name = "PATH", env = "PLEXMESH_SOCKET")]
+    pub socket: Option<PathBuf>,
+    /// Form of the output; errors take the same form
+    #[arg(short, long, global = true, value_name = "FORM", default_value = "table")]
+    pub output: Format,
+    /// When to use colour; NO_COLOR and CLICOLOR_FORCE count for `auto`
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorWhen,
+    /// Say nothing but data and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Log more; twice for debug, three times for trace
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Forms of output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// For people with wide screens: full ids, more columns
+    Wide,
+    /// One indented document
+    Json,
+    /// One document a line
+    Ndjson,
+    /// Graphviz; `topology` alone
+    Dot,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal that is not dumb
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Start a mesh of several agents on this machine and show what it does
+    #[command(after_help = examples("plexmesh demo", "plexmesh demo --peers 9 --keep"))]
+    Demo(DemoArgs),
+    /// Make a new mesh with this peer as its first member
+    #[command(after_help = examples("plexmesh init --name alpha", "plexmesh init --data-dir /srv/plexmesh"))]
+    Init(InitArgs),
+    /// Run the agent in the foreground
+    #[command(after_help = examples(
+        "plexmesh run --name alpha",
+        "plexmesh run --seed /ip4/192.0.2.7/udp/6374/quic-v1/p2p/12D3KooW..."
+    ))]
+    Run(RunArgs),
+    /// Is the mesh well? What is wrong, and what to do now
+    #[command(after_help = examples("plexmesh status", "plexmesh status --exit-code -o json"))]
+    Status(StatusArgs),
+    /// All peers with their states
+    #[command(after_help = examples("plexmesh peers", "plexmesh peers --watch=1"))]
+    Peers(PeersArgs),
+    /// One peer in full
+    #[command(after_help = examples("plexmesh peer alpha", "plexmesh peer 12D3KooWPjceQr -o json"))]
+    Peer(PeerArgs),
+    /// Why a peer has its state: who says so, on what evidence
+    #[command(after_help = examples("plexmesh why beta", "plexmesh why 12D3KooWPjceQr -o json"))]
+    Why(PeerArgs),
+    /// Who watches whom, and what they see
+    #[command(after_help = examples("plexmesh topology -o wide", "plexmesh topology -o dot | dot -Tsvg"))]
+    Topology(TopologyArgs),
+    /// Round-trip times between all peers, measured and estimated
+    #[command(after_help = examples("plexmesh latency", "plexmesh latency alpha beta -o json"))]
+    Latency(LatencyArgs),
+    /// What happened, and what happens
+    #[command(after_help = examples("plexmesh events --limit 20", "plexmesh events --follow -o ndjson"))]
+    Events(EventsArgs),
+    /// Wait until the mesh is as it should be
+    #[command(after_help = examples(
+        "plexmesh wait --for converged --timeout 30s",
+        "plexmesh wait --for peer=beta:up && plexmesh status"
+    ))]
+    Wait(WaitArgs),
+    /// Take this peer out of the mesh and stop its agent
+    #[command(after_help = examples("plexmesh leave --reason 'new disk'", "plexmesh leave --yes"))]
+    Leave(LeaveArgs),
+}
+
+/// Arguments of `plexmesh demo`.
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    /// How many agents
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = demo_peers)]
+    pub peers: usize,
+    /// Leave the agents running at the end, and say how to reach them
+    #[arg(long)]
+    pub keep: bool,
+    /// Where the agents keep their data, instead of a temporary directory
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// Arguments of `plexmesh init`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct InitArgs {
+    /// Directory of the agent's identity and store; from the global flag.
+    #[arg(skip)]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file; from the global flag.
+    #[arg(skip)]
+    pub config: Option<PathBuf>,
+    /// Name of this peer
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Region label
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Zone label inside of the region
+    #[arg(long)]
+    pub zone: Option<String>,
+    /// Storage tier label
+    #[arg(long)]
+    pub tier: Option<String>,
+}
+
+/// Arguments of `plexmesh run`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RunArgs {
+    /// Directory of the agent's identity and store; from the global flag.
+    #[arg(skip)]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file; from the global flag.
+    #[arg(skip)]
+    pub config: Option<PathBuf>,
+    /// Where the local socket is to be; from the global flag.
+    #[arg(skip)]
+    pub socket: Option<PathBuf>,
+    /// Multiaddr to listen on; repeatable
+    #[arg(long, value_name = "MULTIADDR", default_values = DEFAULT_LISTEN)]
+    pub listen: Vec<String>,
+    /// Multiaddr that others are to dial, if it is not one that is listened on; repeatable
+    #[arg(long, value_name = "MULTIADDR")]
+    pub announce: Vec<String>,
+    /// A peer to join the mesh by: multiaddr that ends in /p2p/PEER_ID; repeatable
+    #[arg(long, value_name = "MULTIADDR")]
+    pub seed: Vec<String>,
+    /// Name of this peer
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Region label
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Zone label inside of the region
+    #[arg(long)]
+    pub zone: Option<String>,
+    /// Storage tier label
+    #[arg(long)]
+    pub tier: Option<String>,
+    /// Stop when standard input closes: a parent that dies takes its agents along.
+    #[arg(long, hide = true)]
+    pub die_with_stdin: bool,
+}
+
+/// Repeat a view.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct WatchArgs {
+    /// Repeat every so many seconds: redraws a table, or gives one JSON document a line
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true,
+          default_missing_value = "2", value_parser = watch_interval)]
+    pub watch: Option<Duration>,
+}
+
+/// Arguments of `plexmesh status`.
+#[derive(Clone, Debug, Args)]
+pub struct StatusArgs {
+    /// Exit with 10 unless the status is OK
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Repeat.
+    #[command(flatten)]
+    pub repeat: WatchArgs,
+}
+
+/// Arguments of `plexmesh peers`.
+#[derive(Clone, Debug, Args)]
+pub struct PeersArgs {
+    /// Repeat.
+    #[command(flatten)]
+    pub repeat: WatchArgs,
+}
+
+/// Arguments of `plexmesh peer` and `plexmesh why`.
+#[derive(Clone, Debug, Args)]
+pub struct PeerArgs {
+    /// Name or id, or the unambiguous beginning of one
+    #[arg(value_name = "PEER")]
+    pub peer: String,
+    /// Repeat.
+    #[command(flatten)]
+    pub repeat: WatchArgs,
+}
+
+/// Arguments of `plexmesh topology`.
+#[derive(Clone, Debug, Args)]
+pub struct TopologyArgs {
+    /// Repeat.
+    #[command(flatten)]
+    pub repeat: WatchArgs,
+}
+
+/// Arguments of `plexmesh latency`.
+#[derive(Clone, Debug, Args)]
+pub struct LatencyArgs {
+    /// Only these peers: names or ids, or unambiguous beginnings
+    #[arg(value_name = "PEER")]
+    pub peers: Vec<String>,
+    /// Repeat.
+    #[command(flatten)]
+    pub repeat: WatchArgs,
+}
+
+/// Arguments of `plexmesh events`.
+#[derive(Clone, Debug, Args)]
+pub struct EventsArgs {
+    /// Keep on showing events as they happen
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only events after this sequence number
+    #[arg(long, value_name = "SEQUENCE")]
+    pub since: Option<u64>,
+    /// Only the latest so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+}
+
+/// Arguments of `plexmesh wait`.
+#[derive(Clone, Debug, Args)]
+pub struct WaitArgs {
+    /// What for: `converged`, `peer=PEER:STATE`, or `peers=N` for N peers up
+    #[arg(long = "for", value_name = "CONDITION")]
+    pub condition: Condition,
+    /// How long: 30s, 2m, 500ms
+    #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = parse_span)]
+    pub timeout: Duration,
+}
+
+/// Arguments of `plexmesh leave`.
+#[derive(Clone, Debug, Args)]
+pub struct LeaveArgs {
+    /// Why; shown to others
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub reason: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+fn examples(first: &str, second: &str) -> String {
+    format!("Examples:\n  {first}\n  {second}\n\n{EXIT_CODES}")
+}
+
+/// A demo starts one process a peer: 50 still fit in a laptop's memory.
+fn demo_peers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(peers @ 1..=50) => Ok(peers),
+        _ => Err("give a number from 1 to 50".to_owned()),
+    }
+}
+
+/// Faster than five times a second nobody can read; slower than once an hour is a cron job.
+fn watch_interval(text: &str) -> Result<Duration, String> {
+    let interval = parse_span(text)?;
+    if (Duration::from_millis(200)..=Duration::from_secs(3_600)).contains(&interval) {
+        Ok(interval)
+    } else {
+        Err("give 0.2 to 3600 seconds".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_agent_listens_on_quic_and_tcp_unless_told_otherwise() {
+        let cli = Cli::try_parse_from(["plexmesh", "run"]).unwrap();
+        let Verb::Run(run) = cli.verb else { panic!("not run") };
+        assert_eq!(run.listen, DEFAULT_LISTEN);
+    }
+
+    #[test]
+    fn watch_takes_no_value_or_one_behind_an_equals_sign() {
+        for (typed, seconds) in [("--watch", 2.0), ("--watch=0.5", 0.5)] {
+            let cli = Cli::try_parse_from(["plexmesh", "why", typed, "beta"]).unwrap();
+            let Verb::Why(why) = cli.verb else { panic!("not why") };
+            assert_eq!(why.repeat.watch.map(|span| span.as_secs_f64()), Some(seconds));
+        }
+        assert!(Cli::try_parse_from(["plexmesh", "peers", "--watch=0"]).is_err());
+    }
+
+    #[test]
+    fn a_mistyped_verb_gets_a_suggestion() {
+        let error = Cli::try_parse_from(["plexmesh", "statsu"]).unwrap_err();
+        assert!(error.to_string().contains("'status'"));
+        assert_eq!(error.exit_code(), 2);
+    }
+}

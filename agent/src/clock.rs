@@ -1,0 +1,53 @@
+//! What the clocks of this host show.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use plexmesh_proto::types::{Now, SECOND, Time};
+use rustix::time::{ClockId, clock_gettime};
+
+/// Microseconds since boot, suspend included: a laptop that slept knows that it slept.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const SINCE_BOOT: ClockId = ClockId::Boottime;
+/// Elsewhere than on Linux the monotonic clock is the nearest; on macOS it counts suspend too.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const SINCE_BOOT: ClockId = ClockId::Monotonic;
+
+/// Reads both clocks.
+#[must_use]
+pub fn now() -> Now {
+    Now { time: monotonic(), wall_ms: wall_ms() }
+}
+
+/// Unix time in milliseconds; 0 if the host's clock stands before 1970.
+#[must_use]
+pub fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn monotonic() -> Time {
+    let spec = clock_gettime(SINCE_BOOT);
+    let seconds = u64::try_from(spec.tv_sec).unwrap_or(0);
+    let micros = u64::try_from(spec.tv_nsec / 1_000).unwrap_or(0);
+    Time(seconds.saturating_mul(SECOND).saturating_add(micros))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn monotonic_time_never_goes_back() {
+        let mut last = now().time;
+        for _ in 0..1_000 {
+            let next = now().time;
+            assert!(next >= last);
+            last = next;
+        }
+    }
+
+    #[test]
+    fn wall_time_is_past_the_year_2020() {
+        assert!(now().wall_s() > 1_577_836_800);
+    }
+}

@@ -1,0 +1,3 @@
+//! What the host says of itself.
+
+pub mod resources;

@@ -1,0 +1,206 @@
+//! What the data directory says of this peer and its mesh: keys, certificate, authorities, seeds.
+//!
+//! | file | content | mode |
+//! |---|---|---|
+//! | `identity.key` | Ed25519 secret of this peer | 0600 |
+//! | `mesh.toml` | mesh id, authority keys, seeds | 0644 |
+//! | `certificate` | this peer's certificate | 0644 |
+//! | `authority.key`, `authority-spare.key` | Ed25519 secrets of the mesh's authorities, only where the mesh was made | 0600 |
+//!
+//! `mesh.toml` is written last: a directory without one holds no mesh, and making one there goes on from the keys that an interrupted attempt left.
+
+use std::path::{Path, PathBuf};
+
+use plexmesh_net::Identity;
+use plexmesh_proto::record::{Certificate, CertificateError, MeshId, Role};
+use plexmesh_proto::types::PeerId;
+use thiserror::Error;
+
+use crate::identity::NodeKeys;
+
+mod admission;
+mod description;
+pub mod files;
+mod seed;
+
+pub use admission::MeshAdmission;
+pub use seed::{Seed, SeedError};
+
+use description::Description;
+use files::{FileError, Sealed};
+
+/// How long a certificate lasts, in seconds: 90 days, so that a peer that nobody vouches for any more is out within a quarter.
+pub const CERTIFICATE_LIFETIME_S: u64 = 90 * 24 * 3_600;
+
+const IDENTITY: Sealed =
+    Sealed { file: "identity.key", label: "plexmesh identity", version: 1, secret: true };
+const AUTHORITY: Sealed =
+    Sealed { file: "authority.key", label: "plexmesh authority", version: 1, secret: true };
+const AUTHORITY_SPARE: Sealed =
+    Sealed { file: "authority-spare.key", label: "plexmesh authority", version: 1, secret: true };
+const CERTIFICATE: Sealed =
+    Sealed { file: "certificate", label: "plexmesh certificate", version: 1, secret: false };
+
+/// Why a data directory cannot be used.
+#[derive(Debug, Error)]
+pub enum MeshError {
+    /// A file cannot be read or written, or says what it must not.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// There is a mesh already.
+    #[error("{} already holds a mesh; nothing was changed. To make another one, choose another --data-dir", .0.display())]
+    AlreadyMade(PathBuf),
+    /// `mesh.toml` does not parse.
+    #[error("{} cannot be used: {reason}; restore it from a backup", .path.display())]
+    Description {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The certificate does not make this peer a member.
+    #[error("{}: {source}; an enroller of the mesh has to issue a new one", .path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: CertificateError,
+    },
+    /// The authority's key is not here.
+    #[error("{} is not here; certificates are issued where the mesh was made, or where its authority key was brought", .0.display())]
+    NoAuthority(PathBuf),
+    /// The authority's key is not one that the mesh knows.
+    #[error("{} is not the key of an authority of this mesh; look for the right one in your backups", .0.display())]
+    OtherAuthority(PathBuf),
+}
+
+/// What makes this peer a member.
+#[derive(Debug)]
+pub struct Membership {
+    /// This peer's keys.
+    pub keys: NodeKeys,
+    /// Which mesh.
+    pub mesh: MeshId,
+    /// Keys whose certificates make members.
+    pub authorities: Vec<PeerId>,
+    /// This peer's certificate; checked.
+    pub certificate: Certificate,
+    /// Where to begin.
+    pub seeds: Vec<Seed>,
+}
+
+/// What `init` made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The new mesh.
+    pub mesh: MeshId,
+    /// This peer.
+    pub peer: PeerId,
+    /// Unix second at which this peer's certificate lapses.
+    pub certificate_lapses_s: u64,
+    /// The authority keys, to be taken offline.
+    pub authority_files: [PathBuf; 2],
+}
+
+/// Makes a mesh with two authorities, and this peer its first member, enroller and admin.
+///
+/// # Errors
+/// If there is a mesh already, or a file cannot be written. Nothing that exists is replaced.
+pub fn init(dir: &Path, wall_s: u64) -> Result<Made, MeshError> {
+    if Description::path(dir).try_exists().map_err(|e| FileError::read(dir, e))? {
+        return Err(MeshError::AlreadyMade(dir.to_owned()));
+    }
+    files::make_private_dir(dir)?;
+    let identity = load_or_make(dir, &IDENTITY)?;
+    let authority = load_or_make(dir, &AUTHORITY)?;
+    let spare = load_or_make(dir, &AUTHORITY_SPARE)?;
+    let mesh = MeshId(rand::random());
+    let peer = PeerId(identity.public());
+    let roles = vec![Role::Member, Role::Enroller, Role::Admin];
+    let certificate = issue(&NodeKeys::new(authority.clone()), mesh, peer, roles, wall_s);
+    CERTIFICATE.write(dir, &certificate.encode())?;
+    let authorities = vec![PeerId(authority.public()), PeerId(spare.public())];
+    Description { mesh, authorities, seeds: Vec::new() }.write(dir)?;
+    Ok(Made {
+        mesh,
+        peer,
+        certificate_lapses_s: certificate.not_after_s,
+        authority_files: [AUTHORITY.path(dir), AUTHORITY_SPARE.path(dir)],
+    })
+}
+
+/// Reads what makes this peer a member; `None` if there is no mesh in `dir`.
+///
+/// # Errors
+/// If something is there and cannot be used. It is left as it is.
+pub fn load(dir: &Path, wall_s: u64) -> Result<Option<Membership>, MeshError> {
+    let Some(description) = Description::read(dir)? else { return Ok(None) };
+    let keys = NodeKeys::new(read_key(dir, &IDENTITY)?);
+    let bytes = CERTIFICATE.read(dir)?;
+    let refused = |source| MeshError::Certificate { path: CERTIFICATE.path(dir), source };
+    let certificate = Certificate::parse(&bytes).map_err(refused)?;
+    let Description { mesh, authorities, seeds } = description;
+    certificate
+        .check(&mut keys.clone(), &mesh, &authorities, &keys.peer(), wall_s)
+        .map_err(refused)?;
+    Ok(Some(Membership { keys, mesh, authorities, certificate, seeds }))
+}
+
+/// Makes a new peer in `new_dir` a member of the mesh whose authority key lies in `authority_dir`. Gives the new peer's id.
+///
+/// # Errors
+/// If there is no authority key, a mesh in `new_dir` already, or a file cannot be read or written.
+pub fn enrol(
+    authority_dir: &Path,
+    new_dir: &Path,
+    seeds: Vec<Seed>,
+    wall_s: u64,
+) -> Result<PeerId, MeshError> {
+    let authority_path = AUTHORITY.path(authority_dir);
+    let description = Description::read(authority_dir)?
+        .filter(|_| authority_path.exists())
+        .ok_or_else(|| MeshError::NoAuthority(authority_path.clone()))?;
+    let authority = NodeKeys::new(read_key(authority_dir, &AUTHORITY)?);
+    if !description.authorities.contains(&authority.peer()) {
+        return Err(MeshError::OtherAuthority(authority_path));
+    }
+    if Description::path(new_dir).exists() {
+        return Err(MeshError::AlreadyMade(new_dir.to_owned()));
+    }
+    files::make_private_dir(new_dir)?;
+    let peer = PeerId(load_or_make(new_dir, &IDENTITY)?.public());
+    let certificate = issue(&authority, description.mesh, peer, vec![Role::Member], wall_s);
+    CERTIFICATE.write(new_dir, &certificate.encode())?;
+    Description { seeds, ..description }.write(new_dir)?;
+    Ok(peer)
+}
+
+fn issue(
+    authority: &NodeKeys,
+    mesh: MeshId,
+    peer: PeerId,
+    roles: Vec<Role>,
+    wall_s: u64,
+) -> Certificate {
+    let lapses_s = wall_s.saturating_add(CERTIFICATE_LIFETIME_S);
+    let mut signer = authority.clone();
+    Certificate::issue(&mut signer, authority.peer(), mesh, peer, roles, wall_s, lapses_s)
+}
+
+fn load_or_make(dir: &Path, sealed: &Sealed) -> Result<Identity, FileError> {
+    if sealed.path(dir).try_exists().map_err(|e| FileError::read(&sealed.path(dir), e))? {
+        return read_key(dir, sealed);
+    }
+    let identity = Identity::generate();
+    sealed.write(dir, &identity.secret_bytes())?;
+    Ok(identity)
+}
+
+fn read_key(dir: &Path, sealed: &Sealed) -> Result<Identity, FileError> {
+    let bytes = sealed.read(dir)?;
+    let secret = bytes.try_into().map_err(|_| sealed.malformed(dir, "not 32 bytes of key"))?;
+    Ok(Identity::from_secret_bytes(secret))
+}
+
+#[cfg(test)]
+mod tests;

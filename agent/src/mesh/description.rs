@@ -1,0 +1,138 @@
+//! `mesh.toml`: the mesh as this peer knows it from its own files.
+
+use std::path::{Path, PathBuf};
+
+use plexmesh_proto::record::MeshId;
+use plexmesh_proto::types::PeerId;
+use serde::{Deserialize, Serialize};
+
+use super::MeshError;
+use super::files::{self, FileError, from_hex, to_hex};
+use super::seed::Seed;
+
+/// The file's name in the data directory.
+const FILE: &str = "mesh.toml";
+/// The format's version.
+const VERSION: u32 = 1;
+/// Most authorities: two of today, two more while they are replaced, and room.
+const MAX_AUTHORITIES: usize = 8;
+/// Most seeds: past a few dozen another one does not help a start.
+const MAX_SEEDS: usize = 64;
+/// Heads the file.
+const COMMENT: &str = "# Written by plexmesh. Seeds may be edited; the rest names the mesh.\n";
+
+/// The mesh: its id, who vouches for members, and where to begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Description {
+    pub(super) mesh: MeshId,
+    pub(super) authorities: Vec<PeerId>,
+    pub(super) seeds: Vec<Seed>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OnDisk {
+    version: u32,
+    mesh: String,
+    authorities: Vec<String>,
+    #[serde(default)]
+    seeds: Vec<String>,
+}
+
+impl Description {
+    pub(super) fn path(dir: &Path) -> PathBuf {
+        dir.join(FILE)
+    }
+
+    /// Reads the file; `None` if there is none.
+    pub(super) fn read(dir: &Path) -> Result<Option<Self>, MeshError> {
+        let path = Self::path(dir);
+        if !path.try_exists().map_err(|error| FileError::read(&path, error))? {
+            return Ok(None);
+        }
+        let text = files::read_text(&path, false)?;
+        Self::parse(&text).map(Some).map_err(|reason| MeshError::Description { path, reason })
+    }
+
+    pub(super) fn write(&self, dir: &Path) -> Result<(), MeshError> {
+        let path = Self::path(dir);
+        let on_disk = OnDisk {
+            version: VERSION,
+            mesh: to_hex(&self.mesh.0),
+            authorities: self.authorities.iter().map(|key| to_hex(&key.0)).collect(),
+            seeds: self.seeds.iter().map(Seed::to_string).collect(),
+        };
+        let text = toml::to_string(&on_disk)
+            .map_err(|e| MeshError::Description { path: path.clone(), reason: e.to_string() })?;
+        files::write_atomically(&path, [COMMENT, &text].concat().as_bytes(), false)?;
+        Ok(())
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let on_disk: OnDisk = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+        if on_disk.version != VERSION {
+            return Err(format!("its version is {}, this is {VERSION}", on_disk.version));
+        }
+        if on_disk.authorities.is_empty() || on_disk.authorities.len() > MAX_AUTHORITIES {
+            return Err(format!("it must name 1 to {MAX_AUTHORITIES} authorities"));
+        }
+        if on_disk.seeds.len() > MAX_SEEDS {
+            return Err(format!("it names more than {MAX_SEEDS} seeds"));
+        }
+        let key = |text: &String| {
+            from_hex(text)
+                .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
+                .ok_or_else(|| format!("`{text}` is not 64 hexadecimal digits"))
+        };
+        let authorities = on_disk.authorities.iter().map(|text| key(text).map(PeerId));
+        let seeds = on_disk.seeds.iter().map(|text| text.parse::<Seed>().map_err(|e| e.to_string()));
+        Ok(Self {
+            mesh: MeshId(key(&on_disk.mesh)?),
+            authorities: authorities.collect::<Result<_, _>>()?,
+            seeds: seeds.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn description() -> Description {
+        let seed = Seed {
+            peer: PeerId(plexmesh_net::Identity::generate().public()),
+            address: "/ip4/127.0.0.1/udp/6374/quic-v1".into(),
+        };
+        let authorities = vec![PeerId([1; 32]), PeerId([2; 32])];
+        Description { mesh: MeshId([9; 32]), authorities, seeds: vec![seed] }
+    }
+
+    #[test]
+    fn a_description_survives_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Description::read(dir.path()).unwrap(), None);
+        description().write(dir.path()).unwrap();
+        assert_eq!(Description::read(dir.path()).unwrap(), Some(description_like(dir.path())));
+    }
+
+    fn description_like(dir: &Path) -> Description {
+        let text = std::fs::read_to_string(Description::path(dir)).unwrap();
+        Description::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn a_later_version_an_unknown_key_and_no_authority_are_refused_by_name() {
+        let hex = "00".repeat(32);
+        let cases = [
+            (format!("version = 2\nmesh = '{hex}'\nauthorities = ['{hex}']"), "version is 2"),
+            (format!("version = 1\nmesh = '{hex}'\nauthorities = []"), "authorities"),
+            (format!("version = 1\nmesh = 'xy'\nauthorities = ['{hex}']"), "`xy`"),
+            (format!("version = 1\nmesh = '{hex}'\nauthorities = ['{hex}']\nsed = 1"), "sed"),
+            ("gibberish".into(), "expected"),
+        ];
+        for (text, expected) in cases {
+            let reason = Description::parse(&text).unwrap_err();
+            assert!(reason.contains(expected), "{text}: {reason}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What a node tells its driver about itself, for logs and for the event list.
+
+use alloc::string::String;
+
+use crate::membership::state::PeerState;
+use crate::record::EdgeStatus;
+use crate::types::{PeerId, StateDigest};
+
+/// Something that happened in a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A peer appeared in the roster.
+    PeerJoined {
+        /// Who.
+        peer: PeerId,
+        /// Its name; may be empty.
+        name: String,
+    },
+    /// A peer's state, as this node evaluates it, changed.
+    PeerStateChanged {
+        /// Who.
+        peer: PeerId,
+        /// The state before; `None` for a peer that was not evaluated before.
+        from: Option<PeerState>,
+        /// The state now.
+        to: PeerState,
+    },
+    /// The status of an edge that this node observes changed.
+    EdgeChanged {
+        /// The observed peer.
+        subject: PeerId,
+        /// The status now.
+        status: EdgeStatus,
+    },
+    /// Two bodies under one version: an origin contradicts itself.
+    Equivocation {
+        /// The origin.
+        peer: PeerId,
+    },
+    /// A record of another peer, or of this one, lies too far in the future: one of two clocks is wrong.
+    ClockSkew {
+        /// The origin.
+        peer: PeerId,
+        /// How far ahead of this peer's clock, in milliseconds.
+        ahead_ms: u64,
+    },
+    /// Another process speaks with this peer's identity.
+    IdentityCloned,
+    /// The members outside of this peer's component changed in number.
+    PartitionChanged {
+        /// Members in the own component, this peer included.
+        inside: usize,
+        /// Members outside of it.
+        outside: usize,
+    },
+    /// The own state digest equals those of all neighbours, or no longer does.
+    ConvergenceChanged {
+        /// Whether all neighbours agree.
+        converged: bool,
+        /// The own digest.
+        digest: StateDigest,
+    },
+    /// This node was late or lost many subjects at once and trusts itself less; or trusts itself again.
+    LocalHealthChanged {
+        /// 0 is healthy; each step asks for as much evidence again.
+        score: u8,
+    },
+}

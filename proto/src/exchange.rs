@@ -1,0 +1,437 @@
+//! Anti-entropy: each peer asks its ring neighbours in turn what they learned, and repairs what broadcasts lost.
+//!
+//! An exchange asks for ids first and for the missing bodies next, so that a record crosses each edge about once. Where the neighbour's log cannot tell what is missing (first
+//! contact, a lost store), or digests stay different though the log is silent, set reconciliation finds the difference.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use crate::report::Convergence;
+use crate::types::{MILLI, PeerId, RecordId, RequestId, SECOND, StateDigest, Time};
+use crate::view::{RecordStore, View};
+use crate::wire;
+
+pub mod message;
+pub mod pacing;
+pub mod reconcile;
+
+use message::{Cursor, ExchangeAnswer, ExchangeRequest, SketchRange};
+use pacing::Budget;
+use reconcile::{Reconciliation, Step};
+
+/// Between two exchanges of a peer whose neighbours agree with it.
+const QUIET_INTERVAL: u64 = SECOND;
+/// Between two exchanges while a neighbour's digest differs: news cross a thousand peers in a few hops of this.
+const BUSY_INTERVAL: u64 = 250 * MILLI;
+/// A request is given up after this; the transport's own limit is 5 s.
+const REQUEST_TIMEOUT: u64 = 6 * SECOND;
+/// Pause before asking a peer again that gave nothing because its budget was spent: half of it is back by then.
+const BUDGET_PAUSE: u64 = 500 * MILLI;
+/// Wanted bodies in one request: about 25 KB of answer, half of the repair budget of a second.
+const WANTS_PER_REQUEST: usize = 64;
+/// Records pushed in one request.
+const PUSH_PER_REQUEST: usize = 64;
+/// Bytes of bodies in one answer: leaves room for ids below the cap of a message.
+const ANSWER_BODY_BYTES: usize = 40 * 1024;
+/// Ids in one answer: 16 KiB.
+const IDS_PER_ANSWER: usize = 2_048;
+/// Most coded symbols in one answer: about 50 KB.
+const SYMBOLS_PER_ANSWER: u32 = 1_900;
+/// Exchanges with different digests and nothing new after which the sets are reconciled.
+const STUBBORN: u8 = 3;
+/// Exchanges without success after which a difference no longer makes this peer hurry.
+const HOPELESS: u8 = 8;
+/// A view of at most this many records knows nothing yet: the neighbour's whole log is cheaper than a reconciliation.
+const NEWCOMER_RECORDS: usize = 8;
+/// Neighbours remembered: ring neighbours of both directions, visits, and some that are gone for now.
+const MAX_PARTNERS: usize = 64;
+/// A neighbour that answered within this counts for convergence.
+const FRESH: u64 = 30 * SECOND;
+
+/// What is known of one peer's view.
+#[derive(Clone, Copy, Debug, Default)]
+struct Partner {
+    connected: bool,
+    cursor: Option<Cursor>,
+    digest: Option<StateDigest>,
+    asked: Option<Time>,
+    answered: Option<Time>,
+    stubborn: u8,
+}
+
+/// A request under way.
+#[derive(Debug)]
+struct Flight {
+    id: RequestId,
+    peer: PeerId,
+    sent: Time,
+    asked_changes: bool,
+    wanted: Vec<RecordId>,
+    asked_symbols: bool,
+    learned: bool,
+}
+
+/// What is still to be fetched from, or brought to, one peer.
+#[derive(Debug, Default)]
+struct Errand {
+    peer: Option<PeerId>,
+    wants: VecDeque<RecordId>,
+    push: VecDeque<RecordId>,
+    reconciliation: Option<Reconciliation>,
+    /// Not before this: the peer had spent its budget.
+    resume: Time,
+}
+
+/// The anti-entropy child of a node.
+#[derive(Debug, Default)]
+pub(crate) struct Exchange {
+    partners: BTreeMap<PeerId, Partner>,
+    neighbours: BTreeSet<PeerId>,
+    flight: Option<Flight>,
+    errand: Errand,
+    next: Time,
+    next_id: u64,
+    inbound: Budget,
+    outbound: Budget,
+}
+
+impl Exchange {
+    /// Sets the ring neighbours, who are asked before others.
+    pub(crate) fn set_neighbours(&mut self, neighbours: BTreeSet<PeerId>) {
+        self.neighbours = neighbours;
+    }
+
+    /// A peer is connected: it is asked soon, for both may have been apart for long.
+    pub(crate) fn on_connected(&mut self, peer: PeerId, now: Time) {
+        self.make_room();
+        let partner = self.partners.entry(peer).or_default();
+        partner.connected = true;
+        partner.asked = None;
+        partner.digest = None;
+        partner.stubborn = 0;
+        self.next = self.next.min(now.plus(BUSY_INTERVAL / 5));
+    }
+
+    pub(crate) fn on_disconnected(&mut self, peer: PeerId) {
+        if let Some(partner) = self.partners.get_mut(&peer) {
+            partner.connected = false;
+            partner.answered = None;
+        }
+        if self.errand.peer == Some(peer) {
+            self.errand = Errand::default();
+        }
+    }
+
+    /// When [`Self::tick`] is due.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        if let Some(flight) = &self.flight {
+            return Some(flight.sent.plus(REQUEST_TIMEOUT));
+        }
+        if self.errand.peer.is_some() {
+            return Some(self.inbound.ready_at().max(self.errand.resume));
+        }
+        self.partners.values().any(|partner| partner.connected).then_some(self.next)
+    }
+
+    /// Sends the next request, if one is due. `random` spreads the turns.
+    pub(crate) fn tick<S: RecordStore>(
+        &mut self,
+        view: &View<S>,
+        now: Time,
+        random: u64,
+    ) -> Option<(PeerId, RequestId, ExchangeRequest)> {
+        if let Some(flight) = &self.flight {
+            if now.since(flight.sent) < REQUEST_TIMEOUT {
+                return None;
+            }
+            let id = flight.id;
+            self.on_failed(id);
+        }
+        if self.errand.peer.is_some() && (!self.inbound.allows(now) || now < self.errand.resume) {
+            return None;
+        }
+        if let Some(sent) = self.continue_errand(view, now, random) {
+            return Some(sent);
+        }
+        if now < self.next {
+            return None;
+        }
+        let busy = self.is_busy(view.digest());
+        let pause = if busy { BUSY_INTERVAL } else { QUIET_INTERVAL };
+        self.next = now.plus(pause - pause / 8 + random % (pause / 4));
+        let peer = self.choose(view.digest())?;
+        self.begin(peer, view, now)
+    }
+
+    /// Takes an answer, before the owner checks and merges the records that it brought. Gives whose it is; `None` if nobody waits for it.
+    pub(crate) fn on_answer<S: RecordStore>(
+        &mut self,
+        id: RequestId,
+        answer: &ExchangeAnswer,
+        view: &View<S>,
+        now: Time,
+        random: u64,
+    ) -> Option<PeerId> {
+        let flight = self.flight.take_if(|flight| flight.id == id)?;
+        self.inbound.spend(wire::answer_bytes(answer), now);
+        let own = view.digest();
+        let partner = self.partners.entry(flight.peer).or_default();
+        partner.digest = Some(answer.digest);
+        partner.answered = Some(now);
+        let first_contact = partner.cursor.is_none() || answer.log_reset;
+        if flight.asked_changes || first_contact {
+            partner.cursor = Some(answer.cursor);
+        }
+        let missing: Vec<RecordId> =
+            answer.ids.iter().copied().filter(|id| !view.holds(*id)).collect();
+        let differs = answer.digest != own;
+        let quiet = missing.is_empty() && answer.records.is_empty();
+        partner.stubborn = match (differs, quiet) {
+            (false, _) => 0,
+            (true, false) => partner.stubborn.min(STUBBORN - 1),
+            (true, true) if flight.learned => partner.stubborn,
+            (true, true) => partner.stubborn.saturating_add(1),
+        };
+        let stubborn = partner.stubborn;
+        let reconcile = differs
+            && quiet
+            && (first_contact
+                || stubborn == STUBBORN
+                || (stubborn > HOPELESS && stubborn % 32 == 0));
+        self.errand.peer = Some(flight.peer);
+        self.errand.wants.extend(missing);
+        self.errand.wants.truncate(wire::MAX_IDS);
+        self.keep_unanswered(&flight, answer, now);
+        if self.errand.reconciliation.is_some() {
+            self.advance_reconciliation(answer);
+        } else if reconcile && self.errand.wants.is_empty() {
+            self.errand.reconciliation = Some(Reconciliation::begin(random));
+        }
+        self.forget_finished_errand();
+        Some(flight.peer)
+    }
+
+    /// A request will get no answer.
+    pub(crate) fn on_failed(&mut self, id: RequestId) {
+        if let Some(flight) = self.flight.take_if(|flight| flight.id == id) {
+            if let Some(partner) = self.partners.get_mut(&flight.peer) {
+                partner.answered = None;
+            }
+            self.errand = Errand::default();
+        }
+    }
+
+    /// Answers a request. The pushed records are the owner's to check and merge.
+    pub(crate) fn answer<S: RecordStore>(
+        &mut self,
+        from: PeerId,
+        request: &ExchangeRequest,
+        view: &mut View<S>,
+        now: Time,
+    ) -> ExchangeAnswer {
+        let mut answer = ExchangeAnswer {
+            digest: view.digest(),
+            cursor: view.log_end(),
+            your_version: view.highest_version(&from),
+            ..ExchangeAnswer::default()
+        };
+        if let Some(cursor) = request.changes {
+            let changes = view.changes_since(cursor, from, IDS_PER_ANSWER);
+            answer.ids = changes.ids;
+            answer.cursor = changes.cursor;
+            answer.log_reset = changes.reset;
+        }
+        if self.outbound.allows(now) {
+            collect_bodies(view, &request.wants, &mut answer);
+            if let Some(range) = request.sketch {
+                let to = range.to.min(range.from.saturating_add(SYMBOLS_PER_ANSWER));
+                answer.symbols = reconcile::symbols(view, SketchRange { to, ..range });
+            }
+        }
+        self.outbound.spend(wire::answer_bytes(&answer), now);
+        if let Some(partner) = self.partners.get_mut(&from) {
+            partner.digest = Some(request.digest);
+        }
+        answer
+    }
+
+    /// How many of the neighbours that answered lately have the same state.
+    pub(crate) fn convergence(&self, own: StateDigest, now: Time) -> Convergence {
+        let mut convergence = Convergence::default();
+        for (peer, partner) in &self.partners {
+            let fresh = partner.answered.is_some_and(|at| now.since(at) < FRESH);
+            if !partner.connected || !self.neighbours.contains(peer) || !fresh {
+                continue;
+            }
+            convergence.asked += 1;
+            convergence.equal += usize::from(partner.digest == Some(own));
+        }
+        convergence
+    }
+
+    /// Makes the next exchange come soon.
+    pub(crate) fn hurry(&mut self, now: Time) {
+        self.next = self.next.min(now.plus(BUSY_INTERVAL));
+    }
+
+    fn begin<S: RecordStore>(
+        &mut self,
+        peer: PeerId,
+        view: &View<S>,
+        now: Time,
+    ) -> Option<(PeerId, RequestId, ExchangeRequest)> {
+        let partner = self.partners.get_mut(&peer)?;
+        partner.asked = Some(now);
+        let newcomer = view.len() <= NEWCOMER_RECORDS;
+        let changes = partner.cursor.or_else(|| newcomer.then(Cursor::default));
+        let request = ExchangeRequest { changes, ..ExchangeRequest::default() };
+        Some(self.send(peer, request, view, now))
+    }
+
+    fn continue_errand<S: RecordStore>(
+        &mut self,
+        view: &View<S>,
+        now: Time,
+        random: u64,
+    ) -> Option<(PeerId, RequestId, ExchangeRequest)> {
+        let peer = self.errand.peer?;
+        let mut request = ExchangeRequest::default();
+        while request.wants.len() < WANTS_PER_REQUEST
+            && let Some(id) = self.errand.wants.pop_front()
+        {
+            if !view.holds(id) {
+                request.wants.push(id);
+            }
+        }
+        let mut push_bytes = 0;
+        while request.push.len() < PUSH_PER_REQUEST
+            && push_bytes < ANSWER_BODY_BYTES
+            && let Some(id) = self.errand.push.pop_front()
+        {
+            if let Some(record) = view.by_id(id) {
+                push_bytes += record.wire_bytes();
+                request.push.push(record);
+            }
+        }
+        self.outbound.spend(push_bytes, now);
+        self.inbound.spend(push_bytes, now);
+        if request.wants.is_empty()
+            && let Some(reconciliation) = &mut self.errand.reconciliation
+        {
+            request.sketch = Some(reconciliation.next_range(view, random));
+        }
+        if request == ExchangeRequest::default() {
+            self.errand = Errand::default();
+            return None;
+        }
+        Some(self.send(peer, request, view, now))
+    }
+
+    fn send<S: RecordStore>(
+        &mut self,
+        peer: PeerId,
+        mut request: ExchangeRequest,
+        view: &View<S>,
+        now: Time,
+    ) -> (PeerId, RequestId, ExchangeRequest) {
+        request.digest = view.digest();
+        self.next_id += 1;
+        let id = RequestId(self.next_id);
+        self.flight = Some(Flight {
+            id,
+            peer,
+            sent: now,
+            asked_changes: request.changes.is_some(),
+            wanted: request.wants.clone(),
+            asked_symbols: request.sketch.is_some(),
+            learned: !request.wants.is_empty() || !request.push.is_empty(),
+        });
+        (peer, id, request)
+    }
+
+    /// Wanted bodies that the answer had no room for are asked for again; those that the peer lost are not.
+    fn keep_unanswered(&mut self, flight: &Flight, answer: &ExchangeAnswer, now: Time) {
+        let got: BTreeSet<RecordId> = answer.records.iter().map(|record| record.id()).collect();
+        let left = flight
+            .wanted
+            .iter()
+            .filter(|id| !got.contains(id) && !answer.absent.contains(id))
+            .copied();
+        self.errand.wants.extend(left);
+        let refused = answer.records.is_empty() && answer.symbols.is_empty();
+        if refused && (!flight.wanted.is_empty() || flight.asked_symbols) {
+            self.errand.resume = now.plus(BUDGET_PAUSE);
+        }
+    }
+
+    fn advance_reconciliation(&mut self, answer: &ExchangeAnswer) {
+        let Some(reconciliation) = &mut self.errand.reconciliation else { return };
+        if answer.symbols.is_empty() {
+            return;
+        }
+        match reconciliation.on_symbols(&answer.symbols) {
+            Step::More => {}
+            Step::GiveUp => self.errand.reconciliation = None,
+            Step::Done(difference) => {
+                self.errand.reconciliation = None;
+                self.errand.wants.extend(difference.only_remote.iter().map(RecordId::of_item));
+                self.errand.push.extend(difference.only_local.iter().map(RecordId::of_item));
+            }
+        }
+    }
+
+    fn forget_finished_errand(&mut self) {
+        let errand = &self.errand;
+        if errand.wants.is_empty() && errand.push.is_empty() && errand.reconciliation.is_none() {
+            self.errand = Errand::default();
+        }
+    }
+
+    /// Whether some neighbour's state differs and there is hope to mend it.
+    fn is_busy(&self, own: StateDigest) -> bool {
+        self.partners.values().any(|partner| {
+            partner.connected && partner.stubborn < HOPELESS && partner.digest != Some(own)
+        })
+    }
+
+    /// Who is asked next: ring neighbours before others, those that differ before those that agree, the longest unasked first.
+    fn choose(&self, own: StateDigest) -> Option<PeerId> {
+        let rank = |peer: &PeerId, partner: &Partner| {
+            let differs = partner.digest != Some(own) && partner.stubborn < HOPELESS;
+            (!self.neighbours.contains(peer), !differs, partner.asked)
+        };
+        let connected = self.partners.iter().filter(|(_, partner)| partner.connected);
+        connected.min_by_key(|(peer, partner)| rank(peer, partner)).map(|(peer, _)| *peer)
+    }
+
+    fn make_room(&mut self) {
+        if self.partners.len() < MAX_PARTNERS {
+            return;
+        }
+        let neighbours = &self.neighbours;
+        let gone = self
+            .partners
+            .iter()
+            .filter(|(_, partner)| !partner.connected)
+            .min_by_key(|(peer, partner)| (neighbours.contains(peer), partner.asked))
+            .map(|(peer, _)| *peer);
+        if let Some(peer) = gone {
+            self.partners.remove(&peer);
+        }
+    }
+}
+
+fn collect_bodies<S: RecordStore>(view: &View<S>, wants: &[RecordId], answer: &mut ExchangeAnswer) {
+    let mut bytes = 0;
+    for id in wants.iter().take(WANTS_PER_REQUEST) {
+        let Some(record) = view.by_id(*id) else {
+            answer.absent.push(*id);
+            continue;
+        };
+        bytes += record.wire_bytes();
+        if bytes > ANSWER_BODY_BYTES {
+            break;
+        }
+        answer.records.push(record);
+    }
+}

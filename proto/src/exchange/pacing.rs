@@ -1,0 +1,86 @@
+//! How much is sent how often: the repair budget, and the heartbeat interval of a mesh of a given size.
+
+use crate::types::{MILLI, SECOND, Time};
+
+/// Budget of repair and first upload, in bytes a second each way: under the promised 64 KB with room for what the transport adds.
+const REPAIR_BYTES_PER_SECOND: u64 = 48 * 1024;
+/// What may be spent at once after a quiet time: one full answer.
+const REPAIR_BURST_BYTES: u64 = 48 * 1024;
+
+/// Interval of heartbeats per member. A heartbeat costs every peer about 350 bytes with its share of ids; one per member in 220 ms is 1.6 KB/s.
+const HEARTBEAT_PER_MEMBER: u64 = 220 * MILLI;
+/// Shortest heartbeat interval: small meshes have bytes to spare, but nobody reads figures more often.
+const HEARTBEAT_MIN: u64 = 5 * SECOND;
+/// Longest heartbeat interval: past it figures are no news.
+const HEARTBEAT_MAX: u64 = 1_200 * SECOND;
+
+/// Microseconds between two heartbeats of one peer in a mesh of `members`.
+#[must_use]
+pub fn heartbeat_interval(members: usize) -> u64 {
+    let members = u64::try_from(members).unwrap_or(u64::MAX);
+    members.saturating_mul(HEARTBEAT_PER_MEMBER).clamp(HEARTBEAT_MIN, HEARTBEAT_MAX)
+}
+
+/// A token bucket over bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    bytes: i64,
+    filled: Time,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { bytes: REPAIR_BURST_BYTES.cast_signed(), filled: Time::default() }
+    }
+}
+
+impl Budget {
+    /// Counts bytes that were spent; the balance may go below zero.
+    pub(crate) fn spend(&mut self, bytes: usize, now: Time) {
+        self.fill(now);
+        self.bytes = self.bytes.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Whether anything may be spent now.
+    pub(crate) fn allows(&mut self, now: Time) -> bool {
+        self.fill(now);
+        self.bytes > 0
+    }
+
+    /// When something may be spent again.
+    pub(crate) fn ready_at(&self) -> Time {
+        let debt = (-self.bytes).max(0).cast_unsigned() + 1;
+        self.filled.plus(debt.saturating_mul(SECOND) / REPAIR_BYTES_PER_SECOND + 1)
+    }
+
+    fn fill(&mut self, now: Time) {
+        let elapsed = now.since(self.filled).min(60 * SECOND);
+        let earned = elapsed * REPAIR_BYTES_PER_SECOND / SECOND;
+        if earned > 0 {
+            let limit = REPAIR_BURST_BYTES.cast_signed();
+            self.bytes = self.bytes.saturating_add(earned.cast_signed()).min(limit);
+            self.filled = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heartbeats_stay_within_the_promised_age() {
+        for (members, age_s) in [(100, 60), (1_000, 300), (5_000, 1_200)] {
+            assert!(heartbeat_interval(members) < age_s * SECOND);
+        }
+    }
+
+    #[test]
+    fn a_spent_budget_refills_with_time() {
+        let mut budget = Budget::default();
+        budget.spend(100 * 1024, Time(0));
+        assert!(!budget.allows(Time(0)));
+        let ready = budget.ready_at();
+        assert!(budget.allows(ready));
+    }
+}

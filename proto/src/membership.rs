@@ -1,0 +1,313 @@
+//! Who is alive: this peer's duties as an observer and as a subject.
+//!
+//! All timers of failure detection live here and end in one [`Links`] record. What other peers conclude from the records of all observers is decided in [`state`],
+//! which has no timers.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use crate::latency::edge::EdgeStats;
+use crate::record::{EdgeStatus, Links, MAX_EDGES};
+use crate::types::{PeerId, SECOND, Time, Version};
+
+mod errand;
+pub mod frame;
+pub mod likelihood;
+mod local_health;
+pub mod state;
+mod watch;
+mod watched;
+
+use errand::{Errands, Outcome};
+use frame::Frame;
+use local_health::{LocalHealth, Punctuality};
+use watch::{Todo, Watch};
+use watched::Watched;
+
+/// Observers asked for an indirect probe; one honest answer is enough, three survive two bad paths.
+const INDIRECT_ASKED: usize = 3;
+/// Flap counts are aged this often; the window is ten minutes.
+const AGING_INTERVAL: u64 = 10 * SECOND;
+
+/// One subject to observe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Duty {
+    /// Whom.
+    pub(crate) subject: PeerId,
+    /// How long it may sleep, in microseconds; 0 for a peer that should be up always.
+    pub(crate) sleep_grace: u64,
+}
+
+/// What membership asks its owner to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Frame(PeerId, Frame),
+    Dial(PeerId),
+    /// A round trip to a peer, in microseconds.
+    Rtt(PeerId, u32),
+    EdgeChanged(PeerId, EdgeStatus),
+    /// [`Membership::links`] changed; urgent if a peer was lost, checked or found.
+    LinksChanged {
+        urgent: bool,
+    },
+    HealthChanged(u8),
+}
+
+/// Everything outside of membership that a step needs.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Time,
+    pub(crate) random: &'a mut dyn FnMut() -> u64,
+    /// Gives the next version of the hybrid logical clock.
+    pub(crate) clock: &'a mut dyn FnMut() -> Version,
+}
+
+/// The membership child of a node.
+#[derive(Debug, Default)]
+pub(crate) struct Membership {
+    watches: BTreeMap<PeerId, Watch>,
+    watched: Watched,
+    errands: Errands,
+    health: LocalHealth,
+    connected: BTreeSet<PeerId>,
+    indirect: BTreeMap<u32, PeerId>,
+    next_nonce: u32,
+    next_aging: Time,
+    actions: Vec<Action>,
+}
+
+impl Membership {
+    /// Sets whom this peer observes and who observes it.
+    pub(crate) fn set_duties(
+        &mut self,
+        duties: &BTreeSet<Duty>,
+        observers: impl Iterator<Item = PeerId>,
+        context: &mut Context<'_>,
+    ) {
+        let before = self.watches.len();
+        self.watches.retain(|peer, _| duties.iter().any(|duty| duty.subject == *peer));
+        let dropped = self.watches.len() != before;
+        for duty in duties {
+            let connected = self.connected.contains(&duty.subject);
+            let watch = self.watches.entry(duty.subject).or_insert_with(|| {
+                Watch::new(duty.subject, connected, context.now, (context.random)())
+            });
+            watch.set_sleep_grace(duty.sleep_grace);
+        }
+        if self.watched.set_observers(observers) || dropped {
+            self.actions.push(Action::LinksChanged { urgent: false });
+        }
+    }
+
+    pub(crate) fn on_connected(&mut self, peer: PeerId, now: Time) {
+        self.connected.insert(peer);
+        if let Some(watch) = self.watches.get_mut(&peer) {
+            watch.on_connected(now);
+        }
+        self.errands.on_connected(peer, now);
+    }
+
+    pub(crate) fn on_disconnected(&mut self, peer: PeerId, now: Time) {
+        self.connected.remove(&peer);
+        if let Some(watch) = self.watches.get_mut(&peer) {
+            watch.on_disconnected(now);
+        }
+        self.errands.on_disconnected(peer);
+    }
+
+    /// A frame came. `is_member` says whether a peer belongs to the mesh.
+    pub(crate) fn on_frame(
+        &mut self,
+        from: PeerId,
+        frame: Frame,
+        is_member: impl Fn(&PeerId) -> bool,
+        context: &mut Context<'_>,
+    ) {
+        match frame {
+            Frame::Probe { seq, unheard } => {
+                self.actions.push(Action::Frame(from, Frame::Pong { seq }));
+                if self.watched.on_probe(from, unheard, context.now) {
+                    self.actions.push(Action::LinksChanged { urgent: true });
+                }
+            }
+            Frame::Pong { seq } if Errands::owns(seq) => {
+                let outcomes = self.errands.on_pong(from, seq, context.now);
+                self.run(outcomes);
+            }
+            Frame::Pong { seq } => {
+                if let Some(watch) = self.watches.get_mut(&from) {
+                    let todo = watch.on_pong(seq, context.now, context.clock);
+                    self.carry_out(from, &todo);
+                }
+            }
+            Frame::Silent { .. } => {
+                if let Some(watch) = self.watches.get_mut(&from) {
+                    let todo = watch.on_silent();
+                    self.carry_out(from, &todo);
+                }
+            }
+            Frame::IndirectRequest { target, nonce } => {
+                self.probe_for(from, target, nonce, is_member(&target), context.now);
+            }
+            Frame::IndirectReport { nonce, heard } => {
+                let target = self.indirect.get(&nonce);
+                if let Some(watch) = target.and_then(|target| self.watches.get_mut(target)) {
+                    watch.on_indirect_report(heard);
+                }
+            }
+        }
+    }
+
+    /// Does all that is due. `late_us` is how late this call is.
+    pub(crate) fn tick(&mut self, late_us: u64, context: &mut Context<'_>) {
+        let doubt = self.health.score();
+        match self.health.timer_fired(late_us, context.now) {
+            Punctuality::Paused => self.void_silence(context),
+            Punctuality::Fine | Punctuality::Late => {}
+        }
+        self.tick_watches(context);
+        for (peer, frame) in self.watched.tick(context.now) {
+            self.actions.push(Action::Frame(peer, frame));
+        }
+        let outcomes = self.errands.tick(context.now);
+        self.run(outcomes);
+        if context.now >= self.next_aging {
+            self.next_aging = context.now.plus(AGING_INTERVAL);
+            let aged = self
+                .watches
+                .values_mut()
+                .filter_map(|watch| watch.age_flaps(context.now).then_some(()));
+            if aged.count() > 0 {
+                self.actions.push(Action::LinksChanged { urgent: false });
+            }
+        }
+        if self.health.score() != doubt {
+            self.actions.push(Action::HealthChanged(self.health.score()));
+        }
+    }
+
+    /// When [`Self::tick`] is due.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        let watches = self.watches.values().map(Watch::deadline);
+        let others = [self.watched.deadline(), self.errands.deadline(), Some(self.next_aging)];
+        watches.chain(others.into_iter().flatten()).min()
+    }
+
+    /// The next thing to do.
+    pub(crate) fn take_actions(&mut self) -> Vec<Action> {
+        core::mem::take(&mut self.actions)
+    }
+
+    /// Visits a peer that is no neighbour, to measure the way there.
+    pub(crate) fn scout(&mut self, target: PeerId, now: Time) {
+        let connected = self.connected.contains(&target);
+        if self.errands.scout(target, connected, now) && !connected {
+            self.actions.push(Action::Dial(target));
+        }
+    }
+
+    /// What this observer has to report.
+    pub(crate) fn links(&self) -> Links {
+        Links {
+            edges: self.watches.values().filter_map(Watch::report).take(MAX_EDGES).collect(),
+            deaf: self.watched.deaf().take(MAX_EDGES).collect(),
+        }
+    }
+
+    /// Peers visited now, to be kept connected.
+    pub(crate) fn visited(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.errands.targets()
+    }
+
+    /// Figures of the edges that this peer observes.
+    pub(crate) fn edge_stats(&self) -> impl Iterator<Item = (PeerId, &EdgeStats)> {
+        self.watches.iter().map(|(peer, watch)| (*peer, watch.stats()))
+    }
+
+    /// Doubt in itself, 0 is none.
+    pub(crate) const fn local_health(&self) -> u8 {
+        self.health.score()
+    }
+
+    fn tick_watches(&mut self, context: &mut Context<'_>) {
+        let losing = self.watches.values().filter(|watch| watch.is_losing()).count();
+        self.health.losing(losing, self.watches.len());
+        let (halves, doubt) = (self.health.evidence_halves(), self.health.score());
+        let due: Vec<PeerId> = self
+            .watches
+            .iter()
+            .filter(|(_, watch)| watch.deadline() <= context.now)
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in due {
+            let Some(watch) = self.watches.get_mut(&peer) else { continue };
+            let todo = watch.tick(context.now, (context.random)(), halves, doubt, context.clock);
+            self.carry_out(peer, &todo);
+            if todo.ask_others {
+                self.ask_others(peer, context);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, peer: PeerId, todo: &Todo) {
+        if let Some(rtt_us) = todo.rtt_us {
+            self.actions.push(Action::Rtt(peer, rtt_us));
+        }
+        if let Some(frame) = todo.frame {
+            self.actions.push(Action::Frame(peer, frame));
+        }
+        if todo.dial {
+            self.actions.push(Action::Dial(peer));
+        }
+        if todo.changed {
+            let status = self.watches.get(&peer).and_then(Watch::status);
+            self.actions.extend(status.map(|status| Action::EdgeChanged(peer, status)));
+            self.actions.push(Action::LinksChanged { urgent: true });
+        }
+    }
+
+    fn run(&mut self, outcomes: Vec<Outcome>) {
+        self.actions.extend(outcomes.into_iter().map(|outcome| match outcome {
+            Outcome::Frame(peer, frame) => Action::Frame(peer, frame),
+            Outcome::Rtt(peer, rtt_us) => Action::Rtt(peer, rtt_us),
+        }));
+    }
+
+    fn ask_others(&mut self, subject: PeerId, context: &mut Context<'_>) {
+        let mut helpers: Vec<PeerId> =
+            self.connected.iter().copied().filter(|peer| *peer != subject).collect();
+        let mut asked = 0;
+        self.next_nonce = self.next_nonce.wrapping_add(1);
+        self.indirect.retain(|_, target| *target != subject);
+        self.indirect.insert(self.next_nonce, subject);
+        while asked < INDIRECT_ASKED && !helpers.is_empty() {
+            #[allow(clippy::cast_possible_truncation)]
+            let helper = helpers.swap_remove((context.random)() as usize % helpers.len());
+            let frame = Frame::IndirectRequest { target: subject, nonce: self.next_nonce };
+            self.actions.push(Action::Frame(helper, frame));
+            asked += 1;
+        }
+        if let Some(watch) = self.watches.get_mut(&subject) {
+            watch.on_asked(u32::try_from(asked).unwrap_or(u32::MAX));
+        }
+    }
+
+    fn probe_for(&mut self, asker: PeerId, target: PeerId, nonce: u32, known: bool, now: Time) {
+        let connected = self.connected.contains(&target);
+        if !known || !self.errands.indirect(target, (asker, nonce), connected, now) {
+            self.actions.push(Action::Frame(asker, Frame::IndirectReport { nonce, heard: false }));
+        } else if !connected {
+            self.actions.push(Action::Dial(target));
+        }
+    }
+
+    fn void_silence(&mut self, context: &mut Context<'_>) {
+        self.watched.void_silence(context.now);
+        let mut changed = false;
+        for watch in self.watches.values_mut() {
+            changed |= watch.void_silence(context.now, context.clock);
+        }
+        if changed {
+            self.actions.push(Action::LinksChanged { urgent: true });
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! An observer's watch over one subject: probes, misses, and what follows from them.
+
+use alloc::collections::VecDeque;
+
+use super::frame::Frame;
+use super::likelihood::{CHECK_BITS_X16, LOST_BITS_X16, surprise_x16};
+use crate::latency::edge::EdgeStats;
+use crate::record::{EdgeStatus, Evidence, LinkEdge};
+use crate::types::{MILLI, PeerId, SECOND, Time, Version};
+
+/// Probe interval on a quiet edge. One a second costs about 120 bytes a second each way and bounds detection from below.
+const PROBE_INTERVAL: u64 = SECOND;
+/// Probe interval while answers are missing.
+///
+/// About a dozen misses prove a loss on an edge that loses nothing; at ten a second that is little more than a second. Faster probes would mostly share one packet's
+/// fate on the ordered stream and prove nothing.
+const QUICK_INTERVAL: u64 = 100 * MILLI;
+/// Bounds of the time allowed for an answer.
+const TIMEOUT: core::ops::RangeInclusive<u64> = 100 * MILLI..=3 * SECOND;
+/// Time allowed for an answer before the first measurement.
+const FIRST_TIMEOUT: u64 = SECOND;
+/// Added to the measured time: scheduling at both ends.
+const TIMEOUT_MARGIN: u64 = 40 * MILLI;
+/// Re-dial interval for lost subjects: partitions heal in seconds, and a dead peer costs its five observers a dial each.
+const REDIAL_INTERVAL: u64 = 3 * SECOND;
+/// Re-dial interval while the edge still counts as heard: a broken connection to a live peer is back before the edge is lost.
+const QUICK_REDIAL: u64 = 500 * MILLI;
+/// A subject that was never reached for so long has no path from here; two dials of five seconds fit in.
+const NO_PATH_AFTER: u64 = 11 * SECOND;
+/// Misses in a row at which others are asked: at the second, so that one late answer asks nobody.
+const INDIRECT_AFTER: u32 = 2;
+/// Answers in a row that find a lost edge again; one may be a stray.
+const RECOVERY_ANSWERS: u32 = 2;
+/// Losses are counted within this window.
+const FLAP_WINDOW: u64 = 600 * SECOND;
+/// Losses remembered; more than enough to call an edge flapping.
+const MAX_FLAPS: usize = 16;
+/// Probes in flight that are remembered: the longest timeout at the quick interval, and some.
+const MAX_OUTSTANDING: usize = 40;
+
+/// What a watch asks its owner to do.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Todo {
+    /// Send this.
+    pub(super) frame: Option<Frame>,
+    /// Dial the subject.
+    pub(super) dial: bool,
+    /// Ask other observers whether they reach it.
+    pub(super) ask_others: bool,
+    /// The reported status changed.
+    pub(super) changed: bool,
+    /// A round trip was measured, in microseconds.
+    pub(super) rtt_us: Option<u32>,
+}
+
+#[derive(Debug)]
+pub(super) struct Watch {
+    subject: PeerId,
+    status: Option<EdgeStatus>,
+    since: Version,
+    pub(super) connected: bool,
+    begun: Time,
+    last_heard: Option<Time>,
+    missed: u32,
+    answers: u32,
+    seq: u32,
+    outstanding: VecDeque<(u32, Time)>,
+    next_probe: Time,
+    next_dial: Time,
+    flaps: VecDeque<Time>,
+    lost_at: Option<Time>,
+    sleep_grace: u64,
+    grace_over: bool,
+    asked: u32,
+    indirect_heard: u32,
+    outbound_only: bool,
+    evidence: Option<Evidence>,
+    stats: EdgeStats,
+}
+
+impl Watch {
+    /// A watch that begins now. `phase_us` spreads the first probe, so that a thousand watches do not beat together.
+    pub(super) fn new(subject: PeerId, connected: bool, now: Time, phase_us: u64) -> Self {
+        Self {
+            subject,
+            status: None,
+            since: Version::default(),
+            connected,
+            begun: now,
+            last_heard: None,
+            missed: 0,
+            answers: 0,
+            seq: 0,
+            outstanding: VecDeque::new(),
+            next_probe: now.plus(phase_us % QUICK_INTERVAL),
+            next_dial: now,
+            flaps: VecDeque::new(),
+            lost_at: None,
+            sleep_grace: 0,
+            grace_over: false,
+            asked: 0,
+            indirect_heard: 0,
+            outbound_only: false,
+            evidence: None,
+            stats: EdgeStats::new(),
+        }
+    }
+
+    /// Figures of this edge.
+    pub(super) const fn stats(&self) -> &EdgeStats {
+        &self.stats
+    }
+
+    /// The reported status; `None` while nothing is known yet.
+    pub(super) const fn status(&self) -> Option<EdgeStatus> {
+        self.status
+    }
+
+    /// Whether answers are missing though the subject was heard.
+    pub(super) const fn is_losing(&self) -> bool {
+        self.missed >= INDIRECT_AFTER
+            && matches!(self.status, Some(EdgeStatus::Heard | EdgeStatus::Checking))
+    }
+
+    /// Sets how long the subject may sleep.
+    pub(super) const fn set_sleep_grace(&mut self, grace_us: u64) {
+        self.sleep_grace = grace_us;
+    }
+
+    /// A connection came up.
+    pub(super) fn on_connected(&mut self, now: Time) {
+        self.connected = true;
+        self.stats.connection_opened();
+        self.next_probe = now;
+    }
+
+    /// The connection is gone: dial again at once, and probe into the void at the quick pace meanwhile.
+    pub(super) fn on_disconnected(&mut self, now: Time) {
+        self.connected = false;
+        self.next_dial = now;
+        self.next_probe = self.next_probe.min(now.plus(QUICK_INTERVAL));
+    }
+
+    /// When this watch wants to be called next.
+    pub(super) fn deadline(&self) -> Time {
+        let mut next = self.next_probe;
+        if let Some((_, sent)) = self.outstanding.front() {
+            next = next.min(sent.plus(self.timeout()));
+        }
+        if !self.connected {
+            next = next.min(self.next_dial);
+        }
+        if let Some(over) = self.grace_ends() {
+            next = next.min(over);
+        }
+        next
+    }
+
+    /// Does what is due. `evidence_halves` is how much evidence local health asks for; `clock` gives versions.
+    pub(super) fn tick(
+        &mut self,
+        now: Time,
+        jitter: u64,
+        evidence_halves: u32,
+        doubt: u8,
+        clock: &mut dyn FnMut() -> Version,
+    ) -> Todo {
+        let mut todo = Todo::default();
+        let missed_before = self.missed;
+        self.expire_probes(now);
+        if now >= self.next_probe {
+            todo.frame = self.probe(now, jitter);
+        }
+        if !self.connected && now >= self.next_dial {
+            todo.dial = true;
+            let pause = if self.is_heard() { QUICK_REDIAL } else { REDIAL_INTERVAL };
+            self.next_dial = now.plus(pause + jitter % (pause / 4));
+        }
+        if self.missed != missed_before {
+            todo.ask_others =
+                self.is_heard() && missed_before < INDIRECT_AFTER && self.missed >= INDIRECT_AFTER;
+            todo.changed = self.judge(now, evidence_halves, doubt, clock);
+        }
+        if self.status.is_none() && now.since(self.begun) >= NO_PATH_AFTER {
+            self.turn(EdgeStatus::NoPath, clock());
+            todo.changed = true;
+        }
+        if self.grace_ends().is_some_and(|over| now >= over) {
+            self.grace_over = true;
+            todo.changed = true;
+        }
+        todo
+    }
+
+    /// An answer came.
+    pub(super) fn on_pong(
+        &mut self,
+        seq: u32,
+        now: Time,
+        clock: &mut dyn FnMut() -> Version,
+    ) -> Todo {
+        let mut todo = Todo::default();
+        if let Some(index) = self.outstanding.iter().position(|(sent_seq, _)| *sent_seq == seq) {
+            // The stream is ordered: answers to earlier probes cannot come any more.
+            let answered = self.outstanding.drain(..=index).next_back();
+            if let Some((_, sent)) = answered {
+                let rtt_us = u32::try_from(now.since(sent)).unwrap_or(u32::MAX);
+                self.stats.record_answered(now.0);
+                todo.rtt_us = self.stats.record_rtt(rtt_us, now.0).then_some(rtt_us);
+            }
+        }
+        self.last_heard = Some(now);
+        self.answers = self.answers.saturating_add(1);
+        self.missed = 0;
+        self.asked = 0;
+        self.indirect_heard = 0;
+        self.outbound_only = false;
+        self.next_probe = self.next_probe.max(now.plus(QUICK_INTERVAL));
+        let found = match self.status {
+            Some(EdgeStatus::Heard) => false,
+            Some(EdgeStatus::Lost) => self.answers >= RECOVERY_ANSWERS,
+            _ => true,
+        };
+        if found {
+            self.turn(EdgeStatus::Heard, clock());
+            self.next_probe = now.plus(PROBE_INTERVAL);
+            todo.changed = true;
+        }
+        todo
+    }
+
+    /// The subject says that it hears nothing of us: it lives, and only the way there is cut.
+    pub(super) fn on_silent(&mut self) -> Todo {
+        let named_before = self.outbound_only;
+        self.outbound_only = self.missed >= INDIRECT_AFTER;
+        let newly = self.outbound_only && !named_before;
+        if let Some(evidence) = self.evidence.as_mut().filter(|_| newly) {
+            evidence.outbound_only = true;
+        }
+        Todo { changed: newly && self.status == Some(EdgeStatus::Lost), ..Todo::default() }
+    }
+
+    /// Others were asked for an indirect probe.
+    pub(super) const fn on_asked(&mut self, asked: u32) {
+        self.asked = asked;
+    }
+
+    /// One of those asked reported.
+    pub(super) const fn on_indirect_report(&mut self, heard: bool) {
+        if heard {
+            self.indirect_heard += 1;
+        }
+    }
+
+    /// Silence so far was the observer's own: it did not run.
+    pub(super) fn void_silence(&mut self, now: Time, clock: &mut dyn FnMut() -> Version) -> bool {
+        self.outstanding.clear();
+        self.missed = 0;
+        self.next_probe = now;
+        if self.status == Some(EdgeStatus::Checking) {
+            self.turn(EdgeStatus::Heard, clock());
+            return true;
+        }
+        false
+    }
+
+    /// Forgets losses that left the flap window; whether that changes what is reported.
+    pub(super) fn age_flaps(&mut self, now: Time) -> bool {
+        let before = self.flaps.len();
+        while self.flaps.front().is_some_and(|lost| now.since(*lost) > FLAP_WINDOW) {
+            self.flaps.pop_front();
+        }
+        self.flaps.len() != before
+    }
+
+    /// What to publish of this edge; `None` while nothing is known.
+    pub(super) fn report(&self) -> Option<LinkEdge> {
+        let status = self.status?;
+        Some(LinkEdge {
+            subject: self.subject,
+            status,
+            since: self.since,
+            flaps: u32::try_from(self.flaps.len()).unwrap_or(u32::MAX),
+            sleep_grace_over: self.grace_over,
+            evidence: self.evidence.filter(|_| status != EdgeStatus::Heard),
+        })
+    }
+
+    const fn is_heard(&self) -> bool {
+        matches!(self.status, Some(EdgeStatus::Heard | EdgeStatus::Checking))
+    }
+
+    fn timeout(&self) -> u64 {
+        let measured = self.stats.timeout_us().map(|us| u64::from(us) + TIMEOUT_MARGIN);
+        measured.unwrap_or(FIRST_TIMEOUT).clamp(*TIMEOUT.start(), *TIMEOUT.end())
+    }
+
+    fn grace_ends(&self) -> Option<Time> {
+        let lost_at = self.lost_at.filter(|_| self.sleep_grace > 0 && !self.grace_over)?;
+        Some(lost_at.plus(self.sleep_grace))
+    }
+
+    fn expire_probes(&mut self, now: Time) {
+        let timeout = self.timeout();
+        while self.outstanding.front().is_some_and(|(_, sent)| now.since(*sent) >= timeout) {
+            self.outstanding.pop_front();
+            self.miss(now);
+        }
+    }
+
+    fn probe(&mut self, now: Time, jitter: u64) -> Option<Frame> {
+        let waiting = self.missed > 0 && self.is_heard();
+        let interval = if waiting { QUICK_INTERVAL } else { PROBE_INTERVAL };
+        self.next_probe = now.plus(interval - interval / 8 + jitter % (interval / 4));
+        if !self.connected {
+            // A probe that has no way to go is a miss as it is.
+            self.miss(now);
+            return None;
+        }
+        self.seq = (self.seq + 1) & super::errand::WATCH_SEQ_MASK;
+        if self.outstanding.len() < MAX_OUTSTANDING {
+            self.outstanding.push_back((self.seq, now));
+        }
+        Some(Frame::Probe { seq: self.seq, unheard: self.missed >= INDIRECT_AFTER })
+    }
+
+    fn miss(&mut self, now: Time) {
+        self.missed = self.missed.saturating_add(1);
+        self.answers = 0;
+        // While the edge is lost its misses say nothing of the loss that it has when it works.
+        if self.is_heard() {
+            self.stats.record_lost(now.0);
+            self.next_probe = self.next_probe.min(now.plus(QUICK_INTERVAL));
+        }
+    }
+
+    fn judge(
+        &mut self,
+        now: Time,
+        evidence_halves: u32,
+        doubt: u8,
+        clock: &mut dyn FnMut() -> Version,
+    ) -> bool {
+        if !self.is_heard() {
+            return false;
+        }
+        let surprise = surprise_x16(
+            self.missed,
+            u32::from(self.stats.miss_after_ok_permille()),
+            u32::from(self.stats.miss_after_miss_permille()),
+        );
+        // Somebody else hears the subject: this edge's silence must prove itself twice.
+        let halves = evidence_halves * if self.indirect_heard > 0 { 2 } else { 1 };
+        let silence = self.last_heard.map_or(0, |heard| now.since(heard) / MILLI);
+        let evidence = Evidence {
+            missed: self.missed,
+            silence_ms: u32::try_from(silence).unwrap_or(u32::MAX),
+            surprise,
+            asked: self.asked,
+            indirect_heard: self.indirect_heard,
+            outbound_only: self.outbound_only,
+            local_health: u32::from(doubt),
+        };
+        if surprise >= LOST_BITS_X16 * halves / 2 {
+            self.evidence = Some(evidence);
+            self.lost_at = Some(now);
+            if self.flaps.len() == MAX_FLAPS {
+                self.flaps.pop_front();
+            }
+            self.flaps.push_back(now);
+            self.outstanding.clear();
+            self.turn(EdgeStatus::Lost, clock());
+            return true;
+        }
+        if surprise >= CHECK_BITS_X16 * halves / 2 && self.status == Some(EdgeStatus::Heard) {
+            self.evidence = Some(evidence);
+            self.turn(EdgeStatus::Checking, clock());
+            return true;
+        }
+        false
+    }
+
+    fn turn(&mut self, status: EdgeStatus, since: Version) {
+        self.status = Some(status);
+        self.since = since;
+        if status != EdgeStatus::Lost {
+            self.lost_at = None;
+            self.grace_over = false;
+        }
+    }
+}

@@ -1,0 +1,503 @@
+//! The node: routes inputs to its children and their wishes to the driver, and publishes what this peer has to say.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use crate::clock::HybridClock;
+use crate::config::Config;
+use crate::event::Event;
+use crate::exchange::Exchange;
+use crate::exchange::message::{ExchangeAnswer, ExchangeRequest};
+use crate::latency::Latency;
+use crate::membership::frame::Frame;
+use crate::membership::state::{self, Evaluation, PeerState};
+use crate::membership::{Action, Context, Duty, Membership};
+use crate::port::{Crypto, Input, Output};
+use crate::record::{Availability, Kind, Resources};
+use crate::roster::Roster;
+use crate::types::{MILLI, Now, PeerId, RequestId, SECOND, Time, Token, Version};
+use crate::view::{RecordStore, View};
+
+mod accept;
+mod publish;
+mod reports;
+
+use publish::Publisher;
+
+/// States are evaluated this long after a record changed them: one evaluation serves a burst of records.
+const EVALUATION_DELAY: u64 = 30 * MILLI;
+/// How often expired records are looked for; their grace is ten minutes.
+const EXPIRY_INTERVAL: u64 = 10 * SECOND;
+/// How often a peer without any neighbour dials its seeds.
+const SEED_INTERVAL: u64 = 2 * SECOND;
+/// A random other peer is visited this often for the coordinates: a dial and five probes a minute cost about 100 bytes a second.
+const SCOUT_INTERVAL: u64 = 60 * SECOND;
+/// Seeds dialled at a time.
+const MAX_SEEDS: usize = 8;
+/// Peers out of reach that this observer may take over from observers out of reach, at a time.
+///
+/// On the small side of a partition everybody else is lost; without a bound each peer there would dial all of them.
+const MAX_ACTING_UNREACHED: usize = 8;
+
+/// One member of the mesh, without I/O.
+///
+/// Contract: give [`handle`](Self::handle) exactly one input, then take outputs from [`poll_output`](Self::poll_output) until there are none, then wait for the next input or until
+/// [`poll_timeout`](Self::poll_timeout), whichever comes first.
+#[derive(Debug)]
+pub struct Node<C, S> {
+    config: Config,
+    crypto: C,
+    view: View<S>,
+    roster: Roster,
+    evaluation: Evaluation,
+    membership: Membership,
+    exchange: Exchange,
+    latency: Latency,
+    clock: HybridClock,
+    publisher: Publisher,
+    connected: BTreeSet<PeerId>,
+    neighbours: BTreeSet<PeerId>,
+    keep: BTreeSet<PeerId>,
+    outputs: VecDeque<Output>,
+    counters: BTreeMap<&'static str, u64>,
+    evaluate_at: Option<Time>,
+    expire_at: Time,
+    seed_at: Time,
+    scout_at: Time,
+    started: bool,
+    left: bool,
+    states: BTreeMap<PeerId, PeerState>,
+    was_converged: bool,
+    was_outside: usize,
+    skewed: BTreeSet<PeerId>,
+    clone_seen: Option<Time>,
+}
+
+impl<C: Crypto, S: RecordStore> Node<C, S> {
+    /// A node over what `store` holds of an earlier start.
+    pub fn new(config: Config, mut crypto: C, store: S, now: Now) -> Self {
+        let view = View::open(store, crypto.random_u64());
+        let mut clock = HybridClock::resume(config.last_version);
+        clock.overtake(view.highest_version(&config.certificate.peer));
+        let publisher = Publisher::new(crypto.random_u64(), now.time);
+        let mut node = Self {
+            roster: Roster::default(),
+            evaluation: Evaluation::default(),
+            membership: Membership::default(),
+            exchange: Exchange::default(),
+            latency: Latency::new(),
+            connected: BTreeSet::new(),
+            neighbours: BTreeSet::new(),
+            keep: BTreeSet::new(),
+            outputs: VecDeque::new(),
+            counters: BTreeMap::new(),
+            evaluate_at: Some(now.time),
+            expire_at: now.time.plus(EXPIRY_INTERVAL),
+            seed_at: now.time,
+            scout_at: now.time.plus(SCOUT_INTERVAL),
+            started: false,
+            left: false,
+            states: BTreeMap::new(),
+            was_converged: true,
+            was_outside: 0,
+            skewed: BTreeSet::new(),
+            clone_seen: None,
+            config,
+            crypto,
+            view,
+            clock,
+            publisher,
+        };
+        node.load_roster(now);
+        node
+    }
+
+    /// Takes in one thing that happened.
+    pub fn handle(&mut self, input: Input, now: Now) {
+        let late_us = self.poll_timeout().map_or(0, |(deadline, _)| now.time.since(deadline));
+        match input {
+            Input::Start => self.start(now),
+            Input::Tick => {}
+            Input::Connected { peer } => self.on_connected(peer, now),
+            Input::Disconnected { peer } => self.on_disconnected(peer, now),
+            Input::DialFailed { peer } => self.count_dial_failure(&peer),
+            Input::Frame { from, frame } => self.on_frame(from, frame, now),
+            Input::Request { from, token, request } => self.on_request(from, token, &request, now),
+            Input::Answer { id, answer } => self.on_answer(id, &answer, now),
+            Input::RequestFailed { id } => self.exchange.on_failed(id),
+            Input::Broadcast { from, token, record } => {
+                let verdict = self.accept_broadcast(from, &record, now);
+                self.outputs.push_back(Output::Verdict { token, verdict });
+            }
+            Input::Resources(resources) => self.on_resources(resources, now),
+            Input::Profile(profile) => {
+                self.config.profile = profile.clipped();
+                self.publisher.request(Kind::PEER, now.time, true);
+            }
+            Input::Leave { reason } => self.leave(reason, now),
+        }
+        self.run_due(late_us, now);
+    }
+
+    /// The next thing to do; `None` when all is done.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When the node wants an [`Input::Tick`] at the latest, and what for.
+    pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
+        if !self.started {
+            return None;
+        }
+        let isolated = self.is_isolated() && !self.config.seeds.is_empty();
+        [
+            (self.membership.deadline(), "probe"),
+            (self.exchange.deadline(), "exchange"),
+            (self.publisher.deadline(), "publish"),
+            (self.evaluate_at, "evaluate"),
+            (Some(self.expire_at), "expire"),
+            (isolated.then_some(self.seed_at), "seed"),
+            (Some(self.scout_at), "scout"),
+        ]
+        .into_iter()
+        .filter_map(|(time, reason)| Some((time?, reason)))
+        .min_by_key(|(time, _)| *time)
+    }
+
+    /// Who this node is.
+    pub const fn me(&self) -> PeerId {
+        self.config.certificate.peer
+    }
+
+    /// The highest version that this node gave or saw: the driver keeps it for the next start.
+    pub fn last_version(&self) -> Version {
+        self.clock.last()
+    }
+
+    /// The record store.
+    pub const fn store_mut(&mut self) -> &mut S {
+        self.view.store_mut()
+    }
+
+    /// The crypto port.
+    pub const fn crypto_mut(&mut self) -> &mut C {
+        &mut self.crypto
+    }
+
+    fn start(&mut self, now: Now) {
+        self.started = true;
+        let alone = self.config.seeds.is_empty() && self.view.is_empty();
+        self.publisher.start(now.time, alone);
+        self.seed_at = now.time;
+    }
+
+    fn leave(&mut self, reason: alloc::string::String, now: Now) {
+        self.left = true;
+        self.publish_leave(reason, now);
+    }
+
+    fn on_connected(&mut self, peer: PeerId, now: Now) {
+        if self.connected.insert(peer) {
+            self.membership.on_connected(peer, now.time);
+            self.exchange.on_connected(peer, now.time);
+        }
+    }
+
+    fn on_disconnected(&mut self, peer: PeerId, now: Now) {
+        if self.connected.remove(&peer) {
+            self.membership.on_disconnected(peer, now.time);
+            self.exchange.on_disconnected(peer);
+        }
+    }
+
+    fn count_dial_failure(&mut self, peer: &PeerId) {
+        self.count(if self.roster.find(peer).is_some() {
+            "dial_failed"
+        } else {
+            "dial_failed_seed"
+        });
+    }
+
+    fn on_frame(&mut self, from: PeerId, frame: Frame, now: Now) {
+        let Self { membership, crypto, clock, roster, .. } = self;
+        let mut context = Context {
+            now: now.time,
+            random: &mut || crypto.random_u64(),
+            clock: &mut || clock.tick(now.wall_ms),
+        };
+        membership.on_frame(from, frame, |peer| roster.find(peer).is_some(), &mut context);
+    }
+
+    fn on_request(&mut self, from: PeerId, token: Token, request: &ExchangeRequest, now: Now) {
+        for record in &request.push {
+            self.accept(record, Some(from), now);
+        }
+        let answer = self.exchange.answer(from, request, &mut self.view, now.time);
+        self.outputs.push_back(Output::Answer { token, answer });
+    }
+
+    fn on_answer(&mut self, id: RequestId, answer: &ExchangeAnswer, now: Now) {
+        let random = self.crypto.random_u64();
+        let Some(from) = self.exchange.on_answer(id, answer, &self.view, now.time, random) else {
+            self.count("answer_unasked");
+            return;
+        };
+        if answer.your_version != Version::default() {
+            self.clock.overtake(answer.your_version);
+        }
+        self.publisher.heard_of_own_versions(now.time);
+        let mut learned = false;
+        for record in &answer.records {
+            learned |= self.accept(record, Some(from), now).changed();
+        }
+        if learned {
+            self.exchange.hurry(now.time);
+        }
+        self.note_convergence(now);
+    }
+
+    fn on_resources(&mut self, resources: Resources, now: Now) {
+        if self.publisher.set_resources(resources) {
+            self.publisher.request(Kind::HEARTBEAT, now.time, true);
+        }
+    }
+
+    /// Does all that is due, child after child, until nothing is.
+    fn run_due(&mut self, late_us: u64, now: Now) {
+        if !self.started {
+            return;
+        }
+        if self.membership.deadline().is_some_and(|at| at <= now.time) {
+            let Self { membership, crypto, clock, .. } = self;
+            let mut context = Context {
+                now: now.time,
+                random: &mut || crypto.random_u64(),
+                clock: &mut || clock.tick(now.wall_ms),
+            };
+            membership.tick(late_us, &mut context);
+        }
+        self.carry_out(now);
+        if now.time >= self.expire_at {
+            self.expire(now);
+        }
+        if self.evaluate_at.is_some_and(|at| at <= now.time) {
+            self.evaluate(now);
+        }
+        if now.time >= self.scout_at {
+            self.scout(now);
+        }
+        self.dial_seeds(now);
+        self.publish_due(now);
+        if self.exchange.deadline().is_some_and(|at| at <= now.time) {
+            let random = self.crypto.random_u64();
+            if let Some((to, id, request)) = self.exchange.tick(&self.view, now.time, random) {
+                self.outputs.push_back(Output::Request { to, id, request });
+            }
+        }
+        self.carry_out(now);
+        self.update_keep();
+    }
+
+    fn carry_out(&mut self, now: Now) {
+        for action in self.membership.take_actions() {
+            match action {
+                Action::Frame(to, frame) => self.outputs.push_back(Output::Frame { to, frame }),
+                Action::Dial(peer) => self.dial(peer),
+                Action::Rtt(peer, rtt_us) => self.learn_rtt(peer, rtt_us, now),
+                Action::EdgeChanged(subject, status) => {
+                    self.emit(Event::EdgeChanged { subject, status });
+                }
+                Action::LinksChanged { urgent } => {
+                    self.publisher.request(Kind::LINKS, now.time, urgent);
+                }
+                Action::HealthChanged(score) => self.emit(Event::LocalHealthChanged { score }),
+            }
+        }
+    }
+
+    fn dial(&mut self, peer: PeerId) {
+        if self.connected.contains(&peer) || peer == self.me() {
+            return;
+        }
+        let profile = self.roster.find(&peer).and_then(|member| member.profile());
+        let addresses = profile.map(|profile| profile.addresses.clone()).unwrap_or_default();
+        self.outputs.push_back(Output::Connect { peer, addresses });
+    }
+
+    fn dial_seeds(&mut self, now: Now) {
+        if now.time < self.seed_at || !self.is_isolated() {
+            return;
+        }
+        self.seed_at = now.time.plus(SEED_INTERVAL);
+        let seeds: Vec<PeerId> = self.config.seeds.iter().take(MAX_SEEDS).copied().collect();
+        for seed in seeds {
+            self.dial(seed);
+        }
+    }
+
+    fn is_isolated(&self) -> bool {
+        self.connected.is_empty()
+    }
+
+    fn learn_rtt(&mut self, peer: PeerId, rtt_us: u32, now: Now) {
+        let entropy = self.crypto.random_u64();
+        if let Some(record) = self.view.get(peer, Kind::HEARTBEAT, now.wall_s())
+            && let Some(heartbeat) = accept::heartbeat(&record)
+        {
+            self.latency.observe(peer, heartbeat, rtt_us, now.time, entropy);
+        }
+    }
+
+    fn scout(&mut self, now: Now) {
+        let random = self.crypto.random_u64();
+        self.scout_at =
+            now.time.plus(SCOUT_INTERVAL - SCOUT_INTERVAL / 8 + random % (SCOUT_INTERVAL / 4));
+        let me = self.me();
+        let strangers: Vec<PeerId> = self
+            .roster
+            .members()
+            .iter()
+            .zip(&self.evaluation.judgements)
+            .filter(|(_, judgement)| judgement.state == PeerState::Up)
+            .map(|(member, _)| member.id)
+            .filter(|peer| *peer != me && !self.neighbours.contains(peer))
+            .collect();
+        #[allow(clippy::cast_possible_truncation)]
+        let index = self.crypto.random_u64() as usize % strangers.len().max(1);
+        if let Some(peer) = strangers.get(index) {
+            self.membership.scout(*peer, now.time);
+        }
+    }
+
+    fn expire(&mut self, now: Now) {
+        self.expire_at = now.time.plus(EXPIRY_INTERVAL);
+        let gone = self.view.expire(now.wall_s());
+        let lapsed: Vec<PeerId> = self
+            .roster
+            .members()
+            .iter()
+            .filter(|member| {
+                gone > 0 || member.certificate().is_none_or(|c| c.has_lapsed(now.wall_s()))
+            })
+            .map(|member| member.id)
+            .collect();
+        for peer in lapsed {
+            self.roster.touch(peer);
+            self.need_evaluation(now.time);
+        }
+        self.note_convergence(now);
+    }
+
+    fn need_evaluation(&mut self, now: Time) {
+        self.evaluate_at.get_or_insert(now.plus(EVALUATION_DELAY));
+    }
+
+    /// Judges all peers anew, takes up the duties that follow, and tells what changed.
+    fn evaluate(&mut self, now: Now) {
+        self.evaluate_at = None;
+        self.roster.refresh(&self.view, now.wall_s());
+        let Some(me) = self.roster.index_of(&self.me()) else {
+            self.evaluation = Evaluation::default();
+            return;
+        };
+        self.evaluation = state::evaluate(&self.roster, me);
+        self.announce_changes();
+        let (duties, observers) = self.duties(me);
+        self.neighbours =
+            duties.iter().map(|duty| duty.subject).chain(observers.iter().copied()).collect();
+        self.exchange.set_neighbours(self.neighbours.clone());
+        let Self { membership, crypto, clock, .. } = self;
+        let mut context = Context {
+            now: now.time,
+            random: &mut || crypto.random_u64(),
+            clock: &mut || clock.tick(now.wall_ms),
+        };
+        membership.set_duties(&duties, observers.into_iter(), &mut context);
+    }
+
+    /// Whom this peer watches, and who watches it.
+    fn duties(&self, me: u32) -> (BTreeSet<Duty>, Vec<PeerId>) {
+        let mut duties = BTreeSet::new();
+        let mut unreached = Vec::new();
+        let mut observers = Vec::new();
+        for (index, (member, judgement)) in
+            (0u32..).zip(self.roster.members().iter().zip(&self.evaluation.judgements))
+        {
+            if index == me {
+                let ids =
+                    judgement.seats.iter().filter_map(|seat| self.roster.member(seat.observer));
+                observers.extend(ids.map(|member| member.id));
+                continue;
+            }
+            let Some(seat) = judgement.seats.iter().find(|seat| seat.observer == me) else {
+                continue;
+            };
+            let sleep_grace = member.profile().map_or(0, |profile| match profile.availability {
+                Availability::Always => 0,
+                Availability::Intermittent => u64::from(profile.sleep_grace_s) * SECOND,
+            });
+            let duty = Duty { subject: member.id, sleep_grace };
+            if seat.passed_over > 0 && !self.evaluation.is_reachable(index) {
+                unreached.push((seat.passed_over, duty));
+            } else {
+                duties.insert(duty);
+            }
+        }
+        unreached.sort_unstable();
+        duties.extend(unreached.into_iter().take(MAX_ACTING_UNREACHED).map(|(_, duty)| duty));
+        (duties, observers)
+    }
+
+    fn announce_changes(&mut self) {
+        let judged = self.roster.members().iter().zip(&self.evaluation.judgements);
+        let after: BTreeMap<PeerId, PeerState> =
+            judged.map(|(member, judgement)| (member.id, judgement.state)).collect();
+        for (peer, to) in &after {
+            let from = self.states.get(peer).copied();
+            if from.is_none() {
+                let profile = self.roster.find(peer).and_then(|member| member.profile());
+                let name = profile.map(|profile| profile.name.clone()).unwrap_or_default();
+                self.emit(Event::PeerJoined { peer: *peer, name });
+            }
+            if from != Some(*to) {
+                self.emit(Event::PeerStateChanged { peer: *peer, from, to: *to });
+            }
+        }
+        self.states = after;
+        let outside = self.partition().map_or(0, |partition| partition.outside.len());
+        if outside != self.was_outside {
+            self.was_outside = outside;
+            let inside = self.evaluation.reachable.iter().filter(|reachable| **reachable).count();
+            self.emit(Event::PartitionChanged { inside, outside });
+        }
+    }
+
+    fn note_convergence(&mut self, now: Now) {
+        let digest = self.view.digest();
+        let converged = self.exchange.convergence(digest, now.time).is_converged();
+        if converged != self.was_converged {
+            self.was_converged = converged;
+            self.emit(Event::ConvergenceChanged { converged, digest });
+        }
+    }
+
+    fn update_keep(&mut self) {
+        let mut keep = self.neighbours.clone();
+        keep.extend(self.membership.visited());
+        if self.neighbours.is_disjoint(&self.connected) {
+            keep.extend(self.config.seeds.iter().take(MAX_SEEDS));
+        }
+        if keep != self.keep {
+            self.keep.clone_from(&keep);
+            self.outputs.push_back(Output::Keep(keep));
+        }
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.counters.entry(what).or_insert(0) += 1;
+    }
+}

@@ -1,0 +1,178 @@
+//! What comes in from others: checked, merged, and routed to what depends on it.
+
+use alloc::sync::Arc;
+
+use super::Node;
+use crate::clock::{self, MAX_SKEW_MS};
+use crate::event::Event;
+use crate::port::{Crypto, Verdict};
+use crate::record::{Heartbeat, Kind, Payload, Record};
+use crate::types::{Now, PeerId, SECOND};
+use crate::view::{Merge, RecordStore};
+
+/// A cloned identity is told again after this; it does not go away by itself.
+pub(super) const CLONE_REMINDER: u64 = 600 * SECOND;
+
+/// What became of a record that somebody sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Accepted {
+    /// It went to the view.
+    Merged(Merge),
+    /// Its origin is no member, as far as this peer knows yet.
+    Stranger,
+    /// Signature or certificate is wrong: whoever passes it on did not check it.
+    Forged,
+}
+
+impl Accepted {
+    pub(super) const fn changed(self) -> bool {
+        matches!(self, Self::Merged(merge) if merge.changed())
+    }
+}
+
+impl<C: Crypto, S: RecordStore> Node<C, S> {
+    /// Takes over what the store held at the start.
+    pub(super) fn load_roster(&mut self, now: Now) {
+        let roster = &mut self.roster;
+        self.view.for_each(&mut |record| roster.touch(record.origin()));
+        self.roster.refresh(&self.view, now.wall_s());
+    }
+
+    pub(super) fn accept_broadcast(
+        &mut self,
+        from: PeerId,
+        record: &Arc<Record>,
+        now: Now,
+    ) -> Verdict {
+        match self.accept(record, Some(from), now) {
+            accepted if accepted.changed() => Verdict::Accept,
+            Accepted::Forged => Verdict::Reject,
+            _ => Verdict::Ignore,
+        }
+    }
+
+    /// Checks and merges one record.
+    pub(super) fn accept(
+        &mut self,
+        record: &Arc<Record>,
+        from: Option<PeerId>,
+        now: Now,
+    ) -> Accepted {
+        if let Some(useless) = self.view.is_useless(record, now.wall_s()) {
+            self.count(match useless {
+                Merge::Expired => "record_expired",
+                Merge::Known => "record_known",
+                _ => "record_outdated",
+            });
+            return Accepted::Merged(useless);
+        }
+        match self.vouch(record, now) {
+            Some(Accepted::Stranger) => {
+                self.count("record_of_stranger");
+                return Accepted::Stranger;
+            }
+            Some(_) => {
+                self.count("record_forged");
+                return Accepted::Forged;
+            }
+            None => {}
+        }
+        self.note_skew(record, now);
+        self.clock.observe(record.version(), now.wall_ms);
+        let merge = self.view.merge(record, from, now.wall_s());
+        if merge == Merge::Contradiction {
+            self.count("equivocation");
+            self.emit(Event::Equivocation { peer: record.origin() });
+        }
+        if merge.changed() {
+            self.after_merge(record, now);
+        }
+        Accepted::Merged(merge)
+    }
+
+    /// What speaks against a record; `None` if its origin is a member and signed it.
+    fn vouch(&mut self, record: &Record, now: Now) -> Option<Accepted> {
+        let origin = record.origin();
+        let member = self.view.get(origin, Kind::PEER, now.wall_s());
+        let config = &self.config;
+        match record.payload() {
+            Payload::Peer(_, certificate) => {
+                let known = member.as_deref().map(Record::payload);
+                let same = matches!(known, Some(Payload::Peer(_, held)) if held == certificate);
+                let checked = same
+                    || certificate
+                        .check(
+                            &mut self.crypto,
+                            &config.mesh,
+                            &config.authorities,
+                            &origin,
+                            now.wall_s(),
+                        )
+                        .is_ok();
+                // A record may not outlive the membership that it rests on.
+                if !checked || record.expires_s() > certificate.not_after_s {
+                    return Some(Accepted::Forged);
+                }
+            }
+            _ if member.is_none() => return Some(Accepted::Stranger),
+            _ => {}
+        }
+        let genuine = record.verify(&mut self.crypto, &self.config.mesh);
+        (!genuine).then_some(Accepted::Forged)
+    }
+
+    fn after_merge(&mut self, record: &Arc<Record>, now: Now) {
+        let origin = record.origin();
+        if origin == self.me() {
+            self.heard_oneself(record, now);
+        }
+        match record.payload() {
+            Payload::Heartbeat(heartbeat) => self.latency.heard(origin, heartbeat),
+            _ => {
+                self.roster.touch(origin);
+                self.need_evaluation(now.time);
+                self.note_convergence(now);
+            }
+        }
+    }
+
+    /// A record of this peer that this start did not publish: of an earlier start, or of a clone. Speak above it.
+    fn heard_oneself(&mut self, record: &Record, now: Now) {
+        self.clock.overtake(record.version());
+        if self.left {
+            return;
+        }
+        let kind = if record.kind() == Kind::LEAVE { Kind::PEER } else { record.kind() };
+        self.publisher.forget_links();
+        self.publisher.request(kind, now.time, false);
+        let clone = heartbeat(record).is_some_and(|heartbeat| {
+            heartbeat.instance != self.publisher.instance()
+                && self.publisher.spoke_before(record.version())
+        });
+        if clone && self.clone_seen.is_none_or(|seen| now.time.since(seen) > CLONE_REMINDER) {
+            self.clone_seen = Some(now.time);
+            self.emit(Event::IdentityCloned);
+        }
+    }
+
+    fn note_skew(&mut self, record: &Record, now: Now) {
+        let origin = record.origin();
+        if clock::is_far_future(record.version(), now.wall_ms) {
+            self.count("record_far_future");
+            if self.skewed.insert(origin) {
+                let ahead_ms = record.version().ms().saturating_sub(now.wall_ms);
+                self.emit(Event::ClockSkew { peer: origin, ahead_ms });
+            }
+        } else if record.version().ms().abs_diff(now.wall_ms) < MAX_SKEW_MS {
+            self.skewed.remove(&origin);
+        }
+    }
+}
+
+/// The heartbeat in a record, if it is one.
+pub(super) fn heartbeat(record: &Record) -> Option<&Heartbeat> {
+    match record.payload() {
+        Payload::Heartbeat(heartbeat) => Some(heartbeat),
+        _ => None,
+    }
+}

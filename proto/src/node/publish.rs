@@ -1,0 +1,235 @@
+//! When this peer publishes what.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::sync::Arc;
+
+use super::Node;
+use crate::exchange::pacing::heartbeat_interval;
+use crate::latency;
+use crate::port::{Crypto, Output};
+use crate::record::{Heartbeat, Kind, Links, Payload, Record, Resources};
+use crate::types::{MILLI, Now, SECOND, Time, Version};
+use crate::view::RecordStore;
+
+/// How long a starting peer waits to hear of its own earlier versions before it publishes.
+const START_HOLD: u64 = 3 * SECOND;
+/// A change that is no news about a lost or found peer waits this long for others to share its record.
+const GATHER: u64 = 300 * MILLI;
+/// `Links` records that may follow each other at once; a peer with five subjects has no more to say in a burst.
+const LINKS_BURST: u32 = 5;
+/// One more `Links` record per this much time: a peer whose edges flip all the time costs the mesh one broadcast in a second.
+const LINKS_REFILL: u64 = SECOND;
+/// Heartbeats ahead of time are this far apart at least.
+const HEARTBEAT_GAP: u64 = 5 * SECOND;
+/// A heartbeat is valid for this many intervals, so that two may get lost.
+const HEARTBEAT_LIVES: u64 = 3;
+/// And this much longer, for the way through the mesh.
+const HEARTBEAT_TRAVEL_S: u64 = 60;
+/// Shares of a resource, per mille, whose crossing is told at once: the warning and critical levels of storage operations.
+const LEVELS: [u32; 2] = [800, 900];
+
+/// What this peer has to publish, and when.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    instance: u64,
+    started: Time,
+    hold_until: Option<Time>,
+    due: BTreeMap<Kind, Time>,
+    links_tokens: u32,
+    links_refilled: Time,
+    last_links: Option<Links>,
+    last_heartbeat: Option<Time>,
+    first_version: Option<Version>,
+    resources: Resources,
+}
+
+impl Publisher {
+    pub(super) const fn new(instance: u64, now: Time) -> Self {
+        Self {
+            instance,
+            started: now,
+            hold_until: Some(now),
+            due: BTreeMap::new(),
+            links_tokens: LINKS_BURST,
+            links_refilled: now,
+            last_links: None,
+            last_heartbeat: None,
+            first_version: None,
+            resources: Resources {
+                cpu_permille: None,
+                memory_permille: None,
+                disk_total_mib: None,
+                disk_free_mib: None,
+                load_centi: None,
+            },
+        }
+    }
+
+    /// The random number that tells this start from others.
+    pub(super) const fn instance(&self) -> u64 {
+        self.instance
+    }
+
+    /// Begins; a peer that is not alone first asks for its own earlier versions.
+    pub(super) fn start(&mut self, now: Time, alone: bool) {
+        self.started = now;
+        self.hold_until = Some(if alone { now } else { now.plus(START_HOLD) });
+    }
+
+    /// A neighbour told the highest version that it knows of this peer.
+    pub(super) fn heard_of_own_versions(&mut self, now: Time) {
+        if let Some(hold) = &mut self.hold_until {
+            *hold = now.min(*hold);
+        }
+    }
+
+    /// Whether this start had published before `version` was made: then a stranger's word under it is a clone's, not a remnant.
+    pub(super) fn spoke_before(&self, version: Version) -> bool {
+        self.first_version.is_some_and(|first| first < version)
+    }
+
+    /// Makes the next `Links` go out even if they say the same as the last.
+    pub(super) fn forget_links(&mut self) {
+        self.last_links = None;
+    }
+
+    /// Asks for a publication; it is skipped if nothing changed by then.
+    pub(super) fn request(&mut self, kind: Kind, now: Time, urgent: bool) {
+        let gap = self.last_heartbeat.filter(|_| kind == Kind::HEARTBEAT);
+        let earliest = gap.map_or(now, |last| last.plus(HEARTBEAT_GAP));
+        let at = if urgent { now } else { now.plus(GATHER) }.max(earliest);
+        let due = self.due.entry(kind).or_insert(at);
+        *due = at.min(*due);
+    }
+
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.hold_until.or_else(|| self.due.values().min().copied())
+    }
+
+    /// Takes in new readings; whether one crossed a level.
+    pub(super) fn set_resources(&mut self, resources: Resources) -> bool {
+        let crossed = levels(&self.resources) != levels(&resources);
+        let first = self.resources == Resources::default();
+        self.resources = resources;
+        crossed && !first
+    }
+
+    /// The next kind that is due.
+    fn take_due(&mut self, now: Time) -> Option<Kind> {
+        if self.hold_until.is_some_and(|hold| now >= hold) {
+            self.hold_until = None;
+            for kind in [Kind::PEER, Kind::LINKS, Kind::HEARTBEAT] {
+                self.due.insert(kind, now);
+            }
+        }
+        if self.hold_until.is_some() {
+            return None;
+        }
+        let kind = *self.due.iter().find(|(_, at)| **at <= now)?.0;
+        self.due.remove(&kind);
+        Some(kind)
+    }
+
+    /// Whether a `Links` record may go out now; if not, asks again for when it may.
+    fn take_links_token(&mut self, now: Time) -> bool {
+        let earned = now.since(self.links_refilled) / LINKS_REFILL;
+        if earned > 0 {
+            let earned = u32::try_from(earned).unwrap_or(LINKS_BURST);
+            self.links_tokens = self.links_tokens.saturating_add(earned).min(LINKS_BURST);
+            self.links_refilled = now;
+        }
+        if self.links_tokens == 0 {
+            self.due.insert(Kind::LINKS, self.links_refilled.plus(LINKS_REFILL));
+            return false;
+        }
+        self.links_tokens -= 1;
+        true
+    }
+}
+
+impl<C: Crypto, S: RecordStore> Node<C, S> {
+    /// Publishes all that is due.
+    pub(super) fn publish_due(&mut self, now: Now) {
+        if self.left {
+            return;
+        }
+        while let Some(kind) = self.publisher.take_due(now.time) {
+            match kind {
+                Kind::PEER => {
+                    let certificate = self.config.certificate.clone();
+                    self.publish(Payload::Peer(self.config.profile.clone(), certificate), now);
+                }
+                Kind::LINKS => self.publish_links(now),
+                Kind::HEARTBEAT => self.publish_heartbeat(now),
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn publish_leave(&mut self, reason: String, now: Now) {
+        self.publish(Payload::Leave { reason }, now);
+    }
+
+    fn publish_links(&mut self, now: Now) {
+        let links = self.membership.links();
+        if self.publisher.last_links.as_ref() == Some(&links) {
+            return;
+        }
+        if self.publisher.take_links_token(now.time) {
+            self.publisher.last_links = Some(links.clone());
+            self.publish(Payload::Links(links), now);
+        }
+    }
+
+    fn publish_heartbeat(&mut self, now: Now) {
+        let interval = heartbeat_interval(self.roster.rings().len());
+        let jitter = self.crypto.random_u64() % (interval / 4);
+        self.publisher.last_heartbeat = Some(now.time);
+        self.publisher.due.insert(Kind::HEARTBEAT, now.time.plus(interval - interval / 8 + jitter));
+        let uptime_s = now.time.since(self.publisher.started) / SECOND;
+        let heartbeat = Heartbeat {
+            instance: self.publisher.instance,
+            uptime_s: u32::try_from(uptime_s).unwrap_or(u32::MAX),
+            resources: self.publisher.resources,
+            coordinate: self.latency.packed_coordinate(),
+            edges: latency::pack_edges(self.membership.edge_stats()),
+        };
+        self.publish(Payload::Heartbeat(heartbeat), now);
+    }
+
+    /// Signs, keeps and sends out what this peer says.
+    fn publish(&mut self, payload: Payload, now: Now) {
+        let kind = payload.kind();
+        let expires_s = if kind.is_state() {
+            self.config.certificate.not_after_s
+        } else {
+            let interval = heartbeat_interval(self.roster.rings().len());
+            now.wall_s() + HEARTBEAT_LIVES * interval / SECOND + HEARTBEAT_TRAVEL_S
+        };
+        let version = self.clock.tick(now.wall_ms);
+        self.publisher.first_version.get_or_insert(version);
+        let (mesh, me) = (self.config.mesh, self.me());
+        let record =
+            Arc::new(Record::sign(&mut self.crypto, &mesh, me, version, expires_s, payload));
+        if !self.view.merge(&record, None, now.wall_s()).changed() {
+            self.count("own_record_not_taken");
+            return;
+        }
+        if kind.is_state() {
+            self.roster.touch(me);
+            self.need_evaluation(now.time);
+            self.outputs.push_back(Output::Broadcast(record));
+        }
+    }
+}
+
+/// Which level each resource has reached.
+fn levels(resources: &Resources) -> [Option<usize>; 3] {
+    let disk = resources.disk_total_mib.zip(resources.disk_free_mib).and_then(|(total, free)| {
+        let used = total.saturating_sub(free).saturating_mul(1_000).checked_div(total)?;
+        u32::try_from(used).ok()
+    });
+    [resources.cpu_permille, resources.memory_permille, disk]
+        .map(|share| share.map(|share| LEVELS.iter().filter(|level| share >= **level).count()))
+}

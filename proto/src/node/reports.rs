@@ -1,0 +1,258 @@
+//! What a node answers when it is asked about the mesh.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::Node;
+use super::accept::heartbeat;
+use crate::exchange::pacing::heartbeat_interval;
+use crate::health;
+use crate::latency;
+use crate::membership::state::{Evaluation, Judgement, PeerState};
+use crate::port::Crypto;
+use crate::record::{EdgeStatus, Kind, Record};
+use crate::report::{
+    Convergence, EdgeFigures, EdgeReport, Finding, HealthCode, HeartbeatLag, ObserverReport,
+    Overview, Partition, PeerReport, Rtt, Severity, WhyReport,
+};
+use crate::roster::{Member, Roster};
+use crate::types::{MILLI, Now, PeerId, StateDigest};
+use crate::view::RecordStore;
+
+impl<C: Crypto, S: RecordStore> Node<C, S> {
+    /// Summary of the state records: equal digests mean equal state.
+    pub fn digest(&self) -> StateDigest {
+        self.view.digest()
+    }
+
+    /// The mesh in a few figures.
+    pub fn overview(&self, now: Now) -> Overview {
+        let mut states = BTreeMap::new();
+        for judgement in &self.evaluation.judgements {
+            *states.entry(judgement.state).or_insert(0) += 1;
+        }
+        Overview {
+            me: self.me(),
+            digest: self.digest(),
+            states,
+            component: self.evaluation.reachable.iter().filter(|reachable| **reachable).count(),
+            convergence: self.convergence(now),
+            lag: self.heartbeat_lag(now),
+            local_health: self.membership.local_health(),
+            connections: self.connected.len(),
+            records: self.view.len(),
+        }
+    }
+
+    /// Agreement with the neighbours.
+    pub fn convergence(&self, now: Now) -> Convergence {
+        self.exchange.convergence(self.view.digest(), now.time)
+    }
+
+    /// How current the heartbeats of reachable peers are.
+    pub fn heartbeat_lag(&self, now: Now) -> HeartbeatLag {
+        let interval_ms = heartbeat_interval(self.roster.rings().len()) / MILLI;
+        let mut lag = HeartbeatLag { interval_ms, ..HeartbeatLag::default() };
+        let reachable = self.judged().filter(|(member, _, reachable)| *reachable && !member.left);
+        for (member, _, _) in reachable {
+            match self.heartbeat_of(&member.id, now) {
+                None => lag.missing += 1,
+                Some(record) => {
+                    let age_ms = now.wall_ms.saturating_sub(record.version().ms());
+                    lag.oldest_ms = lag.oldest_ms.max(Some(age_ms));
+                }
+            }
+        }
+        lag
+    }
+
+    /// All peers, by rising id.
+    pub fn peers(&self, now: Now) -> Vec<PeerReport> {
+        let own: BTreeMap<PeerId, EdgeFigures> = self.own_figures().collect();
+        self.judged()
+            .map(|(member, judgement, reachable)| {
+                let record = self.heartbeat_of(&member.id, now);
+                PeerReport {
+                    id: member.id,
+                    state: judgement.state,
+                    reason: judgement.reason,
+                    since: judgement.since,
+                    profile: member.profile().cloned().unwrap_or_default(),
+                    certificate_lapses_s: member.certificate().map_or(0, |c| c.not_after_s),
+                    reachable,
+                    heartbeat: record
+                        .as_ref()
+                        .and_then(|r| Some((r.version(), heartbeat(r)?.clone()))),
+                    connected: self.connected.contains(&member.id),
+                    rtt: self.rtt_to(member, reachable, &own, now),
+                }
+            })
+            .collect()
+    }
+
+    /// Why a peer has its state; `None` for a peer that is not in the roster.
+    pub fn why(&self, peer: &PeerId) -> Option<WhyReport> {
+        let index = self.roster.index_of(peer)?;
+        let member = self.roster.member(index)?;
+        let judgement = self.evaluation.judgement(index)?;
+        let observers: Vec<ObserverReport> = judgement
+            .seats
+            .iter()
+            .filter_map(|seat| {
+                let observer = self.roster.member(seat.observer)?;
+                let edge = observer.edge_to(index);
+                Some(ObserverReport {
+                    observer: observer.id,
+                    ring: seat.ring,
+                    passed_over: seat.passed_over,
+                    status: edge.map(|edge| edge.status),
+                    since: edge.map(|edge| edge.since),
+                    evidence: edge.and_then(|edge| edge.evidence),
+                    flaps: edge.map_or(0, |edge| edge.flaps),
+                })
+            })
+            .collect();
+        Some(WhyReport {
+            id: *peer,
+            state: judgement.state,
+            reason: judgement.reason,
+            reachable: self.evaluation.is_reachable(index),
+            last_word: member.last_word,
+            passed_over: observers.iter().map(|observer| usize::from(observer.passed_over)).sum(),
+            observers,
+        })
+    }
+
+    /// Every published edge, by observer and subject.
+    pub fn edges(&self, now: Now) -> Vec<EdgeReport> {
+        let own: BTreeMap<PeerId, EdgeFigures> = self.own_figures().collect();
+        let mut edges = Vec::new();
+        for (index, observer) in (0..).zip(self.roster.members()) {
+            let record = self.heartbeat_of(&observer.id, now);
+            for (subject_index, edge) in observer.edges() {
+                let Some(subject) = self.roster.member(subject_index) else { continue };
+                let seats = self.evaluation.judgement(subject_index).map(|j| j.seats.as_slice());
+                let figures = if observer.id == self.me() {
+                    own.get(&subject.id).copied()
+                } else {
+                    record
+                        .as_deref()
+                        .and_then(heartbeat)
+                        .and_then(|h| latency::edge_figures(h, &subject.id))
+                };
+                let works = matches!(edge.status, EdgeStatus::Heard | EdgeStatus::Checking);
+                edges.push(EdgeReport {
+                    observer: observer.id,
+                    subject: subject.id,
+                    edge: edge.clone(),
+                    assigned: seats.is_some_and(|seats| seats.iter().any(|s| s.observer == index)),
+                    one_way: health::one_way(observer.id, edge, subject),
+                    figures: figures.filter(|_| works),
+                });
+            }
+        }
+        edges
+    }
+
+    /// The state of one peer; `None` for a peer that is not in the roster.
+    pub fn state_of(&self, peer: &PeerId) -> Option<PeerState> {
+        Some(self.evaluation.judgement(self.roster.index_of(peer)?)?.state)
+    }
+
+    /// All judgements, parallel to the roster.
+    pub const fn evaluation(&self) -> &Evaluation {
+        &self.evaluation
+    }
+
+    /// All members.
+    pub const fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// The two sides of a cut, if there is one.
+    pub fn partition(&self) -> Option<Partition> {
+        health::partition(&self.roster, &self.evaluation)
+    }
+
+    /// What is wrong, the worst first: what all peers of the component name, then what this one alone sees.
+    pub fn findings(&self, now: Now) -> Vec<Finding> {
+        let mut findings = health::findings(&self.roster, &self.evaluation);
+        let alone = |code, severity, peer, evidence: &str| Finding {
+            code,
+            severity,
+            peer: Some(peer),
+            other: None,
+            evidence: String::from(evidence),
+            because_of: None,
+        };
+        for peer in &self.skewed {
+            let evidence = "its records are dated more than a minute ahead of the clock here";
+            findings.push(alone(HealthCode::ClockSkew, Severity::Medium, *peer, evidence));
+        }
+        if self.clone_seen.is_some_and(|seen| now.time.since(seen) < super::accept::CLONE_REMINDER)
+        {
+            let evidence = "another process publishes with this peer's identity";
+            findings.push(alone(HealthCode::IdentityCloned, Severity::High, self.me(), evidence));
+        }
+        findings
+    }
+
+    /// Estimated round trip between two peers, in microseconds; `None` if one has no coordinate.
+    pub fn estimate_us(&self, a: &PeerId, b: &PeerId, now: Now) -> Option<u32> {
+        let (a, b) = (self.heartbeat_of(a, now)?, self.heartbeat_of(b, now)?);
+        latency::estimate_us(heartbeat(&a)?, heartbeat(&b)?)
+    }
+
+    /// Refusals, drops and traffic by reason, since the start.
+    pub const fn counters(&self) -> &BTreeMap<&'static str, u64> {
+        &self.counters
+    }
+
+    /// Peers that are connected now, by rising id.
+    pub fn connected(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.connected.iter().copied()
+    }
+
+    /// A record of the view, if it is valid now.
+    pub fn record(&self, origin: PeerId, kind: Kind, now: Now) -> Option<Arc<Record>> {
+        self.view.get(origin, kind, now.wall_s())
+    }
+
+    fn judged(&self) -> impl Iterator<Item = (&Member, &Judgement, bool)> {
+        let judged =
+            self.evaluation.judgements.iter().zip(self.evaluation.reachable.iter().copied());
+        self.roster
+            .members()
+            .iter()
+            .zip(judged)
+            .map(|(member, (judgement, reachable))| (member, judgement, reachable))
+    }
+
+    fn heartbeat_of(&self, peer: &PeerId, now: Now) -> Option<Arc<Record>> {
+        self.view.get(*peer, Kind::HEARTBEAT, now.wall_s())
+    }
+
+    fn own_figures(&self) -> impl Iterator<Item = (PeerId, EdgeFigures)> {
+        let stats = self.membership.edge_stats();
+        stats.filter_map(|(peer, stats)| Some((peer, latency::own_figures(stats)?)))
+    }
+
+    fn rtt_to(
+        &self,
+        member: &Member,
+        reachable: bool,
+        own: &BTreeMap<PeerId, EdgeFigures>,
+        now: Now,
+    ) -> Option<Rtt> {
+        if !reachable || member.id == self.me() {
+            return None;
+        }
+        if let Some(figures) = own.get(&member.id) {
+            return Some(Rtt { micros: figures.rtt_p50_us, estimated: false });
+        }
+        let micros = self.estimate_us(&self.me(), &member.id, now)?;
+        Some(Rtt { micros, estimated: true })
+    }
+}

@@ -1,0 +1,404 @@
+//! Connections between hosts, modelled after QUIC as the agent uses it.
+//!
+//! What is modelled is what a protocol above can notice: a dial takes a round trip and gives up after five seconds; a lost packet
+//! delays what stands behind it on its stream; a path that went silent is noticed by each end for itself, at its idle timeout or
+//! when the other end's close or reset comes. Congestion windows and bandwidth are not modelled: plexmesh sends far below them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use plexmesh_proto::types::{MILLI, SECOND, Time};
+
+use crate::dice::Dice;
+use crate::links::Links;
+use crate::queue::Queue;
+use crate::traffic::{Channel, Meter};
+use crate::world::Happening;
+
+mod connection;
+mod dial;
+mod message;
+mod stream;
+
+use connection::{Connection, Side};
+use dial::Dial;
+pub(crate) use message::Message;
+use stream::{Lane, Stuck};
+
+/// A connection end that hears no packet for this long closes. The agent's setting.
+const IDLE_TIMEOUT_US: u64 = 15 * SECOND;
+/// A silent end sends a packet this often. The agent's setting; QUIC repeats such a packet until it is acknowledged.
+const KEEP_ALIVE_US: u64 = 5 * SECOND;
+/// Packets of a connection with nothing to say within one idle timeout: three keep-alives, each repeated by probe timeouts.
+const KEEP_ALIVE_PACKETS: usize = 12;
+/// A connection that neither end wants closes after this long: libp2p's idle connection timeout.
+const UNWANTED_GRACE_US: u64 = 10 * SECOND;
+/// Most messages that wait on one direction of one connection. A path that is cut holds what is sent until the idle timeout;
+/// the agent's queues are bounded alike.
+const MAX_STUCK: usize = 1_024;
+
+/// Whether a host takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Power {
+    On,
+    /// Its kernel still takes packets in; its process does nothing.
+    Paused(Time),
+    /// `refuses`: the kernel answers that nobody listens. Otherwise the host is silent.
+    Off { since: Time, refuses: bool },
+}
+
+/// Something that reached a host's process.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) at: usize,
+    pub(crate) peer: usize,
+    pub(crate) what: Arrived,
+}
+
+#[derive(Debug)]
+pub(crate) enum Arrived {
+    Connected,
+    Disconnected,
+    DialFailed,
+    Message { message: Message, epoch: u64, bytes: usize },
+}
+
+/// A pair of hosts, the lower index first.
+pub(crate) type Pair = (usize, usize);
+
+/// What the transport put into the queue for itself.
+#[derive(Debug)]
+pub(crate) enum WireEvent {
+    /// One handshake attempt.
+    DialAttempt { from: usize, to: usize, dial: u64, attempt: u32 },
+    /// The answer to a handshake attempt is back.
+    DialAnswered { from: usize, to: usize, dial: u64, start: u64 },
+    /// The handshake has lasted too long, or was refused.
+    DialOver { from: usize, to: usize, dial: u64 },
+    /// The last flight of a handshake reaches the answering end.
+    Accepted { from: usize, to: usize, epoch: u64 },
+    /// A message is complete at the other end.
+    Deliver { from: usize, to: usize, epoch: u64, message: Message, bytes: usize },
+    /// A direction's probe timeout, or the loss detection that came before it.
+    Retry { from: usize, to: usize, epoch: u64, turn: u64 },
+    /// An end looks at when it last heard something.
+    Idle { at: usize, peer: usize, epoch: u64 },
+    /// A close or a reset reaches an end.
+    Closed { at: usize, peer: usize, epoch: u64 },
+    /// Nobody wanted a connection for the grace.
+    Unwanted { pair: Pair, since: Time },
+}
+
+/// What the transport uses of the world around it.
+pub(crate) struct Sky<'a> {
+    pub(crate) now: Time,
+    pub(crate) links: &'a Links,
+    pub(crate) dice: &'a mut Dice,
+    pub(crate) queue: &'a mut Queue<Happening>,
+    pub(crate) meters: &'a mut [Meter],
+}
+
+impl Sky<'_> {
+    fn push(&mut self, at: Time, event: WireEvent) {
+        self.queue.push(at, Happening::Wire(event));
+    }
+
+    fn sent(&mut self, at: usize, channel: Channel, bytes: usize) {
+        if let Some(meter) = self.meters.get_mut(at) {
+            meter.sent(self.now, channel, bytes);
+        }
+    }
+
+    fn received(&mut self, at: usize, channel: Channel, bytes: usize) {
+        if let Some(meter) = self.meters.get_mut(at) {
+            meter.received(self.now, channel, bytes);
+        }
+    }
+
+    /// When one packet sent now arrives; `None` if it does not.
+    fn one_packet(&mut self, from: usize, to: usize) -> Option<Time> {
+        let lost = self.links.is_blocked(from, to) || self.links.loses(from, to, self.dice);
+        (!lost).then(|| self.now.plus(self.links.delay_us(from, to, self.dice)))
+    }
+}
+
+/// All connections of a world.
+#[derive(Debug, Default)]
+pub(crate) struct Transport {
+    power: Vec<Power>,
+    /// Starts of each host's process.
+    starts: Vec<u64>,
+    keep: Vec<BTreeSet<usize>>,
+    connections: BTreeMap<Pair, Connection>,
+    /// Hosts with which each host has a usable end of a connection.
+    connected: Vec<BTreeSet<usize>>,
+    dials: BTreeMap<(usize, usize), Dial>,
+    last_epoch: u64,
+    pub(crate) arrivals: VecDeque<Arrival>,
+    /// Messages that found no room on a stuck direction.
+    pub(crate) overflowed: u64,
+}
+
+impl Transport {
+    /// Takes in one more host, switched off.
+    pub(crate) fn add_host(&mut self, now: Time) {
+        self.power.push(Power::Off { since: now, refuses: false });
+        self.starts.push(0);
+        self.keep.push(BTreeSet::new());
+        self.connected.push(BTreeSet::new());
+    }
+
+    pub(crate) fn power(&self, host: usize) -> Power {
+        self.power.get(host).copied().unwrap_or(Power::Off { since: Time(0), refuses: false })
+    }
+
+    pub(crate) fn is_off(&self, host: usize) -> bool {
+        matches!(self.power(host), Power::Off { .. })
+    }
+
+    /// Hosts that `host` has a usable connection with.
+    pub(crate) fn connected(&self, host: usize) -> impl Iterator<Item = usize> + '_ {
+        self.connected.get(host).into_iter().flatten().copied()
+    }
+
+    pub(crate) fn switch_on(&mut self, host: usize) {
+        self.set_power(host, Power::On);
+        if let Some(starts) = self.starts.get_mut(host) {
+            *starts += 1;
+        }
+    }
+
+    pub(crate) fn pause(&mut self, host: usize, now: Time) {
+        self.set_power(host, Power::Paused(now));
+    }
+
+    /// Goes on after a pause: what the kernel took in meanwhile counts as heard now.
+    pub(crate) fn resume(&mut self, host: usize, now: Time) {
+        self.set_power(host, Power::On);
+        for peer in self.connected(host).collect::<Vec<_>>() {
+            if let Some(end) = self.end_mut(host, peer) {
+                end.heard = now;
+            }
+        }
+    }
+
+    /// The process is gone without a word. With `refuses` its kernel resets connections and refuses dials.
+    pub(crate) fn switch_off(&mut self, sky: &mut Sky<'_>, host: usize, refuses: bool) {
+        for peer in self.connected(host).collect::<Vec<_>>() {
+            let epoch = self.drop_end(host, peer);
+            if let (true, Some(epoch)) = (refuses, epoch) {
+                self.send_close(sky, host, peer, epoch);
+            }
+        }
+        self.dials.retain(|(from, _), _| *from != host);
+        if let Some(keep) = self.keep.get_mut(host) {
+            keep.clear();
+        }
+        self.set_power(host, Power::Off { since: sky.now, refuses });
+    }
+
+    /// Sends a message if there is a usable connection; gives that connection's epoch.
+    pub(crate) fn send(
+        &mut self,
+        sky: &mut Sky<'_>,
+        from: usize,
+        to: usize,
+        message: Message,
+    ) -> Option<u64> {
+        let epoch = self.end_mut(from, to)?.epoch?;
+        let bytes = message.wire_bytes();
+        sky.sent(from, message.channel(), bytes);
+        self.transmit(sky, from, to, epoch, message, bytes);
+        Some(epoch)
+    }
+
+    /// The epoch of the connection that `at` uses with `peer`.
+    pub(crate) fn epoch(&self, at: usize, peer: usize) -> Option<u64> {
+        let (pair, side) = Side::of(at, peer);
+        self.connections.get(&pair)?.end(side).epoch
+    }
+
+    /// Takes over whom `host` wants to stay connected to.
+    pub(crate) fn keep(&mut self, sky: &mut Sky<'_>, host: usize, wanted: BTreeSet<usize>) {
+        if let Some(keep) = self.keep.get_mut(host) {
+            *keep = wanted;
+        }
+        for peer in self.connected(host).collect::<Vec<_>>() {
+            self.review(sky, host, peer);
+        }
+    }
+
+    pub(crate) fn handle(&mut self, sky: &mut Sky<'_>, event: WireEvent) {
+        match event {
+            WireEvent::DialAttempt { from, to, dial, attempt } => {
+                self.on_dial_attempt(sky, from, to, dial, attempt);
+            }
+            WireEvent::DialAnswered { from, to, dial, start } => {
+                self.on_dial_answered(sky, from, to, dial, start);
+            }
+            WireEvent::DialOver { from, to, dial } => self.on_dial_over(from, to, dial),
+            WireEvent::Accepted { from, to, epoch } => self.on_accepted(sky, from, to, epoch),
+            WireEvent::Deliver { from, to, epoch, message, bytes } => {
+                self.on_deliver(sky, (from, to), epoch, message, bytes);
+            }
+            WireEvent::Retry { from, to, epoch, turn } => self.on_retry(sky, from, to, epoch, turn),
+            WireEvent::Idle { at, peer, epoch } => self.on_idle(sky, at, peer, epoch),
+            WireEvent::Closed { at, peer, epoch } => {
+                if self.epoch(at, peer) == Some(epoch) {
+                    self.disconnect(at, peer);
+                }
+            }
+            WireEvent::Unwanted { pair, since } => self.on_unwanted(sky, pair, since),
+        }
+    }
+
+    fn on_deliver(
+        &mut self,
+        sky: &mut Sky<'_>,
+        (from, to): (usize, usize),
+        epoch: u64,
+        message: Message,
+        bytes: usize,
+    ) {
+        if self.is_off(to) {
+            return;
+        }
+        if self.epoch(to, from) != Some(epoch) {
+            // Nobody here knows the connection any more: a stateless reset tells the sender.
+            self.send_close(sky, to, from, epoch);
+            return;
+        }
+        sky.received(to, message.channel(), bytes);
+        if let Some(end) = self.end_mut(to, from) {
+            end.heard = sky.now;
+        }
+        let what = Arrived::Message { message, epoch, bytes };
+        self.arrivals.push_back(Arrival { at: to, peer: from, what });
+    }
+
+    fn on_idle(&mut self, sky: &mut Sky<'_>, at: usize, peer: usize, epoch: u64) {
+        if self.epoch(at, peer) != Some(epoch) {
+            return;
+        }
+        let now = sky.now;
+        if self.power(at) != Power::On {
+            sky.push(now.plus(IDLE_TIMEOUT_US), WireEvent::Idle { at, peer, epoch });
+            return;
+        }
+        let mut heard = self.end_mut(at, peer).map_or(now, |end| end.heard);
+        if now.since(heard) >= KEEP_ALIVE_US {
+            heard = heard.max(self.last_keep_alive(sky, at, peer, epoch));
+        }
+        let deadline = heard.plus(IDLE_TIMEOUT_US);
+        if deadline <= now {
+            self.close(sky, at, peer);
+            return;
+        }
+        if let Some(end) = self.end_mut(at, peer) {
+            end.heard = heard;
+        }
+        sky.push(deadline, WireEvent::Idle { at, peer, epoch });
+    }
+
+    /// When the last keep-alive of `peer` came, had it nothing else to say.
+    fn last_keep_alive(&self, sky: &mut Sky<'_>, at: usize, peer: usize, epoch: u64) -> Time {
+        let other_end_gone = (self.epoch(peer, at) != Some(epoch)).then(|| self.gone_since(at, peer));
+        let silent = match self.power(peer) {
+            Power::On => None,
+            Power::Paused(since) | Power::Off { since, .. } => Some(since),
+        };
+        let blocked = sky.links.blocked_since(peer, at);
+        let quiet_since = [other_end_gone, silent, blocked].into_iter().flatten().min();
+        let latest = quiet_since.unwrap_or(sky.now);
+        let passed = (0..KEEP_ALIVE_PACKETS).any(|_| !sky.links.loses(peer, at, sky.dice));
+        if passed { Time(latest.0.saturating_sub(sky.dice.below(KEEP_ALIVE_US))) } else { Time(0) }
+    }
+
+    /// Since when the other end of a half-open connection is gone.
+    fn gone_since(&self, at: usize, peer: usize) -> Time {
+        let (pair, side) = Side::of(peer, at);
+        self.connections.get(&pair).map_or(Time(0), |connection| connection.end(side).gone_since)
+    }
+
+    /// Closes `at`'s end and tells the other one.
+    fn close(&mut self, sky: &mut Sky<'_>, at: usize, peer: usize) {
+        let Some(epoch) = self.epoch(at, peer) else { return };
+        self.disconnect(at, peer);
+        if let Some(end) = self.end_mut(at, peer) {
+            end.gone_since = sky.now;
+        }
+        self.send_close(sky, at, peer, epoch);
+    }
+
+    /// A close, or a reset. Sent once; an end that misses it learns by the answer to its next message.
+    fn send_close(&self, sky: &mut Sky<'_>, from: usize, to: usize, epoch: u64) {
+        if let Some(arrival) = sky.one_packet(from, to) {
+            sky.push(arrival, WireEvent::Closed { at: to, peer: from, epoch });
+        }
+    }
+
+    fn disconnect(&mut self, at: usize, peer: usize) {
+        if self.drop_end(at, peer).is_some() {
+            let what = Arrived::Disconnected;
+            self.arrivals.push_back(Arrival { at, peer, what });
+        }
+    }
+
+    /// Forgets an end without telling anybody; gives the epoch that it had.
+    fn drop_end(&mut self, at: usize, peer: usize) -> Option<u64> {
+        let (pair, side) = Side::of(at, peer);
+        let connection = self.connections.get_mut(&pair)?;
+        let epoch = connection.end_mut(side).reset();
+        if connection.is_gone() {
+            self.connections.remove(&pair);
+        }
+        if let Some(connected) = self.connected.get_mut(at) {
+            connected.remove(&peer);
+        }
+        epoch
+    }
+
+    /// Whether either end wants the connection; starts or stops the grace.
+    fn review(&mut self, sky: &mut Sky<'_>, a: usize, b: usize) {
+        let wants = |one: usize, other: usize| {
+            self.epoch(one, other).is_some()
+                && self.keep.get(one).is_some_and(|keep| keep.contains(&other))
+        };
+        let wanted = wants(a, b) || wants(b, a);
+        let (pair, _) = Side::of(a, b);
+        let Some(connection) = self.connections.get_mut(&pair) else { return };
+        if wanted {
+            connection.unwanted_since = None;
+        } else if connection.unwanted_since.is_none() {
+            connection.unwanted_since = Some(sky.now);
+            let event = WireEvent::Unwanted { pair, since: sky.now };
+            sky.push(sky.now.plus(UNWANTED_GRACE_US), event);
+        }
+    }
+
+    fn on_unwanted(&mut self, sky: &mut Sky<'_>, (a, b): Pair, since: Time) {
+        let unwanted = self.connections.get(&(a, b)).and_then(|both| both.unwanted_since);
+        if unwanted != Some(since) {
+            return;
+        }
+        let closer = if self.power(a) == Power::On { (a, b) } else { (b, a) };
+        if self.power(closer.0) == Power::On {
+            self.close(sky, closer.0, closer.1);
+        }
+    }
+
+    fn set_power(&mut self, host: usize, power: Power) {
+        if let Some(place) = self.power.get_mut(host) {
+            *place = power;
+        }
+    }
+
+    fn end_mut(&mut self, at: usize, peer: usize) -> Option<&mut connection::End> {
+        let (pair, side) = Side::of(at, peer);
+        self.connections.get_mut(&pair).map(|connection| connection.end_mut(side))
+    }
+}
+
+/// QUIC's probe timeout for a path without much variance: RFC 9002, section 6.2.1, with the usual 25 ms of acknowledgement delay.
+const fn probe_timeout_us(rtt_us: u64) -> u64 {
+    rtt_us + rtt_us / 2 + 25 * MILLI
+}

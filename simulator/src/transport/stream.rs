@@ -1,0 +1,155 @@
+//! Streams: in order, nothing lost, at the price of delay.
+//!
+//! A message whose packet is lost is stuck until the sender notices: by its probe timeout, or earlier by the acknowledgement of a
+//! later packet. What stands behind it on the same stream has arrived and waits. One retry event per direction serves all of it.
+
+use std::collections::VecDeque;
+
+use plexmesh_proto::types::{SECOND, Time};
+
+use super::message::packets;
+use super::{MAX_STUCK, Message, Sky, Transport, WireEvent, probe_timeout_us};
+
+/// Longest pause between two probe timeouts. RFC 9002 doubles without end; within an idle timeout of 15 s this cap hardly shows,
+/// and it keeps the delay after a cut heals independent of when the cut began.
+const MAX_PROBE_TIMEOUT_US: u64 = 3 * SECOND;
+
+/// The stream that a message travels on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// The probe stream.
+    Frames,
+    /// The gossipsub stream.
+    Broadcasts,
+    /// A stream for this message alone: nothing waits behind it.
+    Single,
+}
+
+/// What one end sends.
+#[derive(Debug, Default)]
+pub(super) struct Direction {
+    /// Lost messages, and what waits behind them; in the order sent.
+    stuck: VecDeque<Stuck>,
+    /// When the last message of the two ordered lanes arrives.
+    last: [Time; 2],
+    /// Probe timeouts in a row.
+    tries: u32,
+    /// When the retry comes, and its number; earlier numbers are void.
+    retry: Option<Time>,
+    turn: u64,
+}
+
+/// A message that cannot be handed over yet.
+#[derive(Debug)]
+pub(super) struct Stuck {
+    message: Message,
+    bytes: usize,
+    /// When its own packets arrive; `None` if they were lost.
+    arrives: Option<Time>,
+}
+
+impl Direction {
+    fn holds_back(&self, lane: Lane) -> bool {
+        lane != Lane::Single && self.stuck.iter().any(|stuck| stuck.message.lane() == lane)
+    }
+
+    /// The earliest arrival that keeps the order of the lane.
+    fn in_order(&mut self, lane: Lane, arrival: Time) -> Time {
+        let last = match lane {
+            Lane::Frames => self.last.first_mut(),
+            Lane::Broadcasts => self.last.last_mut(),
+            Lane::Single => None,
+        };
+        let Some(last) = last else { return arrival };
+        *last = arrival.max(*last);
+        *last
+    }
+}
+
+impl Transport {
+    /// Sends the packets of one message.
+    pub(super) fn transmit(
+        &mut self,
+        sky: &mut Sky<'_>,
+        from: usize,
+        to: usize,
+        epoch: u64,
+        message: Message,
+        bytes: usize,
+    ) {
+        let lane = message.lane();
+        let blocked = sky.links.is_blocked(from, to);
+        let lost = blocked || (0..packets(bytes)).any(|_| sky.links.loses(from, to, sky.dice));
+        let arrival = sky.now.plus(sky.links.delay_us(from, to, sky.dice));
+        let Some(end) = self.end_mut(from, to) else { return };
+        let out = &mut end.out;
+        if !lost && !out.holds_back(lane) {
+            let arrival = out.in_order(lane, arrival);
+            sky.push(arrival, WireEvent::Deliver { from, to, epoch, message, bytes });
+        } else if out.stuck.len() < MAX_STUCK {
+            out.stuck.push_back(Stuck { message, bytes, arrives: (!lost).then_some(arrival) });
+        } else {
+            self.overflowed += 1;
+            return;
+        }
+        let acknowledged = !lost && !sky.links.is_blocked(to, from);
+        self.plan_retry(sky, from, to, epoch, acknowledged);
+    }
+
+    /// Makes sure that a retry comes when it should: after the probe timeout, or sooner if a later packet is acknowledged.
+    fn plan_retry(&mut self, sky: &mut Sky<'_>, from: usize, to: usize, epoch: u64, acked: bool) {
+        let rtt_us = sky.links.rtt_us(from, to);
+        let Some(end) = self.end_mut(from, to) else { return };
+        let out = &mut end.out;
+        if out.stuck.is_empty() {
+            return;
+        }
+        if acked {
+            out.tries = 0;
+        }
+        let timeout = (probe_timeout_us(rtt_us) << out.tries.min(8)).min(MAX_PROBE_TIMEOUT_US);
+        let at = sky.now.plus(if acked { (rtt_us + rtt_us / 4).min(timeout) } else { timeout });
+        if out.retry.is_some_and(|planned| planned <= at) {
+            return;
+        }
+        out.retry = Some(at);
+        out.turn += 1;
+        let turn = out.turn;
+        sky.push(at, WireEvent::Retry { from, to, epoch, turn });
+    }
+
+    /// Sends everything that is stuck once more. It shares packets, so it passes or is lost as one.
+    pub(super) fn on_retry(
+        &mut self,
+        sky: &mut Sky<'_>,
+        from: usize,
+        to: usize,
+        epoch: u64,
+        turn: u64,
+    ) {
+        if self.epoch(from, to) != Some(epoch) {
+            return;
+        }
+        let Some(end) = self.end_mut(from, to) else { return };
+        if end.out.turn != turn {
+            return;
+        }
+        end.out.retry = None;
+        let again: Vec<_> = end.out.stuck.iter().filter(|stuck| stuck.arrives.is_none()).collect();
+        let resent = again.iter().map(|stuck| (stuck.message.channel(), stuck.bytes)).collect::<Vec<_>>();
+        for (channel, bytes) in resent {
+            sky.sent(from, channel, bytes);
+        }
+        let Some(arrival) = sky.one_packet(from, to) else {
+            end.out.tries += 1;
+            self.plan_retry(sky, from, to, epoch, false);
+            return;
+        };
+        end.out.tries = 0;
+        for Stuck { message, bytes, arrives } in std::mem::take(&mut end.out.stuck) {
+            let complete = arrives.unwrap_or(arrival).max(arrival);
+            let complete = end.out.in_order(message.lane(), complete);
+            sky.push(complete, WireEvent::Deliver { from, to, epoch, message, bytes });
+        }
+    }
+}
