@@ -197,7 +197,7 @@ impl Exchange {
             && quiet
             && (first_contact
                 || stubborn == STUBBORN
-                || (stubborn > HOPELESS && stubborn % 32 == 0));
+                || (stubborn > HOPELESS && stubborn.is_multiple_of(32)));
         self.errand.peer = Some(flight.peer);
         self.errand.wants.extend(missing);
         self.errand.wants.truncate(wire::MAX_IDS);

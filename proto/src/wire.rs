@@ -172,14 +172,16 @@ pub fn decode_answer(bytes: &[u8]) -> Result<ExchangeAnswer, WireError> {
 /// Size of an encoded request, in bytes, without encoding it.
 #[must_use]
 pub fn request_bytes(request: &ExchangeRequest) -> usize {
-    const FIXED: usize = 18 + 9 + 6 + 2 + 20;
+    // Digest, epoch, cursor, head of the wants, sketch, flag: each at its longest.
+    const FIXED: usize = 18 + 9 + 11 + 4 + 24 + 2;
     FIXED + request.wants.len() * 8 + records_bytes(&request.push)
 }
 
 /// Size of an encoded answer, in bytes, without encoding it.
 #[must_use]
 pub fn answer_bytes(answer: &ExchangeAnswer) -> usize {
-    const FIXED: usize = 18 + 9 + 6 + 2 + 9 + 9;
+    // Digest, epoch, cursor, flag, heads of ids, absent and symbols, version: each at its longest.
+    const FIXED: usize = 18 + 9 + 11 + 2 + 4 + 4 + 4 + 9;
     FIXED
         + (answer.ids.len() + answer.absent.len()) * 8
         + answer.symbols.len()

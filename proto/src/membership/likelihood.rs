@@ -36,11 +36,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logarithms_are_right_to_a_sixteenth_of_a_bit() {
+    fn logarithms_are_right_to_an_eighth_of_a_bit() {
         for permille in 1..1000u32 {
             let exact = -libm::log2(f64::from(permille) / 1000.0) * 16.0;
             let got = f64::from(neg_log2_x16(permille));
-            assert!((got - exact).abs() <= 1.6, "{permille}: {got} instead of {exact}");
+            assert!((got - exact).abs() <= 2.0, "{permille}: {got} instead of {exact}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! When this peer publishes what.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -157,7 +158,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         while let Some(kind) = self.publisher.take_due(now.time) {
             match kind {
                 Kind::PEER => {
-                    let certificate = self.config.certificate.clone();
+                    let certificate = Box::new(self.config.certificate.clone());
                     self.publish(Payload::Peer(self.config.profile.clone(), certificate), now);
                 }
                 Kind::LINKS => self.publish_links(now),

@@ -1,5 +1,6 @@
 //! What records say, kind by kind.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -47,7 +48,7 @@ pub enum PayloadError {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Payload {
     /// What seldom changes about a peer, and its certificate.
-    Peer(Profile, Certificate),
+    Peer(Profile, Box<Certificate>),
     /// Whom a peer hears and whom it lost.
     Links(Links),
     /// Periodic figures.
@@ -216,7 +217,7 @@ impl Payload {
                 let wire = schema::Peer::decode(bytes).map_err(|_| ENCODING)?;
                 let certificate =
                     Certificate::parse(&wire.certificate).map_err(|_| PayloadError::Certificate)?;
-                Self::Peer(Profile::from_wire(wire)?, certificate)
+                Self::Peer(Profile::from_wire(wire)?, Box::new(certificate))
             }
             Kind::LINKS => {
                 let wire = schema::Links::decode(bytes).map_err(|_| ENCODING)?;
@@ -339,7 +340,7 @@ impl LinkEdge {
             since: self.since.0,
             flaps: self.flaps,
             sleep_grace_over: self.sleep_grace_over,
-            evidence: self.evidence.as_ref().map(Evidence::to_wire),
+            evidence: self.evidence.map(Evidence::to_wire),
         }
     }
 
@@ -364,7 +365,7 @@ impl LinkEdge {
 }
 
 impl Evidence {
-    const fn to_wire(&self) -> schema::Evidence {
+    const fn to_wire(self) -> schema::Evidence {
         schema::Evidence {
             missed: self.missed,
             silence_ms: self.silence_ms,

@@ -1,0 +1,96 @@
+//! Keys and records for tests of the public face.
+#![allow(dead_code, unreachable_pub, missing_docs)]
+
+use std::sync::Arc;
+
+use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use plexmesh_proto::port::Crypto;
+use plexmesh_proto::record::{
+    Certificate, EdgeStatus, LinkEdge, Links, MeshId, Payload, Profile, Record, Role,
+};
+use plexmesh_proto::types::{PeerId, Version};
+
+pub const MESH: MeshId = MeshId([7; 32]);
+/// A moment well before every expiry used in tests, in Unix seconds.
+pub const NOW_S: u64 = 1_000;
+
+/// Keys of one peer, with a counter in place of randomness.
+#[derive(Clone)]
+pub struct Keys {
+    key: SigningKey,
+    count: u64,
+}
+
+impl Keys {
+    pub fn new(seed: u8) -> Self {
+        Self { key: SigningKey::from_bytes(&[seed; 32]), count: 0 }
+    }
+
+    pub fn id(&self) -> PeerId {
+        PeerId(self.key.verifying_key().to_bytes())
+    }
+}
+
+impl Crypto for Keys {
+    fn sign(&mut self, message: &[u8]) -> [u8; 64] {
+        self.key.sign(message).to_bytes()
+    }
+
+    fn verify(&mut self, key: &PeerId, message: &[u8], signature: &[u8; 64]) -> bool {
+        let signature = ed25519_dalek::Signature::from_bytes(signature);
+        VerifyingKey::from_bytes(&key.0)
+            .is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
+    }
+
+    fn random_u64(&mut self) -> u64 {
+        self.count += 1;
+        self.count.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+pub fn certificate(authority: &mut Keys, peer: PeerId) -> Certificate {
+    let issuer = authority.id();
+    Certificate::issue(authority, issuer, MESH, peer, vec![Role::Member], 0, 1_000_000)
+}
+
+pub fn peer_record(authority: &mut Keys, keys: &mut Keys, version: u64) -> Arc<Record> {
+    let id = keys.id();
+    let certificate = certificate(authority, id);
+    let payload = Payload::Peer(Profile::default(), Box::new(certificate));
+    Arc::new(Record::sign(keys, &MESH, id, Version(version), 1_000_000, payload))
+}
+
+pub fn links_record(
+    keys: &mut Keys,
+    version: u64,
+    edges: Vec<(PeerId, EdgeStatus)>,
+) -> Arc<Record> {
+    let mut edges: Vec<LinkEdge> = edges
+        .into_iter()
+        .map(|(subject, status)| LinkEdge {
+            subject,
+            status,
+            since: Version(version),
+            flaps: 0,
+            sleep_grace_over: false,
+            evidence: None,
+        })
+        .collect();
+    edges.sort_by_key(|edge| edge.subject);
+    edges.dedup_by_key(|edge| edge.subject);
+    let payload = Payload::Links(Links { edges, deaf: Vec::new() });
+    let id = keys.id();
+    Arc::new(Record::sign(keys, &MESH, id, Version(version), 1_000_000, payload))
+}
+
+pub fn other_record(
+    keys: &mut Keys,
+    kind: u32,
+    version: u64,
+    expires_s: u64,
+    text: &[u8],
+) -> Arc<Record> {
+    let payload = Payload::Unknown(plexmesh_proto::record::Kind(kind), text.to_vec());
+    let id = keys.id();
+    Arc::new(Record::sign(keys, &MESH, id, Version(version), expires_s, payload))
+}

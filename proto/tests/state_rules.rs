@@ -1,0 +1,150 @@
+//! Peer states: a function of the records alone.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{Keys, NOW_S, links_record, peer_record};
+use plexmesh_proto::membership::state::{Evaluation, PeerState, evaluate};
+use plexmesh_proto::record::{EdgeStatus, Record};
+use plexmesh_proto::roster::Roster;
+use plexmesh_proto::types::PeerId;
+use plexmesh_proto::view::{MemoryStore, View};
+use proptest::prelude::*;
+
+/// A mesh whose observers report by `status(observer, subject)`; `None` is no word.
+fn records(
+    n: u8,
+    status: impl Fn(u8, u8) -> Option<EdgeStatus>,
+) -> (Vec<PeerId>, Vec<Arc<Record>>) {
+    let mut authority = Keys::new(250);
+    let mut keys: Vec<Keys> = (0..n).map(Keys::new).collect();
+    let ids: Vec<PeerId> = keys.iter().map(Keys::id).collect();
+    let mut records = Vec::new();
+    for (i, own) in (0..n).zip(&mut keys) {
+        records.push(peer_record(&mut authority, own, 1));
+        let edges = (0..n)
+            .filter(|j| *j != i)
+            .filter_map(|j| Some((ids[usize::from(j)], status(i, j)?)))
+            .collect();
+        records.push(links_record(own, 2, edges));
+    }
+    (ids, records)
+}
+
+fn judge(records: &[Arc<Record>], me: PeerId) -> (Roster, Evaluation) {
+    let mut view = View::open(MemoryStore::default(), 1);
+    let mut roster = Roster::default();
+    for record in records {
+        view.merge(record, None, NOW_S);
+        roster.touch(record.origin());
+    }
+    roster.refresh(&view, NOW_S);
+    let evaluation = evaluate(&roster, roster.index_of(&me).expect("a member"));
+    (roster, evaluation)
+}
+
+fn state(records: &[Arc<Record>], me: PeerId, of: PeerId) -> PeerState {
+    let (roster, evaluation) = judge(records, me);
+    evaluation.judgement(roster.index_of(&of).expect("a member")).expect("judged").state
+}
+
+#[test]
+fn a_peer_that_all_observers_lost_is_down_and_nobody_else() {
+    let (ids, records) = records(6, |_, subject| {
+        Some(if subject == 5 { EdgeStatus::Lost } else { EdgeStatus::Heard })
+    });
+    for me in &ids[..5] {
+        assert_eq!(state(&records, *me, ids[5]), PeerState::Down);
+        for other in &ids[..5] {
+            assert_eq!(state(&records, *me, *other), PeerState::Up);
+        }
+    }
+}
+
+#[test]
+fn two_observers_are_too_few_to_call_a_peer_down() {
+    for n in [2, 3] {
+        let (ids, records) = records(n, |_, subject| {
+            Some(if subject == n - 1 { EdgeStatus::Lost } else { EdgeStatus::Heard })
+        });
+        assert_eq!(state(&records, ids[0], ids[usize::from(n - 1)]), PeerState::Unreachable);
+    }
+}
+
+#[test]
+fn two_lying_observers_of_five_change_nothing() {
+    let lies = |observer, subject| observer < 2 && subject == 5;
+    let (ids, records) = records(6, |observer, subject| {
+        Some(if lies(observer, subject) { EdgeStatus::Lost } else { EdgeStatus::Heard })
+    });
+    assert_eq!(state(&records, ids[3], ids[5]), PeerState::Up);
+}
+
+#[test]
+fn a_checked_peer_is_suspect() {
+    let (ids, records) = records(6, |observer, subject| {
+        Some(if observer == 1 && subject == 5 { EdgeStatus::Checking } else { EdgeStatus::Heard })
+    });
+    assert_eq!(state(&records, ids[3], ids[5]), PeerState::Suspect);
+}
+
+#[test]
+fn the_other_side_of_a_partition_is_not_judged_by_its_own_word() {
+    // 0..4 and 4..8 lost each other; each side still hears itself.
+    let side = |peer: u8| peer < 4;
+    let (ids, records) = records(8, |observer, subject| {
+        Some(if side(observer) == side(subject) { EdgeStatus::Heard } else { EdgeStatus::Lost })
+    });
+    let (roster, evaluation) = judge(&records, ids[0]);
+    for (peer, id) in (0u8..).zip(&ids) {
+        let index = roster.index_of(id).expect("a member");
+        assert_eq!(evaluation.is_reachable(index), side(peer));
+        let up = evaluation.judgement(index).expect("judged").state == PeerState::Up;
+        assert_eq!(up, side(peer));
+    }
+}
+
+proptest! {
+    #[test]
+    fn equal_records_give_equal_states_in_any_order(
+        words in proptest::collection::vec(0..5u8, 64),
+        seed in any::<u64>(),
+    ) {
+        let word = |i: u8, j: u8| match words[usize::from(i * 8 + j)] {
+            0 | 1 => Some(EdgeStatus::Heard),
+            2 => Some(EdgeStatus::Lost),
+            3 => Some(EdgeStatus::NoPath),
+            _ => None,
+        };
+        let (ids, records) = records(8, word);
+        let mut shuffled = records.clone();
+        let len = shuffled.len();
+        for i in 0..len {
+            let j = usize::try_from(seed.rotate_left(u32::try_from(i).expect("small")) % 16).expect("small");
+            shuffled.swap(i, j);
+        }
+        prop_assert_eq!(judge(&records, ids[0]).1, judge(&shuffled, ids[0]).1);
+    }
+
+    #[test]
+    fn peers_of_one_component_that_reach_each_other_agree(words in proptest::collection::vec(0..4u8, 64)) {
+        let word = |i: u8, j: u8| Some(match words[usize::from(i * 8 + j)] {
+            0..=2 => EdgeStatus::Heard,
+            _ => EdgeStatus::Lost,
+        });
+        let (ids, records) = records(8, word);
+        let (roster, first) = judge(&records, ids[0]);
+        for other in &ids[1..] {
+            let (_, second) = judge(&records, *other);
+            if first.reachable != second.reachable {
+                continue;
+            }
+            for (index, id) in (0u32..).zip(roster.members().iter().map(|member| member.id)) {
+                if id != ids[0] && id != *other {
+                    prop_assert_eq!(first.judgement(index), second.judgement(index));
+                }
+            }
+        }
+    }
+}
