@@ -3,7 +3,7 @@
 //! | file | content | mode |
 //! |---|---|---|
 //! | `identity.key` | Ed25519 secret of this peer | 0600 |
-//! | `mesh.toml` | mesh id, authority keys, seeds | 0644 |
+//! | `mesh.toml` | mesh id, authority keys, seeds, this peer's labels | 0644 |
 //! | `certificate` | this peer's certificate | 0644 |
 //! | `authority.key`, `authority-spare.key` | Ed25519 secrets of the mesh's authorities, only where the mesh was made | 0600 |
 //!
@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use plexmesh_net::Identity;
 use plexmesh_proto::record::{Certificate, CertificateError, MeshId, Role};
 use plexmesh_proto::types::PeerId;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::identity::NodeKeys;
@@ -74,6 +75,24 @@ pub enum MeshError {
     OtherAuthority(PathBuf),
 }
 
+/// What the operator calls a peer; all of it may be missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Labels {
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Its zone inside of the region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Its storage tier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+}
+
 /// What makes this peer a member.
 #[derive(Debug)]
 pub struct Membership {
@@ -87,6 +106,8 @@ pub struct Membership {
     pub certificate: Certificate,
     /// Where to begin.
     pub seeds: Vec<Seed>,
+    /// What the operator calls this peer.
+    pub labels: Labels,
 }
 
 /// What `init` made.
@@ -106,7 +127,7 @@ pub struct Made {
 ///
 /// # Errors
 /// If there is a mesh already, or a file cannot be written. Nothing that exists is replaced.
-pub fn init(dir: &Path, wall_s: u64) -> Result<Made, MeshError> {
+pub fn init(dir: &Path, labels: Labels, wall_s: u64) -> Result<Made, MeshError> {
     if Description::path(dir).try_exists().map_err(|e| FileError::read(dir, e))? {
         return Err(MeshError::AlreadyMade(dir.to_owned()));
     }
@@ -120,7 +141,7 @@ pub fn init(dir: &Path, wall_s: u64) -> Result<Made, MeshError> {
     let certificate = issue(&NodeKeys::new(authority.clone()), mesh, peer, roles, wall_s);
     CERTIFICATE.write(dir, &certificate.encode())?;
     let authorities = vec![PeerId(authority.public()), PeerId(spare.public())];
-    Description { mesh, authorities, seeds: Vec::new() }.write(dir)?;
+    Description { mesh, authorities, seeds: Vec::new(), labels }.write(dir)?;
     Ok(Made {
         mesh,
         peer,
@@ -139,11 +160,11 @@ pub fn load(dir: &Path, wall_s: u64) -> Result<Option<Membership>, MeshError> {
     let bytes = CERTIFICATE.read(dir)?;
     let refused = |source| MeshError::Certificate { path: CERTIFICATE.path(dir), source };
     let certificate = Certificate::parse(&bytes).map_err(refused)?;
-    let Description { mesh, authorities, seeds } = description;
+    let Description { mesh, authorities, seeds, labels } = description;
     certificate
         .check(&mut keys.clone(), &mesh, &authorities, &keys.peer(), wall_s)
         .map_err(refused)?;
-    Ok(Some(Membership { keys, mesh, authorities, certificate, seeds }))
+    Ok(Some(Membership { keys, mesh, authorities, certificate, seeds, labels }))
 }
 
 /// Makes a new peer in `new_dir` a member of the mesh whose authority key lies in `authority_dir`. Gives the new peer's id.
@@ -153,6 +174,7 @@ pub fn load(dir: &Path, wall_s: u64) -> Result<Option<Membership>, MeshError> {
 pub fn enrol(
     authority_dir: &Path,
     new_dir: &Path,
+    labels: Labels,
     seeds: Vec<Seed>,
     wall_s: u64,
 ) -> Result<PeerId, MeshError> {
@@ -171,7 +193,7 @@ pub fn enrol(
     let peer = PeerId(load_or_make(new_dir, &IDENTITY)?.public());
     let certificate = issue(&authority, description.mesh, peer, vec![Role::Member], wall_s);
     CERTIFICATE.write(new_dir, &certificate.encode())?;
-    Description { seeds, ..description }.write(new_dir)?;
+    Description { seeds, labels, ..description }.write(new_dir)?;
     Ok(peer)
 }
 

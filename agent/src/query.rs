@@ -1,5 +1,6 @@
 //! How the rest of the agent asks the driver: a closure that runs between two protocol steps and sees one consistent moment.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use plexmesh_net::NetStats;
@@ -29,6 +30,8 @@ pub struct Snapshot<'a> {
     pub started_ms: u64,
     /// Transport figures, at most a second old.
     pub net: &'a NetStats,
+    /// Messages that did not decode, by kind of message and reason.
+    pub malformed: &'a BTreeMap<(&'static str, &'static str), u64>,
     /// The latest events, oldest first.
     pub events: &'a EventLog,
     /// Addresses this agent listens on.

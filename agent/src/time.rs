@@ -1,10 +1,12 @@
 //! Wall-clock times as programs exchange them, and spans of time as people read them.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::clock;
 
 /// A point in Unix time, in milliseconds. Its text and JSON form is RFC 3339 in UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,8 +28,7 @@ impl WallTime {
     /// What the host's clock shows; 1970 if it is set to before that.
     #[must_use]
     pub fn now() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+        Self(clock::wall_ms())
     }
 
     /// Unix milliseconds.

@@ -1,6 +1,6 @@
 //! Bytes to messages and back, with a cap on everything.
 //!
-//! Nothing here panics or allocates beyond a small multiple of the input, whatever the input is.
+//! Nothing here panics, or allocates more than [`MAX_DECODE_ALLOCATION`], whatever the input is.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -19,6 +19,9 @@ pub const MAX_FRAME_BYTES: usize = 128;
 pub const MAX_EXCHANGE_BYTES: usize = 64 * 1024;
 /// Largest broadcast, in bytes: one record with its frame.
 pub const MAX_BROADCAST_BYTES: usize = 9 * 1024;
+/// Most that decoding one message holds at a time, in bytes: two bytes of input can stand for an empty record of about 80 bytes, before lists are
+/// counted, and vectors grow by doubling.
+pub const MAX_DECODE_ALLOCATION: u64 = 8 * 1024 * 1024;
 /// Most ids in one list of an exchange: half of an answer's bytes.
 pub const MAX_IDS: usize = 4_096;
 /// Most records in one message.

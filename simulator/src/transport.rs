@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use plexmesh_proto::types::{MILLI, SECOND, Time};
+use plexmesh_proto::types::{MILLI, RequestId, SECOND, Time};
 
 use crate::dice::Dice;
 use crate::links::Links;
@@ -22,7 +22,6 @@ mod stream;
 use connection::{Connection, Side};
 use dial::Dial;
 pub(crate) use message::Message;
-use stream::{Lane, Stuck};
 
 /// A connection end that hears no packet for this long closes. The agent's setting.
 const IDLE_TIMEOUT_US: u64 = 15 * SECOND;
@@ -60,6 +59,8 @@ pub(crate) enum Arrived {
     Disconnected,
     DialFailed,
     Message { message: Message, epoch: u64, bytes: usize },
+    /// A request of this host was not answered in time, or could not be sent.
+    RequestFailed(RequestId),
 }
 
 /// A pair of hosts, the lower index first.
@@ -380,9 +381,16 @@ impl Transport {
         if unwanted != Some(since) {
             return;
         }
-        let closer = if self.power(a) == Power::On { (a, b) } else { (b, a) };
-        if self.power(closer.0) == Power::On {
-            self.close(sky, closer.0, closer.1);
+        let able = |&(at, peer): &Pair| {
+            self.power(at) == Power::On && self.epoch(at, peer).is_some()
+        };
+        match [(a, b), (b, a)].into_iter().find(able) {
+            Some((at, peer)) => self.close(sky, at, peer),
+            // Whoever could close it is paused.
+            None => {
+                let event = WireEvent::Unwanted { pair: (a, b), since };
+                sky.push(sky.now.plus(UNWANTED_GRACE_US), event);
+            }
         }
     }
 

@@ -9,9 +9,7 @@ pub enum NetError {
     #[error("the identity key is unusable: {0}")]
     Identity(String),
     /// A listen address in the configuration is not a multiaddr.
-    #[error(
-        "`{address}` is not a listen address ({reason}); write for example /ip4/0.0.0.0/udp/6374/quic-v1"
-    )]
+    #[error("`{address}` is not a listen address ({reason}); try /ip4/0.0.0.0/udp/6374/quic-v1")]
     ListenAddress {
         /// The text as configured.
         address: String,

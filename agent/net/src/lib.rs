@@ -16,12 +16,13 @@
 //!
 //! # Four ways to exchange bytes
 //!
-//! | way | size | guarantee |
-//! |---|---|---|
-//! | frame | [`MAX_FRAME_BYTES`] | in order on one long-lived stream, written at once, never repeated |
-//! | request and response | [`MAX_REQUEST_BYTES`], [`MAX_RESPONSE_BYTES`] | exactly one outcome for each request |
-//! | broadcast | [`MAX_BROADCAST_BYTES`] | best effort; delivered once per content in five minutes |
-//! | certificate | [`MAX_CERTIFICATE_BYTES`] | one with each connection |
+//! - A frame, at most [`MAX_FRAME_BYTES`]: in order on one long-lived stream, written at once,
+//!   never repeated.
+//! - A request, at most [`MAX_REQUEST_BYTES`], and its response, at most
+//!   [`MAX_RESPONSE_BYTES`]: exactly one outcome for each request.
+//! - A broadcast, at most [`MAX_BROADCAST_BYTES`]: best effort, delivered once per content in
+//!   five minutes.
+//! - The certificate, at most [`MAX_CERTIFICATE_BYTES`]: one with each connection.
 //!
 //! A broadcast is passed on only after the agent's [`Verdict::Accept`]; it bears no author, so
 //! its content must prove its origin.

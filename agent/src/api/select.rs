@@ -8,17 +8,17 @@ const MAX_CANDIDATES: usize = 20;
 
 /// Finds the one peer that `text` stands for: a full id or name first, else the beginning of ids and names.
 ///
-/// Gives its place in `peers`.
+/// `peers` gives what is selected beside what it is called.
 ///
 /// # Errors
 /// A [`Problem`] if no peer matches, or several do; then it lists them.
-pub fn select(text: &str, peers: &[PeerRef]) -> Result<usize, Problem> {
+pub fn select<T: Copy>(text: &str, peers: &[(T, PeerRef)]) -> Result<T, Problem> {
     let name_is = |peer: &PeerRef| peer.name.as_deref() == Some(text);
     let begins = |peer: &PeerRef| {
         peer.id.starts_with(text) || peer.name.as_ref().is_some_and(|name| name.starts_with(text))
     };
-    let matching = |rule: &dyn Fn(&PeerRef) -> bool| -> Vec<usize> {
-        (0..).zip(peers).filter(|(_, peer)| rule(peer)).map(|(index, _)| index).collect()
+    let matching = |rule: &dyn Fn(&PeerRef) -> bool| -> Vec<&(T, PeerRef)> {
+        peers.iter().filter(|(_, peer)| rule(peer)).collect()
     };
     if text.is_empty() {
         return Err(Problem::new(Code::BadRequest, "no peer was named")
@@ -28,8 +28,8 @@ pub fn select(text: &str, peers: &[PeerRef]) -> Result<usize, Problem> {
     for rule in rules {
         match matching(rule).as_slice() {
             [] => {}
-            [index] => return Ok(*index),
-            several => return Err(ambiguous(text, several, peers)),
+            [(found, _)] => return Ok(*found),
+            several => return Err(ambiguous(text, several)),
         }
     }
     Err(Problem::new(Code::NotFound, format!("no peer has a name or id that begins with `{text}`"))
@@ -37,10 +37,10 @@ pub fn select(text: &str, peers: &[PeerRef]) -> Result<usize, Problem> {
         .then("plexmesh peers"))
 }
 
-fn ambiguous(text: &str, several: &[usize], peers: &[PeerRef]) -> Problem {
+fn ambiguous<T>(text: &str, several: &[&(T, PeerRef)]) -> Problem {
     let message = format!("`{text}` may stand for any of {} peers", several.len());
     let candidates: Vec<PeerRef> =
-        several.iter().take(MAX_CANDIDATES).filter_map(|index| peers.get(*index)).cloned().collect();
+        several.iter().take(MAX_CANDIDATES).map(|(_, peer)| peer.clone()).collect();
     let next = candidates.first().map(|peer| format!("plexmesh peer {}", peer.id));
     Problem {
         likely_cause: Some("several names or ids are equal or begin so".to_owned()),
@@ -54,10 +54,11 @@ fn ambiguous(text: &str, several: &[usize], peers: &[PeerRef]) -> Problem {
 mod tests {
     use super::*;
 
-    fn peers() -> Vec<PeerRef> {
-        [("12D3KooWAa", Some("alpha")), ("12D3KooWAb", Some("alphabet")), ("12D3KooWCc", None)]
-            .map(|(id, name)| PeerRef { id: id.to_owned(), name: name.map(str::to_owned) })
-            .into()
+    fn peers() -> Vec<(usize, PeerRef)> {
+        let peers =
+            [("12D3KooWAa", Some("alpha")), ("12D3KooWAb", Some("alphabet")), ("12D3KooWCc", None)]
+                .map(|(id, name)| PeerRef { id: id.to_owned(), name: name.map(str::to_owned) });
+        (0..).zip(peers).collect()
     }
 
     #[test]
@@ -71,7 +72,8 @@ mod tests {
         assert_eq!(select("12D3KooWC", &peers()), Ok(2));
         let problem = select("12D3KooWA", &peers()).unwrap_err();
         assert_eq!(problem.code, Code::Ambiguous);
-        assert_eq!(problem.candidates, peers().get(..2).unwrap());
+        let ids: Vec<_> = problem.candidates.iter().map(|peer| peer.id.as_str()).collect();
+        assert_eq!(ids, ["12D3KooWAa", "12D3KooWAb"]);
     }
 
     #[test]

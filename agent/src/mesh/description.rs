@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::MeshError;
 use super::files::{self, FileError, from_hex, to_hex};
 use super::seed::Seed;
+use super::Labels;
 
 /// The file's name in the data directory.
 const FILE: &str = "mesh.toml";
@@ -19,14 +20,15 @@ const MAX_AUTHORITIES: usize = 8;
 /// Most seeds: past a few dozen another one does not help a start.
 const MAX_SEEDS: usize = 64;
 /// Heads the file.
-const COMMENT: &str = "# Written by plexmesh. Seeds may be edited; the rest names the mesh.\n";
+const COMMENT: &str = "# Written by plexmesh. Seeds and [peer] may be edited; the rest names the mesh.\n";
 
-/// The mesh: its id, who vouches for members, and where to begin.
+/// The mesh: its id, who vouches for members, and where to begin; and how this peer is labelled in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Description {
     pub(super) mesh: MeshId,
     pub(super) authorities: Vec<PeerId>,
     pub(super) seeds: Vec<Seed>,
+    pub(super) labels: Labels,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -37,6 +39,8 @@ struct OnDisk {
     authorities: Vec<String>,
     #[serde(default)]
     seeds: Vec<String>,
+    #[serde(default)]
+    peer: Labels,
 }
 
 impl Description {
@@ -61,6 +65,7 @@ impl Description {
             mesh: to_hex(&self.mesh.0),
             authorities: self.authorities.iter().map(|key| to_hex(&key.0)).collect(),
             seeds: self.seeds.iter().map(Seed::to_string).collect(),
+            peer: self.labels.clone(),
         };
         let text = toml::to_string(&on_disk)
             .map_err(|e| MeshError::Description { path: path.clone(), reason: e.to_string() })?;
@@ -90,6 +95,7 @@ impl Description {
             mesh: MeshId(key(&on_disk.mesh)?),
             authorities: authorities.collect::<Result<_, _>>()?,
             seeds: seeds.collect::<Result<_, _>>()?,
+            labels: on_disk.peer,
         })
     }
 }
@@ -104,20 +110,17 @@ mod tests {
             address: "/ip4/127.0.0.1/udp/6374/quic-v1".into(),
         };
         let authorities = vec![PeerId([1; 32]), PeerId([2; 32])];
-        Description { mesh: MeshId([9; 32]), authorities, seeds: vec![seed] }
+        let labels = Labels { name: Some("alpha".into()), ..Labels::default() };
+        Description { mesh: MeshId([9; 32]), authorities, seeds: vec![seed], labels }
     }
 
     #[test]
     fn a_description_survives_its_file() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Description::read(dir.path()).unwrap(), None);
-        description().write(dir.path()).unwrap();
-        assert_eq!(Description::read(dir.path()).unwrap(), Some(description_like(dir.path())));
-    }
-
-    fn description_like(dir: &Path) -> Description {
-        let text = std::fs::read_to_string(Description::path(dir)).unwrap();
-        Description::parse(&text).unwrap()
+        let written = description();
+        written.write(dir.path()).unwrap();
+        assert_eq!(Description::read(dir.path()).unwrap(), Some(written));
     }
 
     #[test]

@@ -6,6 +6,10 @@ use super::*;
 
 const NOW_S: u64 = 1_800_000_000;
 
+fn named(name: &str) -> Labels {
+    Labels { name: Some(name.to_owned()), ..Labels::default() }
+}
+
 fn text_of(error: MeshError) -> String {
     error.to_string()
 }
@@ -13,7 +17,7 @@ fn text_of(error: MeshError) -> String {
 #[test]
 fn a_made_mesh_loads_with_all_roles_and_ninety_days() {
     let dir = tempfile::tempdir().unwrap();
-    let made = init(dir.path(), NOW_S).unwrap();
+    let made = init(dir.path(), Labels::default(), NOW_S).unwrap();
     let loaded = load(dir.path(), NOW_S).unwrap().unwrap();
     assert_eq!((loaded.mesh, loaded.keys.peer()), (made.mesh, made.peer));
     assert_eq!(loaded.certificate.roles, [Role::Member, Role::Enroller, Role::Admin]);
@@ -25,8 +29,8 @@ fn a_made_mesh_loads_with_all_roles_and_ninety_days() {
 #[test]
 fn an_existing_mesh_is_never_replaced() {
     let dir = tempfile::tempdir().unwrap();
-    let made = init(dir.path(), NOW_S).unwrap();
-    assert!(text_of(init(dir.path(), NOW_S).unwrap_err()).contains("already"));
+    let made = init(dir.path(), Labels::default(), NOW_S).unwrap();
+    assert!(text_of(init(dir.path(), Labels::default(), NOW_S).unwrap_err()).contains("already"));
     assert_eq!(load(dir.path(), NOW_S).unwrap().unwrap().mesh, made.mesh);
 }
 
@@ -39,28 +43,28 @@ fn an_empty_directory_holds_no_mesh() {
 #[test]
 fn an_identity_of_an_interrupted_attempt_is_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let made = init(dir.path(), NOW_S).unwrap();
+    let made = init(dir.path(), Labels::default(), NOW_S).unwrap();
     fs::remove_file(dir.path().join("mesh.toml")).unwrap();
-    assert_eq!(init(dir.path(), NOW_S).unwrap().peer, made.peer);
+    assert_eq!(init(dir.path(), Labels::default(), NOW_S).unwrap().peer, made.peer);
 }
 
 #[test]
 fn a_damaged_identity_is_an_error_and_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
-    init(dir.path(), NOW_S).unwrap();
+    init(dir.path(), Labels::default(), NOW_S).unwrap();
     let path = dir.path().join("identity.key");
     fs::write(&path, "garbage").unwrap();
     let text = text_of(load(dir.path(), NOW_S).unwrap_err());
     assert!(text.contains("identity.key") && text.contains("backup"), "{text}");
     fs::remove_file(dir.path().join("mesh.toml")).unwrap();
-    assert!(init(dir.path(), NOW_S).is_err());
+    assert!(init(dir.path(), Labels::default(), NOW_S).is_err());
     assert_eq!(fs::read_to_string(&path).unwrap(), "garbage");
 }
 
 #[test]
 fn a_missing_identity_is_an_error_and_is_not_made_anew() {
     let dir = tempfile::tempdir().unwrap();
-    init(dir.path(), NOW_S).unwrap();
+    init(dir.path(), Labels::default(), NOW_S).unwrap();
     let path = dir.path().join("identity.key");
     fs::remove_file(&path).unwrap();
     assert!(text_of(load(dir.path(), NOW_S).unwrap_err()).contains("identity.key"));
@@ -70,7 +74,7 @@ fn a_missing_identity_is_an_error_and_is_not_made_anew() {
 #[test]
 fn a_lapsed_certificate_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    init(dir.path(), NOW_S).unwrap();
+    init(dir.path(), Labels::default(), NOW_S).unwrap();
     let text = text_of(load(dir.path(), NOW_S + CERTIFICATE_LIFETIME_S).unwrap_err());
     assert!(text.contains("lapsed") && text.contains("enroller"), "{text}");
 }
@@ -79,13 +83,13 @@ fn a_lapsed_certificate_is_named() {
 fn an_enrolled_peer_is_a_plain_member_of_the_same_mesh_with_seeds() {
     let root = tempfile::tempdir().unwrap();
     let (first, second) = (root.path().join("a"), root.path().join("b"));
-    let made = init(&first, NOW_S).unwrap();
+    let made = init(&first, Labels::default(), NOW_S).unwrap();
     let seed = Seed { peer: made.peer, address: "/ip4/127.0.0.1/tcp/6374".into() };
-    let peer = enrol(&first, &second, vec![seed.clone()], NOW_S).unwrap();
+    let peer = enrol(&first, &second, named("beta"), vec![seed.clone()], NOW_S).unwrap();
     let loaded = load(&second, NOW_S).unwrap().unwrap();
     assert_eq!((loaded.mesh, loaded.keys.peer()), (made.mesh, peer));
     assert_eq!(loaded.certificate.roles, [Role::Member]);
-    assert_eq!(loaded.seeds, [seed]);
+    assert_eq!((loaded.seeds, loaded.labels), (vec![seed], named("beta")));
     assert_ne!(peer, made.peer);
     assert!(!second.join("authority.key").exists());
 }
@@ -94,13 +98,13 @@ fn an_enrolled_peer_is_a_plain_member_of_the_same_mesh_with_seeds() {
 fn without_the_right_authority_key_nobody_is_enrolled() {
     let root = tempfile::tempdir().unwrap();
     let dir = |name: &str| root.path().join(name);
-    init(&dir("a"), NOW_S).unwrap();
-    init(&dir("b"), NOW_S).unwrap();
+    init(&dir("a"), Labels::default(), NOW_S).unwrap();
+    init(&dir("b"), Labels::default(), NOW_S).unwrap();
     fs::copy(dir("b").join("authority.key"), dir("a").join("authority.key")).unwrap();
-    let refused = enrol(&dir("a"), &dir("c"), Vec::new(), NOW_S).unwrap_err();
+    let refused = enrol(&dir("a"), &dir("c"), Labels::default(), Vec::new(), NOW_S).unwrap_err();
     assert!(text_of(refused).contains("not the key of an authority"));
     fs::remove_file(dir("a").join("authority.key")).unwrap();
-    let refused = enrol(&dir("a"), &dir("c"), Vec::new(), NOW_S).unwrap_err();
+    let refused = enrol(&dir("a"), &dir("c"), Labels::default(), Vec::new(), NOW_S).unwrap_err();
     assert!(text_of(refused).contains("authority.key"));
     assert!(!dir("c").exists());
 }

@@ -9,10 +9,14 @@ use plexmesh_proto::types::{SECOND, Time};
 
 use super::message::packets;
 use super::{MAX_STUCK, Message, Sky, Transport, WireEvent, probe_timeout_us};
+use crate::traffic::Channel;
 
 /// Longest pause between two probe timeouts. RFC 9002 doubles without end; within an idle timeout of 15 s this cap hardly shows,
 /// and it keeps the delay after a cut heals independent of when the cut began.
 const MAX_PROBE_TIMEOUT_US: u64 = 3 * SECOND;
+
+/// The packet that a probe timeout sends when it finds the path still bad, in bytes.
+const PROBE_PACKET_BYTES: usize = 80;
 
 /// The stream that a message travels on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,16 +139,15 @@ impl Transport {
             return;
         }
         end.out.retry = None;
-        let again: Vec<_> = end.out.stuck.iter().filter(|stuck| stuck.arrives.is_none()).collect();
-        let resent = again.iter().map(|stuck| (stuck.message.channel(), stuck.bytes)).collect::<Vec<_>>();
-        for (channel, bytes) in resent {
-            sky.sent(from, channel, bytes);
-        }
         let Some(arrival) = sky.one_packet(from, to) else {
             end.out.tries += 1;
+            sky.sent(from, Channel::Connection, PROBE_PACKET_BYTES);
             self.plan_retry(sky, from, to, epoch, false);
             return;
         };
+        for stuck in end.out.stuck.iter().filter(|stuck| stuck.arrives.is_none()) {
+            sky.sent(from, stuck.message.channel(), stuck.bytes);
+        }
         end.out.tries = 0;
         for Stuck { message, bytes, arrives } in std::mem::take(&mut end.out.stuck) {
             let complete = arrives.unwrap_or(arrival).max(arrival);

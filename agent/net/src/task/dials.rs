@@ -108,7 +108,9 @@ impl Task {
         }
         let over_tcp = now.iter().all(|a| path_kind(a) == PathKind::Tcp);
         let mut options = DialOpts::peer_id(peer_id(&peer))
-            .addresses(now) // One dial a peer is this table's business; the swarm still knows those called off.
+            .addresses(now)
+            // That a peer is dialled once at a time is seen to here. The swarm still counts
+            // dials that were called off, and connections that are being closed.
             .condition(PeerCondition::Always);
         if over_tcp {
             // With the listener's port two peers that dial each other at once would meet in one

@@ -205,3 +205,37 @@ async fn what_is_sent_to_a_stranger_fails_or_is_counted() {
     .await;
     assert_eq!(a.handle.stats().dropped_frames_unconnected, 1);
 }
+
+#[tokio::test]
+async fn an_agent_that_does_not_read_loses_frames_and_hears_again_afterwards() {
+    // More than the event queue holds.
+    const FLOOD: u64 = 6000;
+    let mut a = Node::start(&[QUIC]).await;
+    let mut b = Node::start(&[QUIC]).await;
+    connect(&mut a, &mut b).await;
+    let mut sent = 0;
+    until("frames are dropped at the receiver", || {
+        // Small portions: the send queue of a peer drops its oldest frames, too.
+        for _ in 0..50 {
+            sent += u64::from(a.handle.frame(b.key, vec![0; 8]).is_ok());
+        }
+        sent > FLOOD && b.handle.stats().dropped_frames_events > 0
+    })
+    .await;
+    // Nothing that must not be lost was: a request waits behind the frames.
+    a.handle.request(b.key, 1, b"still there?".to_vec()).unwrap();
+    let token = b
+        .wait(|event| match event {
+            NetEvent::Request { token, .. } => Some(token),
+            _ => None,
+        })
+        .await;
+    b.handle.respond(token, b"yes".to_vec()).unwrap();
+    let answer = a
+        .wait(|event| match event {
+            NetEvent::Response { bytes, .. } => Some(bytes),
+            _ => None,
+        })
+        .await;
+    assert_eq!(answer, b"yes");
+}

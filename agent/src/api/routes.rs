@@ -1,0 +1,437 @@
+//! Paths of the local socket, and who may use them.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use futures::stream::{self, Stream};
+use plexmesh_proto::event::Event as ProtoEvent;
+use plexmesh_proto::types::PeerId;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::answer;
+use super::problem::{Code, Problem};
+use super::schema::{
+    Envelope, Event, EventItems, Figures, Item, Kind, Latency, Many, One, Peer, PeerDetail,
+    Status, Topology, Why,
+};
+use super::select::select;
+use super::server::Counters;
+use crate::query::{DriverHandle, QueryError, Snapshot};
+
+/// Header by which the command line notices that agent and command are of different versions.
+pub const VERSION_HEADER: &str = "plexmesh-version";
+/// Longest reason for leaving, in bytes: what a `Leave` record may carry.
+pub const MAX_REASON_BYTES: usize = 256;
+
+/// Longest request body, in bytes: a reason for leaving with every character escaped.
+const MAX_BODY_BYTES: usize = 4 * 1024;
+/// How long a request body may take: it comes from this host.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Rows of the latency matrix that are estimated between two protocol steps: 8 000 pairs at most, about a millisecond.
+const ROWS_A_STEP: usize = 16;
+
+/// Every path, as the answer to an unknown one lists them.
+const PATHS: [&str; 11] = [
+    "GET /livez",
+    "GET /readyz",
+    "GET /v1/status",
+    "GET /v1/peers",
+    "GET /v1/peers/{peer}",
+    "GET /v1/why/{peer}",
+    "GET /v1/topology",
+    "GET /v1/latency?limit=N&peers=PEER,PEER",
+    "GET /v1/events?since=SEQUENCE&limit=N&follow=true",
+    "GET /v1/figures",
+    "POST /v1/leave",
+];
+
+/// What the routes work on.
+#[derive(Debug)]
+pub struct Agent {
+    driver: DriverHandle,
+    /// The agent was told of other peers: alone it is not ready.
+    expects_company: bool,
+    /// It has been converged once since the start.
+    settled: AtomicBool,
+    pub(super) socket: Counters,
+}
+
+impl Agent {
+    pub(super) fn new(driver: DriverHandle, expects_company: bool) -> Self {
+        let settled = AtomicBool::new(false);
+        Self { driver, expects_company, settled, socket: Counters::default() }
+    }
+
+    /// Whether the agent has found its mesh since it was started; once true, it stays so.
+    fn has_settled(&self, moment: &Snapshot<'_>) -> bool {
+        if !self.settled.load(Ordering::Relaxed)
+            && answer::is_settled(moment, self.expects_company)
+        {
+            self.settled.store(true, Ordering::Relaxed);
+        }
+        self.settled.load(Ordering::Relaxed)
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Snapshot<'_>) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        Ok(self.driver.read(read).await?)
+    }
+}
+
+/// Who is at the other end of a connection, as the kernel says; `None` if it does not.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// User id.
+    pub uid: Option<u32>,
+}
+
+impl Caller {
+    /// Whether this user may change something: root, or whom the agent runs as. The group may read alone.
+    fn may_write(self) -> bool {
+        self.uid.is_some_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
+    }
+}
+
+/// All routes.
+pub fn router(agent: Arc<Agent>) -> Router {
+    Router::new()
+        .route("/livez", get(liveness))
+        .route("/readyz", get(readiness))
+        .route("/v1/status", get(status))
+        .route("/v1/peers", get(peers))
+        .route("/v1/peers/{peer}", get(peer))
+        .route("/v1/why/{peer}", get(why))
+        .route("/v1/topology", get(topology))
+        .route("/v1/latency", get(latency))
+        .route("/v1/events", get(events))
+        .route("/v1/figures", get(figures))
+        .route("/v1/leave", post(leave))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(map_response(add_version))
+        .with_state(agent)
+}
+
+/// Notes when the agent has found its mesh even if nobody asks meanwhile. Ends with the driver.
+pub(super) async fn watch_readiness(agent: Arc<Agent>) {
+    let mut events = agent.driver.subscribe();
+    loop {
+        match events.recv().await {
+            Ok(entry) if !matches!(entry.event, ProtoEvent::ConvergenceChanged { .. }) => {}
+            Err(RecvError::Closed) => return,
+            Ok(_) | Err(RecvError::Lagged(_)) => {
+                let asked = agent.clone();
+                // A driver that is too busy is asked again at the next change.
+                if let Ok(true) = agent.read(move |moment| asked.has_settled(moment)).await {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+type Answer<T> = Result<Json<T>, Problem>;
+
+/// The item of a liveness answer.
+#[derive(Debug, Serialize)]
+struct Liveness {
+    alive: bool,
+}
+
+/// The item of a readiness answer.
+#[derive(Debug, Serialize)]
+struct Readiness {
+    ready: bool,
+}
+
+async fn liveness(State(agent): State<Arc<Agent>>) -> Answer<One<Liveness>> {
+    let item = Item { item: Liveness { alive: true } };
+    let answer =
+        agent.read(|moment| answer::envelope(moment, Kind::Liveness, item)).await?;
+    Ok(Json(answer))
+}
+
+async fn readiness(State(agent): State<Arc<Agent>>) -> Answer<One<Readiness>> {
+    let asked = agent.clone();
+    let (ready, stamp) =
+        agent.read(move |moment| (asked.has_settled(moment), answer::stamp(moment))).await?;
+    if ready {
+        let item = Item { item: Readiness { ready } };
+        return Ok(Json(Envelope::new(Kind::Readiness, stamp, item)));
+    }
+    Err(Problem::new(Code::NotReady, "this agent has not found its mesh yet")
+        .because("no neighbour has answered, or neighbours do not agree yet")
+        .then("plexmesh wait --for converged"))
+}
+
+async fn status(State(agent): State<Arc<Agent>>) -> Answer<One<Status>> {
+    let asked = agent.clone();
+    let answer =
+        agent.read(move |moment| answer::status(moment, asked.has_settled(moment))).await?;
+    Ok(Json(answer))
+}
+
+async fn peers(State(agent): State<Arc<Agent>>) -> Answer<Many<Peer>> {
+    Ok(Json(agent.read(answer::peers).await?))
+}
+
+async fn peer(
+    State(agent): State<Arc<Agent>>,
+    Path(text): Path<String>,
+) -> Answer<One<PeerDetail>> {
+    of_peer(&agent, text, answer::peer).await
+}
+
+async fn why(State(agent): State<Arc<Agent>>, Path(text): Path<String>) -> Answer<One<Why>> {
+    of_peer(&agent, text, answer::why).await
+}
+
+async fn topology(State(agent): State<Arc<Agent>>) -> Answer<One<Topology>> {
+    Ok(Json(agent.read(answer::topology).await?))
+}
+
+async fn figures(State(agent): State<Arc<Agent>>) -> Answer<One<Figures>> {
+    let socket = agent.socket.figures();
+    Ok(Json(agent.read(move |moment| answer::figures(moment, socket)).await?))
+}
+
+#[derive(Debug, Deserialize)]
+struct LatencyQuery {
+    limit: Option<usize>,
+    peers: Option<String>,
+}
+
+async fn latency(
+    State(agent): State<Arc<Agent>>,
+    query: Result<Query<LatencyQuery>, QueryRejection>,
+) -> Answer<One<Latency>> {
+    let Query(query) = query?;
+    let limit = query.limit.unwrap_or(usize::MAX).min(answer::MAX_MATRIX_PEERS);
+    let begun = agent.read(move |moment| {
+        let named = query.peers.map(|texts| resolve_all(moment, &texts)).transpose()?;
+        Ok::<_, Problem>(answer::matrix(moment, named.as_ref(), limit))
+    });
+    let mut matrix = begun.await??;
+    let ids: Arc<[PeerId]> = matrix.ids.as_slice().into();
+    for start in (0..ids.len()).step_by(ROWS_A_STEP) {
+        let ids = ids.clone();
+        let rows = start..ids.len().min(start + ROWS_A_STEP);
+        matrix.add_rows(
+            agent.read(move |moment| answer::estimate_rows(moment, &ids, rows)).await?,
+        );
+    }
+    let body = Item { item: matrix.latency };
+    Ok(Json(Envelope::new(Kind::Latency, matrix.stamp, body)))
+}
+
+#[derive(Debug, Deserialize)]
+struct EventsQuery {
+    since: Option<u64>,
+    limit: Option<usize>,
+    #[serde(default)]
+    follow: bool,
+}
+
+async fn events(
+    State(agent): State<Arc<Agent>>,
+    query: Result<Query<EventsQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(query) = query?;
+    let (since, limit) = (query.since.unwrap_or(0), query.limit.unwrap_or(usize::MAX));
+    if query.follow {
+        let lines = Body::from_stream(follow(agent, since, limit));
+        let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+        return Ok((kind, lines).into_response());
+    }
+    let answer: Envelope<EventItems> = agent
+        .read(move |moment| {
+            let events = answer::events_after(moment, since, limit);
+            answer::envelope(moment, Kind::EventList, events)
+        })
+        .await?;
+    Ok(Json(answer).into_response())
+}
+
+/// Where a followed list of events has got to.
+struct Following {
+    agent: Arc<Agent>,
+    wake: broadcast::Receiver<crate::events::EventEntry>,
+    /// Sequence number of the last event that was sent.
+    last: u64,
+    /// Of the first batch alone.
+    limit: usize,
+    first: bool,
+}
+
+/// One line an event. Events are taken from the log; the channel only says that there are some, so that a slow reader loses nothing that
+/// the log still has.
+fn follow(
+    agent: Arc<Agent>,
+    since: u64,
+    limit: usize,
+) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let wake = agent.driver.subscribe();
+    let begin = Following { agent, wake, last: since, limit, first: true };
+    stream::unfold(begin, |mut at| async move {
+        loop {
+            if !at.first && matches!(at.wake.recv().await, Err(RecvError::Closed)) {
+                return None;
+            }
+            let (last, limit) = (at.last, if at.first { at.limit } else { usize::MAX });
+            let batch = at
+                .agent
+                .read(move |moment| {
+                    (answer::stamp(moment), answer::events_after(moment, last, limit).items)
+                })
+                .await;
+            let (stamp, mut events) = match batch {
+                Ok(batch) => batch,
+                Err(problem) if problem.code == Code::Busy => continue,
+                Err(_) => return None,
+            };
+            let Some((next, newest)) = events.first().zip(events.last()) else {
+                at.first = false;
+                continue;
+            };
+            let gap = next.sequence.saturating_sub(at.last + 1);
+            let newest = newest.sequence;
+            if gap > 0 && !at.first {
+                events.insert(0, answer::missed(next, gap));
+            }
+            (at.last, at.first) = (newest, false);
+            let mut lines = Vec::new();
+            for event in events {
+                let line = Envelope::new(Kind::Event, stamp.clone(), Item { item: event });
+                push_line(&mut lines, &line);
+            }
+            return Some((Ok(Bytes::from(lines)), at));
+        }
+    })
+}
+
+fn push_line(lines: &mut Vec<u8>, line: &One<Event>) {
+    // Writing to memory fails only for keys that are not text, and there are none.
+    if serde_json::to_writer(&mut *lines, line).is_ok() {
+        lines.push(b'\n');
+    }
+}
+
+/// The body of a request to leave, and the item of its answer.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Leave {
+    #[serde(default)]
+    reason: String,
+}
+
+async fn leave(
+    State(agent): State<Arc<Agent>>,
+    Extension(caller): Extension<Caller>,
+    body: Body,
+) -> Answer<One<Leave>> {
+    if !caller.may_write() {
+        return Err(Problem::new(Code::NotPermitted, "this user may not take the peer out")
+            .because("only root and the user that the agent runs as may change something")
+            .then("sudo plexmesh leave"));
+    }
+    let leave = read_leave(body).await?;
+    let stamp = agent.read(answer::stamp).await?;
+    agent.driver.leave(leave.reason.clone()).await?;
+    Ok(Json(Envelope::new(Kind::Left, stamp, Item { item: leave })))
+}
+
+async fn read_leave(body: Body) -> Result<Leave, Problem> {
+    let bad = |message: String| Problem::new(Code::BadRequest, message);
+    let bytes = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES))
+        .await
+        .map_err(|_| Problem::new(Code::TimedOut, "the request body did not come in time"))?
+        .map_err(|error| bad(format!("the request body cannot be read: {error}")))?;
+    if bytes.is_empty() {
+        return Ok(Leave::default());
+    }
+    let leave: Leave = serde_json::from_slice(&bytes)
+        .map_err(|error| bad(format!("the request body is not as it should be: {error}")))?;
+    if leave.reason.len() > MAX_REASON_BYTES {
+        return Err(bad(format!("the reason may have {MAX_REASON_BYTES} bytes")));
+    }
+    Ok(leave)
+}
+
+/// Answers about the one peer that `text` stands for.
+async fn of_peer<T: Send + 'static>(
+    agent: &Agent,
+    text: String,
+    answer: fn(&Snapshot<'_>, &PeerId) -> Option<T>,
+) -> Answer<T> {
+    let found = agent.read(move |moment| {
+        let peer = select(&text, &answer::directory(moment))?;
+        answer(moment, &peer)
+            .ok_or_else(|| Problem::new(Code::NotFound, "this peer has just been forgotten"))
+    });
+    found.await?.map(Json)
+}
+
+
+/// Peers named one by one, separated by commas.
+fn resolve_all(moment: &Snapshot<'_>, texts: &str) -> Result<BTreeSet<PeerId>, Problem> {
+    let directory = answer::directory(moment);
+    // No more names than a matrix has rows; a request head has no room for many more either.
+    let names = texts.split(',').take(answer::MAX_MATRIX_PEERS);
+    names.map(|text| select(text, &directory)).collect()
+}
+
+async fn unknown_path(uri: Uri) -> Problem {
+    Problem::new(Code::UnknownPath, format!("there is nothing at {}", uri.path()))
+        .because(format!("the paths are: {}", PATHS.join(", ")))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    let message = format!("{} cannot be asked with {method}", uri.path());
+    Problem::new(Code::MethodNotAllowed, message)
+        .because(format!("the paths are: {}", PATHS.join(", ")))
+}
+
+async fn add_version(mut response: Response) -> Response {
+    let version = HeaderValue::from_static(env!("CARGO_PKG_VERSION"));
+    response.headers_mut().insert(VERSION_HEADER, version);
+    response
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.code.http_status())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(One::problem(self))).into_response()
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        let code = match error {
+            QueryError::Stopped => Code::Stopping,
+            QueryError::Busy => Code::Busy,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(error: QueryRejection) -> Self {
+        Self::new(Code::BadRequest, error.body_text())
+            .because(format!("the paths are: {}", PATHS.join(", ")))
+    }
+}

@@ -1,0 +1,71 @@
+//! Outputs to deeds.
+
+use plexmesh_net::{SendError, Verdict as NetVerdict};
+use plexmesh_proto::port::{Input, Output, Verdict};
+use plexmesh_proto::types::{PeerId, RequestId};
+use plexmesh_proto::wire;
+
+use super::Driver;
+use crate::clock;
+use crate::identity::short_id;
+
+impl Driver {
+    /// Does one thing. A command that the transport has no room for is counted there; where the node waits for an outcome it is told.
+    pub(super) fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Connect { peer, addresses } => self.connect(peer, &addresses),
+            Output::Keep(peers) => {
+                self.net.set_wanted(peers.into_iter().map(|peer| peer.0).collect());
+            }
+            Output::Frame { to, frame } => {
+                log_lost("frame", self.net.frame(to.0, wire::encode_frame(&frame)));
+            }
+            Output::Request { to, id, request } => self.request(to, id, &request),
+            Output::Answer { token, answer } => {
+                log_lost("answer", self.net.respond(token.0, wire::encode_answer(&answer)));
+            }
+            Output::Broadcast(record) => {
+                log_lost("broadcast", self.net.publish(wire::encode_broadcast(&record)));
+            }
+            Output::Verdict { token, verdict } => {
+                log_lost("verdict", self.net.verdict(token.0, net_verdict(verdict)));
+            }
+            Output::Event(event) => self.journal.note(clock::wall_ms(), event, &self.node),
+        }
+    }
+
+    fn connect(&mut self, peer: PeerId, announced: &[String]) {
+        let addresses = self.addresses.of(&peer, announced);
+        if addresses.is_empty() {
+            tracing::debug!(peer = short_id(&peer), "no address is known");
+            self.failures.push_back(Input::DialFailed { peer });
+        } else if self.net.dial(peer.0, addresses).is_err() {
+            self.failures.push_back(Input::DialFailed { peer });
+        }
+    }
+
+    fn request(
+        &mut self,
+        to: PeerId,
+        id: RequestId,
+        request: &plexmesh_proto::exchange::message::ExchangeRequest,
+    ) {
+        if self.net.request(to.0, id.0, wire::encode_request(request)).is_err() {
+            self.failures.push_back(Input::RequestFailed { id });
+        }
+    }
+}
+
+const fn net_verdict(verdict: Verdict) -> NetVerdict {
+    match verdict {
+        Verdict::Accept => NetVerdict::Accept,
+        Verdict::Ignore => NetVerdict::Ignore,
+        Verdict::Reject => NetVerdict::Reject,
+    }
+}
+
+fn log_lost(what: &'static str, sent: Result<(), SendError>) {
+    if let Err(error) = sent {
+        tracing::debug!(what, %error, "not sent");
+    }
+}

@@ -1,0 +1,250 @@
+//! One agent, from its flags to its orderly end.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use plexmesh_net::{NetConfig, NetEvent, NetHandle, peer_id_text};
+use plexmesh_proto::{Node, config::Config};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use crate::api::server::Server;
+use crate::cli::args::RunArgs;
+use crate::clock;
+use crate::driver::{AddressBook, Announcement, Driver, Ended, Parts};
+use crate::host::resources::{self, Sampler};
+use crate::identity::short_id;
+use crate::mesh::{self, Labels, Membership, MeshAdmission};
+use crate::query::{DriverHandle, QUERY_QUEUE};
+use crate::settings::Settings;
+use crate::store::{AgentStore, Loaded, StoreCloser};
+
+mod lock;
+mod stop;
+
+use lock::DirectoryLock;
+
+/// Events that a follower may lag behind before it is told that it missed some.
+const EVENT_QUEUE: usize = 1_024;
+/// Samples of the host that wait for the driver: one, as a newer one replaces it.
+const SAMPLE_QUEUE: usize = 1;
+/// How long the transport may take to name its listening addresses. It takes milliseconds; without them the agent starts all the same and announces them later.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(1);
+/// After an address was named, the next interface's follows within this time.
+const LISTEN_QUIET: Duration = Duration::from_millis(50);
+
+/// Runs an agent until SIGTERM, SIGINT or `plexmesh leave`.
+///
+/// # Errors
+/// If it cannot start, with what to do about it; or if its transport failed.
+pub async fn run(args: RunArgs) -> anyhow::Result<()> {
+    let settings = Settings::resolve(args)?;
+    let stop = stop::on_signals()?;
+    if settings.die_with_stdin {
+        stop::with_stdin(stop.clone());
+    }
+    let agent = Agent::start(settings).await?;
+    let mut stopped = stop.subscribe();
+    let asked = stopped.wait_for(|stopped| *stopped);
+    agent.run_until(async move { asked.await.map_or((), drop) }).await
+}
+
+/// An agent that has started.
+#[derive(Debug)]
+pub struct Agent {
+    driver: JoinHandle<Ended>,
+    stop_driver: watch::Sender<bool>,
+    server: JoinHandle<()>,
+    stop_server: watch::Sender<bool>,
+    sampler: JoinHandle<()>,
+    net: NetHandle,
+    store: Option<StoreCloser>,
+    handle: DriverHandle,
+    _lock: DirectoryLock,
+}
+
+impl Agent {
+    /// Starts an agent. Has to be called inside of a tokio runtime.
+    ///
+    /// # Errors
+    /// If its files, its socket or its addresses cannot be had.
+    pub async fn start(settings: Settings) -> anyhow::Result<Self> {
+        let started_ms = clock::wall_ms();
+        mesh::files::make_private_dir(&settings.data_dir)?;
+        let lock = DirectoryLock::take(&settings.data_dir)?;
+        let membership = membership(&settings.data_dir)?;
+        let (store, loaded) = open_store(&settings.data_dir, &membership).await?;
+        let closer = store.closer();
+        let (net, net_events, early_events, listening) = open_net(&settings, &membership).await?;
+
+        let (query_sender, queries) = mpsc::channel(QUERY_QUEUE);
+        let (events, _) = broadcast::channel(EVENT_QUEUE);
+        let (sample_sender, samples) = mpsc::channel(SAMPLE_QUEUE);
+        let handle = DriverHandle::new(query_sender, events.clone());
+        let expects_company = expects_company(&settings, &membership, &loaded);
+        let server = Server::bind(&settings.socket, handle.clone(), expects_company)?;
+
+        let mut announcement =
+            Announcement::new(settings.profile(&membership.labels), settings.announce.clone());
+        for address in listening {
+            announcement.add_listening(address);
+        }
+        let seeds = [settings.seeds.clone(), membership.seeds.clone()].concat();
+        let config = Config {
+            mesh: membership.mesh,
+            authorities: membership.authorities,
+            certificate: membership.certificate,
+            profile: announcement.profile(),
+            seeds: seeds.iter().map(|seed| seed.peer).collect(),
+            last_version: loaded.last_version,
+        };
+        let node = Node::new(config, membership.keys, store, clock::now());
+        tracing::info!(
+            peer = peer_id_text(&node.me().0), socket = %server.path().display(),
+            data = %settings.data_dir.display(), records = loaded.records, "agent started"
+        );
+        let (stop_driver, driver_stopped) = watch::channel(false);
+        let (stop_server, mut server_stopped) = watch::channel(false);
+        let driver = Driver::new(Parts {
+            node,
+            net: net.clone(),
+            net_events,
+            early_events,
+            queries,
+            events,
+            samples,
+            announcement,
+            addresses: AddressBook::new(seeds),
+            started_ms,
+        });
+        let server = async move {
+            let asked = async move { server_stopped.wait_for(|it| *it).await.map_or((), drop) };
+            server.serve(asked).await;
+        };
+        Ok(Self {
+            driver: tokio::spawn(driver.run(driver_stopped)),
+            stop_driver,
+            server: tokio::spawn(server),
+            stop_server,
+            sampler: tokio::spawn(resources::run(Sampler::new(&settings.data_dir), sample_sender)),
+            net,
+            store: closer,
+            handle,
+            _lock: lock,
+        })
+    }
+
+    /// Asks this agent without going through its socket.
+    #[must_use]
+    pub const fn handle(&self) -> &DriverHandle {
+        &self.handle
+    }
+
+    /// Lets the agent run until `stop` is ready or it ends by itself, and then ends it in order: no more answers, records on disk, connections closed so
+    /// that the others see it.
+    ///
+    /// # Errors
+    /// If it ended because of a fault.
+    pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let early = tokio::select! {
+            () = stop => None,
+            ended = &mut self.driver => Some(ended),
+        };
+        tracing::info!("agent stops");
+        let _ = self.stop_driver.send(true);
+        let ended = match early {
+            Some(ended) => ended,
+            None => (&mut self.driver).await,
+        };
+        self.sampler.abort();
+        if let Some(store) = self.store.take() {
+            tokio::task::spawn_blocking(move || store.close()).await.context("closing the store")?;
+        }
+        self.net.shutdown().await;
+        let _ = self.stop_server.send(true);
+        self.server.await.context("the local socket's task failed")?;
+        match ended.context("the driver failed; please report this with the log")? {
+            Ended::Stopped | Ended::Left => Ok(()),
+            Ended::NetworkGone => bail!("the network task ended by itself; please report this with the log"),
+        }
+    }
+}
+
+/// Reads what makes this peer a member; makes a mesh of one where there is none.
+fn membership(data_dir: &Path) -> anyhow::Result<Membership> {
+    let wall_s = clock::now().wall_s();
+    if let Some(membership) = mesh::load(data_dir, wall_s)? {
+        return Ok(membership);
+    }
+    let made = mesh::init(data_dir, Labels::default(), wall_s)?;
+    let [authority, spare] = made.authority_files;
+    tracing::info!(
+        data = %data_dir.display(), peer = short_id(&made.peer),
+        "the data directory was empty: this peer is now a mesh of one"
+    );
+    tracing::info!(
+        authority = %authority.display(), spare = %spare.display(),
+        "these two keys let others into the mesh: take them offline"
+    );
+    mesh::load(data_dir, wall_s)?.context("the mesh that was just made is gone")
+}
+
+async fn open_store(
+    data_dir: &Path,
+    membership: &Membership,
+) -> anyhow::Result<(AgentStore, Loaded)> {
+    let (dir, mut keys, mesh) = (data_dir.to_owned(), membership.keys.clone(), membership.mesh);
+    let opened = tokio::task::spawn_blocking(move || AgentStore::open(&dir, &mut keys, &mesh));
+    let (store, loaded) = opened.await.context("opening the store")??;
+    if loaded.skipped > 0 {
+        tracing::warn!(
+            skipped = loaded.skipped, taken = loaded.records,
+            "some stored records were damaged or of another mesh; the mesh brings back what is missing"
+        );
+    }
+    Ok((store, loaded))
+}
+
+/// Whether there are others that this agent has to find before its view means anything.
+fn expects_company(settings: &Settings, membership: &Membership, loaded: &Loaded) -> bool {
+    // Alone, a peer has at most its own Peer, Links and Leave records.
+    const OWN_RECORDS: usize = 3;
+    !settings.seeds.is_empty() || !membership.seeds.is_empty() || loaded.records > OWN_RECORDS
+}
+
+type OpenNet = (NetHandle, mpsc::Receiver<NetEvent>, Vec<NetEvent>, Vec<String>);
+
+/// Starts the transport and waits until it listens. What else happens meanwhile is kept for the driver.
+async fn open_net(settings: &Settings, membership: &Membership) -> anyhow::Result<OpenNet> {
+    let keys = &membership.keys;
+    let admission =
+        MeshAdmission::new(keys.clone(), membership.mesh, membership.authorities.clone());
+    let certificate = membership.certificate.encode();
+    let mut config = NetConfig::new(keys.identity().clone(), membership.mesh.0, certificate);
+    config.listen.clone_from(&settings.listen);
+    let (net, mut events) = plexmesh_net::spawn(config, Arc::new(admission))?;
+    let (mut early, mut listening) = (Vec::new(), Vec::new());
+    let give_up_at = Instant::now() + LISTEN_TIMEOUT;
+    let mut wait_until = give_up_at;
+    while let Ok(Some(event)) = timeout_at(wait_until, events.recv()).await {
+        if let NetEvent::Listening { addr } = event {
+            tracing::info!(address = addr, "listening");
+            listening.push(addr);
+            if listening.len() >= settings.listen.len() {
+                wait_until = give_up_at.min(Instant::now() + LISTEN_QUIET);
+            }
+        } else {
+            early.push(event);
+        }
+        if settings.listen.is_empty() {
+            break;
+        }
+    }
+    if listening.len() < settings.listen.len() {
+        tracing::warn!(?listening, wanted = ?settings.listen, "not all addresses are listened on yet");
+    }
+    Ok((net, events, early, listening))
+}

@@ -1,0 +1,183 @@
+//! The view's records: all of them in memory, those that count as state also on disk.
+//!
+//! What lies on disk is a cache: it lets a restarted peer know its mesh before anybody answers. Losing it costs an exchange with neighbours, nothing
+//! else. So records go to disk behind the node's back, a short while after they changed, and heartbeats, which are old again at the next start, do not
+//! go there at all.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use plexmesh_proto::port::Crypto;
+use plexmesh_proto::record::{MeshId, Record, SlotKey};
+use plexmesh_proto::types::{PeerId, RecordId, Version};
+use plexmesh_proto::view::{MemoryStore, RecordStore, Slot};
+use thiserror::Error;
+
+mod database;
+mod entry;
+mod writer;
+
+use database::Database;
+use writer::Writer;
+
+/// Name of the database's directory inside of the data directory.
+const DIRECTORY: &str = "store";
+
+/// Why the store cannot be opened. A damaged one is set aside and is no error.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The system does not let us.
+    #[error("cannot open the store {}: {source}", .path.display())]
+    Io {
+        /// The database's directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// No thread could be started to write behind.
+    #[error("cannot start the store's thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// What was found on disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Records taken over.
+    pub records: usize,
+    /// Entries that were damaged, of another mesh, or of another version of the format.
+    pub skipped: usize,
+    /// Where an unreadable store was moved.
+    pub set_aside: Option<PathBuf>,
+    /// The highest version of the earlier start; default if none is known.
+    pub last_version: Version,
+}
+
+/// Record storage of a running agent.
+#[derive(Debug)]
+pub struct AgentStore {
+    memory: MemoryStore,
+    writer: Option<Writer>,
+}
+
+impl AgentStore {
+    /// A store that forgets.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self { memory: MemoryStore::default(), writer: None }
+    }
+
+    /// Opens the store in `data_dir` and reads what it holds. Records are checked as if a peer had sent them. Blocks.
+    ///
+    /// # Errors
+    /// If the system refuses. A store that is there and does not open is renamed, and a new one is begun.
+    pub fn open(
+        data_dir: &Path,
+        crypto: &mut impl Crypto,
+        mesh: &MeshId,
+    ) -> Result<(Self, Loaded), StoreError> {
+        let path = data_dir.join(DIRECTORY);
+        let (database, set_aside) = Database::open_or_set_aside(&path)?;
+        let mut memory = MemoryStore::default();
+        let mut loaded = Loaded { set_aside, ..Loaded::default() };
+        let complete = database.for_each(&mut |key, value| {
+            match entry::decode(value).filter(|slot| is_genuine(slot, crypto, mesh)) {
+                Some(slot) if *key == *entry::key(slot.top.slot()) => {
+                    loaded.records += 1 + usize::from(slot.rival.is_some());
+                    memory.put(&slot.top.slot().clone(), slot);
+                }
+                _ => loaded.skipped += 1,
+            }
+        });
+        if !complete {
+            loaded.skipped += 1;
+        }
+        loaded.last_version = database.last_version();
+        let writer = Writer::start(database).map_err(StoreError::Thread)?;
+        Ok((Self { memory, writer: Some(writer) }, loaded))
+    }
+
+    /// Has the clock kept for the next start. Returns at once.
+    pub fn set_last_version(&self, version: Version) {
+        if let Some(writer) = &self.writer {
+            writer.set_last_version(version);
+        }
+    }
+
+    /// A handle to write everything out at the end; `None` for a store that forgets.
+    #[must_use]
+    pub fn closer(&self) -> Option<StoreCloser> {
+        self.writer.as_ref().map(|writer| StoreCloser(writer.clone()))
+    }
+
+    fn note(&self, key: &SlotKey, slot: Option<&Slot>) {
+        if let Some(writer) = &self.writer
+            && key.kind.is_state()
+        {
+            writer.note(key.clone(), slot.cloned());
+        }
+    }
+}
+
+impl Drop for AgentStore {
+    fn drop(&mut self) {
+        if let Some(writer) = &self.writer {
+            writer.stop();
+        }
+    }
+}
+
+/// Writes a store out and ends its thread.
+#[derive(Debug)]
+pub struct StoreCloser(Writer);
+
+impl StoreCloser {
+    /// Writes what is not on disk yet, and waits until it is there. Blocks. Later changes are not kept.
+    pub fn close(self) {
+        self.0.close();
+    }
+}
+
+fn is_genuine(slot: &Slot, crypto: &mut impl Crypto, mesh: &MeshId) -> bool {
+    let rival_fits = slot.rival.as_ref().is_none_or(|rival| {
+        rival.slot() == slot.top.slot()
+            && rival.version() == slot.top.version()
+            && rival.order() < slot.top.order()
+            && rival.verify(crypto, mesh)
+    });
+    rival_fits && slot.top.kind().is_state() && slot.top.verify(crypto, mesh)
+}
+
+impl RecordStore for AgentStore {
+    fn slot(&self, key: &SlotKey) -> Option<Slot> {
+        self.memory.slot(key)
+    }
+
+    fn put(&mut self, key: &SlotKey, slot: Slot) {
+        self.note(key, Some(&slot));
+        self.memory.put(key, slot);
+    }
+
+    fn remove(&mut self, key: &SlotKey) {
+        self.note(key, None);
+        self.memory.remove(key);
+    }
+
+    fn by_id(&self, id: RecordId) -> Option<Arc<Record>> {
+        self.memory.by_id(id)
+    }
+
+    fn for_each(&self, visit: &mut dyn FnMut(&Arc<Record>)) {
+        self.memory.for_each(visit);
+    }
+
+    fn for_origin(&self, origin: &PeerId, visit: &mut dyn FnMut(&Arc<Record>)) {
+        self.memory.for_origin(origin, visit);
+    }
+
+    fn len(&self) -> usize {
+        self.memory.len()
+    }
+}
+
+#[cfg(test)]
+mod tests;
