@@ -218,7 +218,7 @@ impl Driver {
                 now: clock::now(),
                 started_ms: self.started_ms,
                 net: &self.net_stats,
-                malformed: self.strikes.by_reason(),
+                malformed: self.strikes.counters(),
                 events: self.journal.log(),
                 listening: self.announcement.listening(),
             }),

@@ -31,7 +31,7 @@ pub struct Snapshot<'a> {
     /// Transport figures, at most a second old.
     pub net: &'a NetStats,
     /// Messages that did not decode, by kind of message and reason.
-    pub malformed: &'a BTreeMap<(&'static str, &'static str), u64>,
+    pub malformed: &'a BTreeMap<&'static str, u64>,
     /// The latest events, oldest first.
     pub events: &'a EventLog,
     /// Addresses this agent listens on.

@@ -84,9 +84,6 @@ impl Agent {
         let (events, _) = broadcast::channel(EVENT_QUEUE);
         let (sample_sender, samples) = mpsc::channel(SAMPLE_QUEUE);
         let handle = DriverHandle::new(query_sender, events.clone());
-        let expects_company = expects_company(&settings, &membership, &loaded);
-        let server = Server::bind(&settings.socket, handle.clone(), expects_company)?;
-
         let mut announcement =
             Announcement::new(settings.profile(&membership.labels), settings.announce.clone());
         for address in listening {
@@ -102,6 +99,8 @@ impl Agent {
             last_version: loaded.last_version,
         };
         let node = Node::new(config, membership.keys, store, clock::now());
+        let expects_company = !seeds.is_empty() || node.roster().members().len() > 1;
+        let server = Server::bind(&settings.socket, handle.clone(), expects_company)?;
         tracing::info!(
             peer = peer_id_text(&node.me().0), socket = %server.path().display(),
             data = %settings.data_dir.display(), records = loaded.records, "agent started"
@@ -206,13 +205,6 @@ async fn open_store(
         );
     }
     Ok((store, loaded))
-}
-
-/// Whether there are others that this agent has to find before its view means anything.
-fn expects_company(settings: &Settings, membership: &Membership, loaded: &Loaded) -> bool {
-    // Alone, a peer has at most its own Peer, Links and Leave records.
-    const OWN_RECORDS: usize = 3;
-    !settings.seeds.is_empty() || !membership.seeds.is_empty() || loaded.records > OWN_RECORDS
 }
 
 type OpenNet = (NetHandle, mpsc::Receiver<NetEvent>, Vec<NetEvent>, Vec<String>);

@@ -41,8 +41,10 @@ const SYMBOLS_PER_ANSWER: u32 = 1_900;
 const STUBBORN: u8 = 3;
 /// Exchanges without success after which a difference no longer makes this peer hurry.
 const HOPELESS: u8 = 8;
-/// A view of at most this many records knows nothing yet: the neighbour's whole log is cheaper than a reconciliation.
-const NEWCOMER_RECORDS: usize = 8;
+/// On first contact a view of at most this many records asks for the neighbour's whole log: 2 KB of ids at the most, and heartbeats come with it.
+///
+/// A newcomer has an empty view, and for it the whole log is also the cheapest way in a large mesh.
+const WHOLE_LOG_RECORDS: usize = 256;
 /// Neighbours remembered: ring neighbours of both directions, visits, and some that are gone for now.
 const MAX_PARTNERS: usize = 64;
 /// A neighbour that answered within this counts for convergence.
@@ -282,8 +284,8 @@ impl Exchange {
     ) -> Option<(PeerId, RequestId, ExchangeRequest)> {
         let partner = self.partners.get_mut(&peer)?;
         partner.asked = Some(now);
-        let newcomer = view.len() <= NEWCOMER_RECORDS;
-        let changes = partner.cursor.or_else(|| newcomer.then(Cursor::default));
+        let whole_log = view.len() <= WHOLE_LOG_RECORDS;
+        let changes = partner.cursor.or_else(|| whole_log.then(Cursor::default));
         let request = ExchangeRequest { changes, ..ExchangeRequest::default() };
         Some(self.send(peer, request, view, now))
     }

@@ -263,6 +263,8 @@ impl Transport {
         if self.is_off(to) {
             return;
         }
+        // A message may overtake the last flight of the handshake; either completes it.
+        self.on_accepted(sky, from, to, epoch);
         if self.epoch(to, from) != Some(epoch) {
             // Nobody here knows the connection any more: a stateless reset tells the sender.
             self.send_close(sky, to, from, epoch);

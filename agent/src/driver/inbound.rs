@@ -8,6 +8,7 @@ use plexmesh_proto::types::{PeerId, RequestId, Token};
 use plexmesh_proto::wire::{self, WireError};
 
 use super::Driver;
+use super::strikes::Message;
 use crate::identity::short_id;
 
 impl Driver {
@@ -65,7 +66,7 @@ impl Driver {
             Ok(Some(frame)) => self.feed(Input::Frame { from, frame }),
             // Of a later version of the protocol: no fault of anybody.
             Ok(None) => tracing::trace!(from = short_id(&from), "frame of a later version"),
-            Err(error) => self.strike(from, "frame", &error),
+            Err(error) => self.strike(from, Message::Frame, &error),
         }
     }
 
@@ -73,7 +74,7 @@ impl Driver {
         let from = PeerId(from);
         match wire::decode_request(bytes) {
             Ok(request) => self.feed(Input::Request { from, token: Token(token), request }),
-            Err(error) => self.strike(from, "request", &error),
+            Err(error) => self.strike(from, Message::Request, &error),
         }
     }
 
@@ -82,7 +83,7 @@ impl Driver {
         match wire::decode_answer(bytes) {
             Ok(answer) => self.feed(Input::Answer { id, answer }),
             Err(error) => {
-                self.strike(PeerId(from), "answer", &error);
+                self.strike(PeerId(from), Message::Answer, &error);
                 self.feed(Input::RequestFailed { id });
             }
         }
@@ -96,7 +97,7 @@ impl Driver {
                 self.feed(Input::Broadcast { from, token, record });
             }
             Err(error) => {
-                self.strike(from, "broadcast", &error);
+                self.strike(from, Message::Broadcast, &error);
                 // A transport that has no room for the verdict lets it lapse, which passes nothing on either.
                 let _ = self.net.verdict(token, Verdict::Reject);
             }
@@ -104,12 +105,12 @@ impl Driver {
     }
 
     /// Counts a message that does not decode, and drops the connection of who keeps sending them.
-    fn strike(&mut self, from: PeerId, message: &'static str, error: &WireError) {
+    fn strike(&mut self, from: PeerId, message: Message, error: &WireError) {
         let peer = short_id(&from);
-        tracing::debug!(peer, message, %error, "malformed message");
+        tracing::debug!(peer, %message, %error, "malformed message");
         if self.strikes.count(from, message, error) {
             tracing::warn!(
-                peer, message, %error,
+                peer, %message, %error,
                 "too many malformed messages: the connection is closed. Do both run the same version?"
             );
             // If the command is lost, the next strike repeats it.

@@ -1,6 +1,7 @@
 //! Messages that do not decode: how many, why, and of whom.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use plexmesh_proto::types::PeerId;
 use plexmesh_proto::wire::WireError;
@@ -9,19 +10,28 @@ use plexmesh_proto::wire::WireError;
 /// versions may differ in a corner.
 const MAX_STRIKES: u32 = 8;
 
+/// Kinds of message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Message {
+    Frame,
+    Request,
+    Answer,
+    Broadcast,
+}
+
 /// Counts malformed messages.
 #[derive(Debug, Default)]
 pub(super) struct Strikes {
     /// Per connected peer, so as many as there are connections.
     peers: BTreeMap<PeerId, u32>,
     /// Per kind of message and reason: a handful.
-    reasons: BTreeMap<(&'static str, &'static str), u64>,
+    counters: BTreeMap<&'static str, u64>,
 }
 
 impl Strikes {
     /// Counts one; whether it is one too many.
-    pub(super) fn count(&mut self, peer: PeerId, message: &'static str, error: &WireError) -> bool {
-        *self.reasons.entry((message, reason(error))).or_default() += 1;
+    pub(super) fn count(&mut self, peer: PeerId, message: Message, error: &WireError) -> bool {
+        *self.counters.entry(counter(message, error)).or_default() += 1;
         let strikes = self.peers.entry(peer).or_default();
         *strikes += 1;
         *strikes >= MAX_STRIKES
@@ -32,18 +42,40 @@ impl Strikes {
         self.peers.remove(peer);
     }
 
-    /// How many of each kind of message, by reason.
-    pub(super) const fn by_reason(&self) -> &BTreeMap<(&'static str, &'static str), u64> {
-        &self.reasons
+    /// How many, by kind of message and reason.
+    pub(super) const fn counters(&self) -> &BTreeMap<&'static str, u64> {
+        &self.counters
     }
 }
 
-const fn reason(error: &WireError) -> &'static str {
-    match error {
-        WireError::Encoding => "encoding",
-        WireError::TooLarge => "too_large",
-        WireError::Length => "length",
-        WireError::Record(_) => "record",
+macro_rules! by_reason {
+    ($message:literal, $error:expr) => {
+        match $error {
+            WireError::Encoding => concat!("malformed_", $message, "_encoding"),
+            WireError::TooLarge => concat!("malformed_", $message, "_too_large"),
+            WireError::Length => concat!("malformed_", $message, "_length"),
+            WireError::Record(_) => concat!("malformed_", $message, "_record"),
+        }
+    };
+}
+
+const fn counter(message: Message, error: &WireError) -> &'static str {
+    match message {
+        Message::Frame => by_reason!("frame", error),
+        Message::Request => by_reason!("request", error),
+        Message::Answer => by_reason!("answer", error),
+        Message::Broadcast => by_reason!("broadcast", error),
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Frame => "frame",
+            Self::Request => "request",
+            Self::Answer => "answer",
+            Self::Broadcast => "broadcast",
+        })
     }
 }
 
@@ -57,21 +89,21 @@ mod tests {
     fn the_eighth_malformed_message_of_a_connection_is_one_too_many() {
         let mut strikes = Strikes::default();
         for _ in 1..MAX_STRIKES {
-            assert!(!strikes.count(PEER, "frame", &WireError::Encoding));
+            assert!(!strikes.count(PEER, Message::Frame, &WireError::Encoding));
         }
-        assert!(!strikes.count(PeerId([2; 32]), "frame", &WireError::Encoding));
-        assert!(strikes.count(PEER, "frame", &WireError::Length));
+        assert!(!strikes.count(PeerId([2; 32]), Message::Frame, &WireError::Encoding));
+        assert!(strikes.count(PEER, Message::Answer, &WireError::Length));
         strikes.forget(&PEER);
-        assert!(!strikes.count(PEER, "frame", &WireError::Encoding));
+        assert!(!strikes.count(PEER, Message::Frame, &WireError::Encoding));
     }
 
     #[test]
     fn messages_are_counted_by_kind_and_reason() {
         let mut strikes = Strikes::default();
-        strikes.count(PEER, "frame", &WireError::Encoding);
-        strikes.count(PEER, "frame", &WireError::Encoding);
-        strikes.count(PEER, "answer", &WireError::TooLarge);
-        assert_eq!(strikes.by_reason().get(&("frame", "encoding")), Some(&2));
-        assert_eq!(strikes.by_reason().get(&("answer", "too_large")), Some(&1));
+        strikes.count(PEER, Message::Frame, &WireError::Encoding);
+        strikes.count(PEER, Message::Frame, &WireError::Encoding);
+        strikes.count(PEER, Message::Answer, &WireError::TooLarge);
+        assert_eq!(strikes.counters().get("malformed_frame_encoding"), Some(&2));
+        assert_eq!(strikes.counters().get("malformed_answer_too_large"), Some(&1));
     }
 }

@@ -1,0 +1,115 @@
+//! What came out of a demo.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::counted;
+use crate::api::schema::{HeartbeatLag, PeerRef, State};
+
+/// The outcome of a demo. What was not done is `null`: an agent alone cannot lose anybody.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DemoReport {
+    /// How many agents.
+    pub peers: usize,
+    /// From the start of the first agent until all agreed that all are up.
+    pub converged_seconds: Option<f64>,
+    /// From the kill until every survivor said so.
+    pub crash_seen_by_all_seconds: Option<f64>,
+    /// From the restart until all agreed that all are up.
+    pub rejoin_seen_by_all_seconds: Option<f64>,
+    /// Who was killed.
+    pub crashed: Option<PeerRef>,
+    /// What the survivors called it.
+    pub seen_as: Option<State>,
+    /// Observers that lost it, as an agent that is none of them told.
+    pub lost_by: Vec<PeerRef>,
+    /// Whether all agents had the same state digest at the end.
+    pub state_digests_equal: bool,
+    /// How current the heartbeats were at the end, at the first agent.
+    pub heartbeat_lag: Option<HeartbeatLag>,
+    /// The agents' sockets.
+    pub sockets: Vec<String>,
+    /// The agents.
+    pub agents: Vec<DemoAgent>,
+    /// What was done, in order.
+    pub steps: Vec<DemoStep>,
+}
+
+/// One agent of a demo.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DemoAgent {
+    /// Its peer id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its process; `null` if it does not run.
+    pub pid: Option<u32>,
+    /// Its local socket.
+    pub socket: String,
+    /// Its data directory.
+    pub data_dir: String,
+    /// Its log.
+    pub log: String,
+}
+
+/// One step of a demo.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DemoStep {
+    /// What was waited for.
+    pub name: String,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl DemoReport {
+    pub(super) fn note(&mut self, name: &str, took: Duration) {
+        self.steps.push(DemoStep { name: name.to_owned(), seconds: took.as_secs_f64() });
+    }
+
+    /// The report for people.
+    pub(super) fn sentences(&self, keep: bool) -> String {
+        let mut text = String::new();
+        let agents = counted(self.peers, "agent");
+        // Writing to a String does not fail.
+        if let Some(seconds) = self.converged_seconds {
+            let _ = writeln!(text, "OK  {agents} agreed after {seconds:.1} s");
+        }
+        if let (Some(seconds), Some(peer), Some(state)) =
+            (self.crash_seen_by_all_seconds, &self.crashed, self.seen_as)
+        {
+            let (name, word) = (called(peer), state.word());
+            let _ = writeln!(text, "OK  {name} was killed; all others call it {word} after {seconds:.1} s");
+            let observers: Vec<&str> = self.lost_by.iter().map(called).collect();
+            let _ = writeln!(text, "    lost by {}", observers.join(", "));
+        }
+        if let (Some(seconds), Some(peer)) = (self.rejoin_seen_by_all_seconds, &self.crashed) {
+            let name = called(peer);
+            let _ = writeln!(text, "OK  {name} was started again; all agree after {seconds:.1} s");
+        }
+        if self.crash_seen_by_all_seconds.is_none() {
+            let _ = writeln!(text, "    nobody was killed: an agent alone cannot tell; try --peers 5");
+        }
+        let equal = if self.state_digests_equal { "equal" } else { "different" };
+        let _ = write!(text, "    state digests {equal}");
+        if let Some(lag) = self.heartbeat_lag {
+            let _ = write!(text, ", {} missing", counted(lag.missing, "heartbeat"));
+        }
+        if keep {
+            text.push_str("\n\nThe agents go on until Ctrl-C. Ask them, or kill one and look:");
+            for agent in &self.agents {
+                let DemoAgent { name, socket, pid, .. } = agent;
+                let pid = pid.map_or_else(String::new, |pid| format!("   # {name}, process {pid}"));
+                let _ = write!(text, "\n  plexmesh --socket {socket} status{pid}");
+            }
+        }
+        text
+    }
+}
+
+fn called(peer: &PeerRef) -> &str {
+    peer.name.as_deref().unwrap_or(&peer.id)
+}

@@ -1,0 +1,17 @@
+//! Draws the documents of the local socket for people. Works from [`api::schema`](crate::api::schema) alone: nothing is shown that `-o json`
+//! does not have.
+
+pub mod event;
+pub mod header;
+pub mod latency;
+pub mod peer;
+pub mod problem;
+pub mod status;
+pub mod table;
+pub mod terminal;
+pub mod text;
+pub mod topology;
+pub mod why;
+
+#[cfg(test)]
+mod sample;

@@ -1,0 +1,238 @@
+//! A mesh of three, for the tests of the views: alpha looks, beta is well, gamma is down.
+
+use super::terminal::Screen;
+use crate::api::schema::{
+    Availability, Convergence, Edge, EdgeFigures, EdgeStatus, Envelope, Event, EventDetail,
+    Evidence, Finding, Health, Heartbeat, HeartbeatLag, Item, Items, Kind, Latency, Many, Observer,
+    One, Peer, PeerDetail, PeerRef, Quorum, Reason, Rtt, Severity, Stamp, State, Status, Topology,
+    Why,
+};
+use crate::time::WallTime;
+
+const NOW: u64 = 1_700_000_000_000;
+const ALPHA: (&str, &str) = ("12D3KooWAlphaAAAA", "alpha");
+const BETA: (&str, &str) = ("12D3KooWBetaBBBBB", "beta");
+const GAMMA: (&str, &str) = ("12D3KooWGammaGGGG", "gamma");
+
+pub(crate) fn screen() -> Screen {
+    Screen { color: false, unicode: true, width: None, wide: false, now: WallTime::from_ms(NOW) }
+}
+
+pub(crate) fn stamp() -> Stamp {
+    Stamp {
+        observed_by: Some(ALPHA.0.to_owned()),
+        observed_by_name: Some(ALPHA.1.to_owned()),
+        observed_at: WallTime::from_ms(NOW),
+        state_digest: Some("00ff".to_owned()),
+        converged: Some(true),
+        convergence: Some(Convergence { neighbours_asked: 2, neighbours_equal: 2 }),
+        heartbeat_lag: Some(HeartbeatLag {
+            missing: 0,
+            oldest_seconds: Some(12.0),
+            interval_seconds: 15.0,
+        }),
+    }
+}
+
+pub(crate) fn status() -> One<Status> {
+    let gamma = refer(GAMMA);
+    let finding = Finding {
+        code: "PEER_DOWN".to_owned(),
+        title: "a peer is down".to_owned(),
+        severity: Severity::High,
+        peer: Some(gamma),
+        other: None,
+        evidence: "3 of 3 observers lost it".to_owned(),
+        because_of: None,
+        advice: vec!["plexmesh why gamma".to_owned(), "plexmesh peer gamma".to_owned()],
+        docs: "docs/health.md#peer_down".to_owned(),
+    };
+    let status = Status {
+        status: Health::Crit,
+        summary: "2 of 3 peers up, 1 finding".to_owned(),
+        states: [(State::Up, 2), (State::Down, 1), (State::Left, 0)].into(),
+        members: 3,
+        reachable: 2,
+        partition: None,
+        findings: vec![finding],
+        omitted_findings: 0,
+        local_health: 0,
+        connections: 2,
+        records: 9,
+        agent_version: "0.1.0".to_owned(),
+        started_at: WallTime::from_ms(NOW - 60_000),
+        uptime_seconds: 60.0,
+        listening: Vec::new(),
+    };
+    Envelope::new(Kind::Status, stamp(), Item { item: status })
+}
+
+pub(crate) fn peer_list() -> Many<Peer> {
+    Envelope::new(Kind::PeerList, stamp(), Items { items: vec![alpha(), beta(), gamma()] })
+}
+
+pub(crate) fn detail() -> One<PeerDetail> {
+    let detail = PeerDetail {
+        peer: beta(),
+        neighbours: vec![refer(ALPHA)],
+        watches: Vec::new(),
+        watched_by: vec![heard(ALPHA, BETA, 410)],
+    };
+    Envelope::new(Kind::Peer, stamp(), Item { item: detail })
+}
+
+pub(crate) fn topology() -> One<Topology> {
+    let topology = Topology {
+        peers: vec![alpha(), beta(), gamma()],
+        edges: vec![heard(ALPHA, BETA, 410), lost(), heard(BETA, ALPHA, 430)],
+        partition: None,
+    };
+    Envelope::new(Kind::Topology, stamp(), Item { item: topology })
+}
+
+pub(crate) fn latency() -> One<Latency> {
+    let latency = Latency {
+        peers: vec![refer(ALPHA), refer(BETA), refer(GAMMA)],
+        omitted_peers: 0,
+        measured: vec![heard(ALPHA, BETA, 410), lost(), heard(BETA, ALPHA, 430)],
+        estimated_micros: vec![
+            vec![None, None, None],
+            vec![None, None, Some(12_345)],
+            vec![None, None, None],
+        ],
+    };
+    Envelope::new(Kind::Latency, stamp(), Item { item: latency })
+}
+
+pub(crate) fn why() -> One<Why> {
+    let observer = |who, ring, status: Option<EdgeStatus>| Observer {
+        peer: refer(who),
+        ring,
+        passed_over: if ring == 0 { 2 } else { 0 },
+        status,
+        since: status.map(|_| WallTime::from_ms(NOW - 30_000)),
+        evidence: status.map(|_| evidence()),
+        flaps: u32::from(ring == 0),
+    };
+    let why = Why {
+        peer: refer(GAMMA),
+        state: State::Down,
+        reason: Reason::LostByQuorum,
+        rule: Reason::LostByQuorum.sentence().to_owned(),
+        reachable: false,
+        last_word_at: WallTime::from_ms(NOW - 60_000),
+        quorum: Quorum { lost: 1, able: 1, needed: 3 },
+        observers: vec![observer(ALPHA, 0, Some(EdgeStatus::Lost)), observer(BETA, 1, None)],
+        passed_over: 0,
+    };
+    Envelope::new(Kind::Why, stamp(), Item { item: why })
+}
+
+pub(crate) fn event() -> Event {
+    let detail = EventDetail::PeerStateChanged {
+        peer: refer(GAMMA),
+        from: Some(State::Up),
+        to: State::Down,
+    };
+    let text = "gamma went from up to down".to_owned();
+    Event { sequence: 7, at: WallTime::from_ms(NOW), text, detail }
+}
+
+fn refer((id, name): (&str, &str)) -> PeerRef {
+    PeerRef { id: id.to_owned(), name: Some(name.to_owned()) }
+}
+
+fn alpha() -> Peer {
+    Peer { is_self: true, reason: Reason::Myself, rtt: None, ..peer(ALPHA) }
+}
+
+fn beta() -> Peer {
+    peer(BETA)
+}
+
+fn gamma() -> Peer {
+    Peer {
+        state: State::Down,
+        reason: Reason::LostByQuorum,
+        since: Some(WallTime::from_ms(NOW - 30_000)),
+        zone: None,
+        reachable: false,
+        connected: false,
+        rtt: None,
+        heartbeat: None,
+        ..peer(GAMMA)
+    }
+}
+
+fn peer((id, name): (&str, &str)) -> Peer {
+    Peer {
+        id: id.to_owned(),
+        name: Some(name.to_owned()),
+        is_self: false,
+        state: State::Up,
+        reason: Reason::Heard,
+        since: None,
+        region: None,
+        zone: Some("z1".to_owned()),
+        tier: None,
+        addresses: vec!["/ip4/192.0.2.1/udp/6374/quic-v1".to_owned()],
+        availability: Availability::Always,
+        sleep_grace_seconds: None,
+        agent_version: Some("0.1.0".to_owned()),
+        certificate_lapses_at: WallTime::from_ms(NOW + 86_400_000),
+        reachable: true,
+        connected: true,
+        rtt: Some(Rtt { micros: 410, estimated: false }),
+        heartbeat: Some(Heartbeat {
+            published_at: WallTime::from_ms(NOW - 12_000),
+            age_seconds: 12.0,
+            uptime_seconds: 60,
+            instance: "0000000000000001".to_owned(),
+            cpu_percent: Some(1.5),
+            memory_percent: None,
+            disk_total_bytes: None,
+            disk_free_bytes: None,
+            load_average: None,
+        }),
+    }
+}
+
+fn heard(observer: (&str, &str), subject: (&str, &str), micros: u32) -> Edge {
+    Edge {
+        observer: observer.0.to_owned(),
+        subject: subject.0.to_owned(),
+        status: EdgeStatus::Heard,
+        since: WallTime::from_ms(NOW - 60_000),
+        assigned: true,
+        one_way: None,
+        flaps: 0,
+        evidence: None,
+        figures: Some(EdgeFigures {
+            rtt_p50_micros: micros,
+            rtt_p99_micros: None,
+            jitter_micros: 20,
+            loss_percent: 0.0,
+        }),
+    }
+}
+
+fn lost() -> Edge {
+    Edge {
+        status: EdgeStatus::Lost,
+        evidence: Some(evidence()),
+        figures: None,
+        ..heard(ALPHA, GAMMA, 0)
+    }
+}
+
+const fn evidence() -> Evidence {
+    Evidence {
+        missed_probes: 9,
+        silence_seconds: 4.1,
+        surprise_bits: 31.0,
+        indirect_asked: 3,
+        indirect_heard: 0,
+        outbound_only: false,
+        observer_local_health: 0,
+    }
+}

@@ -1,0 +1,247 @@
+//! What a test or a scenario does to a world.
+
+use std::sync::Arc;
+
+use plexmesh_proto::port::Input;
+use plexmesh_proto::record::{Certificate, Payload, Profile, Record, Role};
+use plexmesh_proto::types::{PeerId, Version};
+
+use super::{Happening, World};
+use crate::builder::CERTIFICATE_S;
+use crate::byzantine::{Lie, Mask};
+use crate::dice::Chance;
+use crate::host::{Disk, Host};
+use crate::keys::VirtualCrypto;
+use crate::traffic::Meter;
+use crate::transport::Power;
+
+/// How a process ends without a word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Crash {
+    /// The host is gone with it: nobody answers any more.
+    #[default]
+    Host,
+    /// Its kernel lives and resets what comes, as for TCP: connections end at once and dials are refused.
+    Process,
+}
+
+impl World {
+    /// Adds a host that is off; gives its index. `seeds` are the hosts that its configuration names.
+    pub fn add_host(&mut self, seeds: Vec<usize>) -> usize {
+        let index = self.hosts.len();
+        let id = self.crypto_of(index).peer_id();
+        let wall_s = self.now_at(index).wall_s();
+        let authority = self.keys.authority.peer_id();
+        let certificate = Certificate::issue(
+            &mut self.keys.authority,
+            authority,
+            self.keys.mesh,
+            id,
+            vec![Role::Member],
+            wall_s.saturating_sub(60),
+            wall_s + CERTIFICATE_S,
+        );
+        self.hosts.push(Host::new(id, certificate, profile(index), seeds));
+        self.meters.push(Meter::default());
+        self.index.insert(id, index);
+        self.transport.add_host(self.now);
+        self.gossip.add_host();
+        index
+    }
+
+    /// Adds a host that starts now and knows three running ones; gives its index.
+    pub fn add_node(&mut self) -> usize {
+        let seeds = self.some_running(3);
+        let index = self.add_host(seeds);
+        self.start(index);
+        index
+    }
+
+    /// Starts the process of a host that is off.
+    pub fn start(&mut self, host: usize) {
+        self.queue.push(self.now, Happening::Start { host });
+    }
+
+    /// Ends a process without a word; its host falls silent.
+    pub fn crash(&mut self, host: usize) {
+        self.crash_as(host, Crash::Host);
+    }
+
+    /// Ends a process without a word.
+    pub fn crash_as(&mut self, host: usize, crash: Crash) {
+        if let Some(place) = self.hosts.get_mut(host) {
+            place.stop();
+        }
+        self.forget_waiting(host);
+        let (transport, mut sky) = self.wire();
+        transport.switch_off(&mut sky, host, crash == Crash::Process);
+    }
+
+    /// Starts a crashed process again, with the records and the clock on its disk or with an empty disk. Its identity stays. A host
+    /// that knew no seeds is told three now, as an operator would.
+    pub fn restart(&mut self, host: usize, with_state: bool) {
+        let seeds = self.some_running(3);
+        let Some(place) = self.hosts.get_mut(host) else { return };
+        if place.seeds.is_empty() {
+            place.seeds = seeds;
+        }
+        if !with_state {
+            place.disk = Disk::default();
+        }
+        self.start(host);
+    }
+
+    /// Stops a process as SIGSTOP does: its kernel goes on taking packets in.
+    pub fn pause(&mut self, host: usize) {
+        let now = self.now;
+        if let Some(place) = self.hosts.get_mut(host).filter(|place| place.node.is_some()) {
+            place.well_since = None;
+            self.transport.pause(host, now);
+        }
+    }
+
+    /// Lets a paused process go on: what came meanwhile and the overdue timer come now, in an order that the seed decides.
+    pub fn resume(&mut self, host: usize) {
+        if !matches!(self.transport.power(host), Power::Paused(_)) {
+            return;
+        }
+        let timer_first = self.dice.below(2) == 0;
+        self.transport.resume(host, self.now);
+        let Some(place) = self.hosts.get_mut(host) else { return };
+        place.well_since = Some(self.now);
+        place.armed = None;
+        let inbox = place.take_inbox();
+        if timer_first {
+            self.feed(host, Input::Tick, 1, 0);
+        }
+        for arrival in inbox {
+            self.arrive(arrival);
+        }
+        self.arm(host);
+        self.settle();
+    }
+
+    /// A host's operator takes it out of the mesh.
+    pub fn leave(&mut self, host: usize, reason: &str) {
+        self.feed(host, Input::Leave { reason: reason.to_owned() }, 10, 0);
+        self.settle();
+    }
+
+    /// Cuts the path from one host to another; the way back stays.
+    pub fn cut(&mut self, from: usize, to: usize) {
+        self.links.cut(from, to, self.now);
+    }
+
+    /// Mends one cut.
+    pub fn mend(&mut self, from: usize, to: usize) {
+        self.links.mend(from, to);
+    }
+
+    /// Separates groups of hosts from each other; hosts in none of them form one more group.
+    pub fn partition(&mut self, groups: &[&[usize]]) {
+        self.links.partition(groups, self.now);
+    }
+
+    /// Ends the partition and mends all cuts.
+    pub fn heal(&mut self) {
+        self.links.heal();
+    }
+
+    /// Sets the probability from 0 to 1 that a packet is lost, on every path that has none of its own.
+    pub fn set_loss(&mut self, probability: f64) {
+        self.links.set_loss(Chance::new(probability));
+    }
+
+    /// Sets the probability that a packet from one host to another is lost; `None` goes back to that of all paths.
+    pub fn set_pair_loss(&mut self, from: usize, to: usize, probability: Option<f64>) {
+        self.links.set_pair_loss(from, to, probability.map(Chance::new));
+    }
+
+    /// Sets a host's wall clock ahead of the world's, or behind it, in milliseconds.
+    pub fn set_clock_offset(&mut self, host: usize, offset_ms: i64) {
+        if let Some(host) = self.hosts.get_mut(host) {
+            host.clock_offset_ms = offset_ms;
+        }
+    }
+
+    /// Makes a host lie from now on.
+    pub fn corrupt(&mut self, host: usize, lie: Lie) {
+        let mesh = self.keys.mesh;
+        if let Some(host) = self.hosts.get_mut(host) {
+            host.mask = Some(Mask::new(lie, mesh));
+        }
+    }
+
+    /// Sets what a host says of itself when it next starts.
+    pub fn set_profile(&mut self, host: usize, profile: Profile) {
+        if let Some(host) = self.hosts.get_mut(host) {
+            host.profile = profile;
+        }
+    }
+
+    /// Prints every event that a node tells on standard error.
+    pub const fn set_trace(&mut self, trace: bool) {
+        self.trace = trace;
+    }
+
+    /// Starts all traffic meters anew.
+    pub fn reset_traffic(&mut self) {
+        let now = self.now;
+        self.meters.iter_mut().for_each(|meter| meter.reset(now));
+    }
+
+    /// A record of a host, signed with its key, valid for an hour. Its version is that of the host's clock.
+    #[must_use]
+    pub fn sign_as(&self, host: usize, payload: Payload) -> Option<Arc<Record>> {
+        const VALID_S: u64 = 3_600;
+        let origin = self.peer_id(host)?;
+        let now = self.now_at(host);
+        let (version, expires_s) = (Version::at_ms(now.wall_ms), now.wall_s() + VALID_S);
+        let mut crypto = self.crypto_of(host);
+        let mesh = &self.keys.mesh;
+        Some(Arc::new(Record::sign(&mut crypto, mesh, origin, version, expires_s, payload)))
+    }
+
+    /// Gives a record to a host as a broadcast that `from` passed on.
+    pub fn inject(&mut self, at: usize, from: PeerId, record: Arc<Record>) {
+        let Some(peer) = self.host_of(&from) else { return };
+        let bytes = record.wire_bytes();
+        if self.gossip.is_new(at, record.item()) {
+            self.pass_broadcast(at, peer, from, record, bytes);
+            self.settle();
+        }
+    }
+
+    /// The certificate of a host.
+    #[must_use]
+    pub fn certificate(&self, host: usize) -> Option<&Certificate> {
+        self.hosts.get(host).map(|host| &host.certificate)
+    }
+
+    pub(crate) fn crypto_of(&self, host: usize) -> VirtualCrypto {
+        VirtualCrypto::new(self.seed, "peer", host as u64, 0, self.verified.clone())
+    }
+
+    fn some_running(&mut self, count: usize) -> Vec<usize> {
+        let running: Vec<usize> = self.running().collect();
+        let drawn = self.dice.sample(count, running.len());
+        drawn.into_iter().filter_map(|place| running.get(place).copied()).collect()
+    }
+}
+
+/// What a virtual peer says of itself: as long as a real one.
+fn profile(index: usize) -> Profile {
+    let (high, low) = (index / 250, index % 250 + 1);
+    Profile {
+        name: format!("peer-{index}"),
+        region: format!("region-{}", index % 4),
+        zone: format!("zone-{}", index % 12),
+        tier: "standard".to_owned(),
+        addresses: vec![
+            format!("/ip4/10.{high}.0.{low}/udp/6374/quic-v1"),
+            format!("/ip4/10.{high}.0.{low}/tcp/6374"),
+        ],
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..Profile::default()
+    }
+}
