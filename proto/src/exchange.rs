@@ -254,6 +254,9 @@ impl Exchange {
         if let Some(partner) = self.partners.get_mut(&from) {
             partner.digest = Some(request.digest);
         }
+        if request.digest != answer.digest {
+            self.hurry(now);
+        }
         answer
     }
 

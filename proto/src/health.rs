@@ -71,10 +71,9 @@ pub fn partition(roster: &Roster, evaluation: &Evaluation) -> Option<Partition> 
     // Those without any report on this side stand with the largest group: nobody here can tell when they went.
     let (unseen, mut dated): (Vec<_>, Vec<_>) =
         lost.into_iter().partition(|(since, _)| since.is_none());
-    let group = largest_group(&dated);
-    dated.retain(|(since, _)| {
-        group.is_some_and(|(from, to)| (Some(from)..=Some(to)).contains(since))
-    });
+    // No loss, no cut: newcomers whose observers have not reported yet look the same.
+    let group = largest_group(&dated)?;
+    dated.retain(|(since, _)| (Some(group.0)..=Some(group.1)).contains(since));
     let since = dated.first().and_then(|(since, _)| *since);
     let mut outside: Vec<PeerId> = dated.into_iter().chain(unseen).map(|(_, id)| id).collect();
     outside.sort_unstable();

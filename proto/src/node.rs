@@ -28,7 +28,7 @@ use publish::Publisher;
 const EVALUATION_DELAY: u64 = 30 * MILLI;
 /// How often expired records are looked for; their grace is ten minutes.
 const EXPIRY_INTERVAL: u64 = 10 * SECOND;
-/// How often a peer without any neighbour dials its seeds.
+/// How often a peer that needs its seeds dials them.
 const SEED_INTERVAL: u64 = 2 * SECOND;
 /// A random other peer is visited this often for the coordinates: a dial and five probes a minute cost about 100 bytes a second.
 const SCOUT_INTERVAL: u64 = 60 * SECOND;
@@ -67,6 +67,7 @@ pub struct Node<C, S> {
     started: bool,
     left: bool,
     states: BTreeMap<PeerId, PeerState>,
+    state_changed: bool,
     was_converged: bool,
     was_outside: usize,
     skewed: BTreeSet<PeerId>,
@@ -98,6 +99,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             started: false,
             left: false,
             states: BTreeMap::new(),
+            state_changed: false,
             was_converged: true,
             was_outside: 0,
             skewed: BTreeSet::new(),
@@ -149,14 +151,13 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         if !self.started {
             return None;
         }
-        let isolated = self.is_isolated() && !self.config.seeds.is_empty();
         [
             (self.membership.deadline(), "probe"),
             (self.exchange.deadline(), "exchange"),
             (self.publisher.deadline(), "publish"),
             (self.evaluate_at, "evaluate"),
             (Some(self.expire_at), "expire"),
-            (isolated.then_some(self.seed_at), "seed"),
+            (self.needs_seeds().then_some(self.seed_at), "seed"),
             (Some(self.scout_at), "scout"),
         ]
         .into_iter()
@@ -253,7 +254,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         if learned {
             self.exchange.hurry(now.time);
         }
-        self.note_convergence(now);
+        self.state_changed = true;
     }
 
     fn on_resources(&mut self, resources: Resources, now: Now) {
@@ -295,6 +296,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             }
         }
         self.carry_out(now);
+        if core::mem::take(&mut self.state_changed) {
+            self.note_convergence(now);
+        }
         self.update_keep();
     }
 
@@ -325,7 +329,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     }
 
     fn dial_seeds(&mut self, now: Now) {
-        if now.time < self.seed_at || !self.is_isolated() {
+        if now.time < self.seed_at || !self.needs_seeds() {
             return;
         }
         self.seed_at = now.time.plus(SEED_INTERVAL);
@@ -335,8 +339,11 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         }
     }
 
-    fn is_isolated(&self) -> bool {
-        self.connected.is_empty()
+    /// Whether this peer is alone, or in a mesh that none of its seeds belongs to: two newcomers that found each other first are no mesh.
+    fn needs_seeds(&self) -> bool {
+        let seeds = &self.config.seeds;
+        let joined = || seeds.iter().any(|seed| self.roster.find(seed).is_some());
+        !seeds.is_empty() && (self.connected.is_empty() || !joined())
     }
 
     fn learn_rtt(&mut self, peer: PeerId, rtt_us: u32, now: Now) {
@@ -484,7 +491,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     fn update_keep(&mut self) {
         let mut keep = self.neighbours.clone();
         keep.extend(self.membership.visited());
-        if self.neighbours.is_disjoint(&self.connected) {
+        if self.needs_seeds() || self.neighbours.is_disjoint(&self.connected) {
             keep.extend(self.config.seeds.iter().take(MAX_SEEDS));
         }
         if keep != self.keep {

@@ -44,12 +44,9 @@ fn records_full_of_empty_edges_stay_below_the_cap() {
     // A body of kind Links whose payload repeats empty edges, in a record, in as many records as fit.
     let edges = repeated_empty(1, 7_000);
     let body = [&[0x10, 2][..], &length_delimited(6, &edges)].concat();
-    let record = [
-        length_delimited(1, &[0; 32]),
-        length_delimited(2, &body),
-        length_delimited(3, &[0; 64]),
-    ]
-    .concat();
+    let record =
+        [length_delimited(1, &[0; 32]), length_delimited(2, &body), length_delimited(3, &[0; 64])]
+            .concat();
     let answer: Vec<u8> = length_delimited(6, &record).repeat(MAX_INPUT / (record.len() + 8));
     assert!(answer.len() <= MAX_INPUT);
     let peak = peak_bytes(&answer);

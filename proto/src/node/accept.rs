@@ -131,7 +131,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             _ => {
                 self.roster.touch(origin);
                 self.need_evaluation(now.time);
-                self.note_convergence(now);
+                self.state_changed = true;
             }
         }
     }
