@@ -1,8 +1,8 @@
 //! The local socket: who may ask what, and what is answered.
 //!
-//! [`server`] accepts connections, [`routes`] maps paths to [`answer`]s, each of which is computed from
-//! one consistent moment of the agent. [`schema`] is what goes over the socket; the command line reads
-//! the same types back.
+//! [`server`] accepts connections, [`routes`] maps paths to [`answer`]s, each of which is computed
+//! from one consistent moment of the agent. [`schema`] is what goes over the socket; the command
+//! line reads the same types back.
 
 pub mod answer;
 pub mod health;
@@ -13,3 +13,6 @@ pub mod select;
 pub mod server;
 pub mod socket;
 mod stall;
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 //! A child ends when the pipe to its standard input closes: none outlives the demo, however that ends.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -14,7 +14,6 @@ use crate::api::schema::{Kind, One, Stamp, Item};
 use crate::cli::args::{DemoArgs, Format, GlobalArgs};
 
 mod agent;
-mod ask;
 mod progress;
 mod report;
 mod scenario;
@@ -33,6 +32,8 @@ const CONVERGED_WITHIN: Duration = Duration::from_secs(30);
 const CRASH_SEEN_WITHIN: Duration = Duration::from_secs(6);
 /// From the restart until all agree again.
 const REJOIN_SEEN_WITHIN: Duration = Duration::from_secs(30);
+/// From there until every agent has also heard from all its neighbours that they agree: each is asked in turn, about one a second.
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Runs the demo and prints what came out.
 ///
@@ -42,7 +43,7 @@ pub async fn run(args: DemoArgs, global: &GlobalArgs) -> anyhow::Result<()> {
     let mut interrupts = Interrupts::listen()?;
     let progress = Progress::new(global.quiet, global.output);
     let mut workspace = Workspace::new(args.dir.as_deref())?;
-    let mut mesh = Mesh::new(workspace.path(), args.peers)?;
+    let mut mesh = Mesh::new(workspace.path(), args.peers);
     let outcome = tokio::select! {
         outcome = play(&mut mesh, &progress) => outcome,
         name = interrupts.next() => Err(anyhow::anyhow!("the demo was ended by {name}")),
@@ -62,16 +63,16 @@ pub async fn run(args: DemoArgs, global: &GlobalArgs) -> anyhow::Result<()> {
 
 /// The whole scenario.
 async fn play(mesh: &mut Mesh, progress: &Progress) -> anyhow::Result<(DemoReport, Stamp)> {
-    let mut report = DemoReport { peers: mesh.len(), ..DemoReport::default() };
+    let mut report = DemoReport { peers: mesh.peers(), ..DemoReport::default() };
     let converged = mesh.start(CONVERGED_WITHIN, progress).await?;
     report.note("converged", converged);
     report.converged_seconds = Some(converged.as_secs_f64());
     progress.done(&format!(
         "{} up, one state digest, {}",
-        counted(mesh.len(), "agent"),
+        counted(mesh.peers(), "agent"),
         seconds(converged)
     ));
-    if mesh.len() > 1 {
+    if mesh.peers() > 1 {
         let crash = mesh.crash(CRASH_SEEN_WITHIN, progress).await?;
         report.note("crashSeenByAll", crash.seen_by_all);
         report.crash_seen_by_all_seconds = Some(crash.seen_by_all.as_secs_f64());
@@ -84,6 +85,8 @@ async fn play(mesh: &mut Mesh, progress: &Progress) -> anyhow::Result<(DemoRepor
         report.rejoin_seen_by_all_seconds = Some(rejoined.as_secs_f64());
         progress.done(&format!("started again, up at all agents again, {}", seconds(rejoined)));
     }
+    let settled = mesh.settle(SETTLED_WITHIN, progress).await?;
+    report.note("settled", settled);
     let end = mesh.agreement().await?;
     report.state_digests_equal = end.digests_equal;
     report.heartbeat_lag = end.stamp.heartbeat_lag;

@@ -1,8 +1,9 @@
 //! The plexmesh agent: the shell around the protocol of `plexmesh-proto`, and its command line.
 //!
-//! All I/O lives here. [`driver`] is the only caller of the protocol node; [`query`] is how everything
-//! else asks it. [`api`] answers over the local socket, [`cli`] asks there and [`render`] draws what
-//! comes back, so that the command line shows nothing that a program cannot get as JSON.
+//! All I/O lives here. [`driver`] is the only caller of the protocol node; [`query`] is how
+//! everything else asks it. [`api`] answers over the local socket, [`cli`] asks there and
+//! [`render`] draws what comes back, so that the command line shows nothing that a program cannot
+//! get as JSON.
 
 pub mod api;
 pub mod cli;

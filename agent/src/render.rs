@@ -1,5 +1,5 @@
-//! Draws the documents of the local socket for people. Works from [`api::schema`](crate::api::schema) alone: nothing is shown that `-o json`
-//! does not have.
+//! Draws the documents of the local socket for people. Works from
+//! [`api::schema`](crate::api::schema) alone: nothing is shown that `-o json` does not have.
 
 pub mod event;
 pub mod header;

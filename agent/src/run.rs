@@ -1,12 +1,14 @@
 //! One agent, from its flags to its orderly end.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use plexmesh_net::{NetConfig, NetEvent, NetHandle, peer_id_text};
-use plexmesh_proto::{Node, config::Config};
+use plexmesh_proto::types::PeerId;
+use plexmesh_proto::{Config, Node};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -90,12 +92,14 @@ impl Agent {
             announcement.add_listening(address);
         }
         let seeds = [settings.seeds.clone(), membership.seeds.clone()].concat();
+        // One peer may have several addresses.
+        let seed_peers: BTreeSet<PeerId> = seeds.iter().map(|seed| seed.peer).collect();
         let config = Config {
             mesh: membership.mesh,
             authorities: membership.authorities,
             certificate: membership.certificate,
             profile: announcement.profile(),
-            seeds: seeds.iter().map(|seed| seed.peer).collect(),
+            seeds: seed_peers.into_iter().collect(),
             last_version: loaded.last_version,
         };
         let node = Node::new(config, membership.keys, store, clock::now());
@@ -223,7 +227,6 @@ async fn open_net(settings: &Settings, membership: &Membership) -> anyhow::Resul
     let mut wait_until = give_up_at;
     while let Ok(Some(event)) = timeout_at(wait_until, events.recv()).await {
         if let NetEvent::Listening { addr } = event {
-            tracing::info!(address = addr, "listening");
             listening.push(addr);
             if listening.len() >= settings.listen.len() {
                 wait_until = give_up_at.min(Instant::now() + LISTEN_QUIET);

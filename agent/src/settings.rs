@@ -61,7 +61,7 @@ impl Settings {
         let label = |here: &Option<String>, there: &Option<String>| here.clone().or(there.clone());
         let Labels { name, region, zone, tier } = &self.labels;
         Profile {
-            name: label(name, &of_mesh.name).or_else(sysinfo::System::host_name).unwrap_or_default(),
+            name: label(name, &of_mesh.name).or_else(host_name).unwrap_or_default(),
             region: label(region, &of_mesh.region).unwrap_or_default(),
             zone: label(zone, &of_mesh.zone).unwrap_or_default(),
             tier: label(tier, &of_mesh.tier).unwrap_or_default(),
@@ -69,6 +69,10 @@ impl Settings {
             ..Profile::default()
         }
     }
+}
+
+fn host_name() -> Option<String> {
+    sysinfo::System::host_name().ok()
 }
 
 /// Configuration is by flags and environment; a file that was named and not read would be a trap.
@@ -129,7 +133,7 @@ mod tests {
         let profile = settings(flag).unwrap().profile(&of_mesh);
         assert_eq!((profile.name.as_str(), profile.region.as_str()), ("alpha", "us"));
         let unnamed = settings(RunArgs::default()).unwrap().profile(&Labels::default());
-        assert_eq!(unnamed.name, sysinfo::System::host_name().unwrap_or_default());
+        assert_eq!(unnamed.name, host_name().unwrap_or_default());
     }
 
     #[test]

@@ -134,8 +134,12 @@ impl Mask {
         for edge in links.edges.iter_mut().take(lies) {
             edge.status = EdgeStatus::Lost;
             edge.since = own.version();
-            edge.evidence =
-                Some(Evidence { missed: 9, silence_ms: 9_000, surprise: 640, ..Evidence::default() });
+            edge.evidence = Some(Evidence {
+                missed: 9,
+                silence_ms: 9_000,
+                surprise: 640,
+                ..Evidence::default()
+            });
         }
         // Another expiry makes another body even where there is no edge to lie about.
         let expires_s = own.expires_s() + 1;

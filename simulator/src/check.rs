@@ -31,11 +31,7 @@ pub fn digests_equal(world: &World, hosts: &[usize]) -> bool {
 
 /// What `observers` think of `subject`, and how many think so; those that have no opinion or do not run are left out.
 #[must_use]
-pub fn states_of(
-    world: &World,
-    observers: &[usize],
-    subject: usize,
-) -> BTreeMap<PeerState, usize> {
+pub fn states_of(world: &World, observers: &[usize], subject: usize) -> BTreeMap<PeerState, usize> {
     let mut states = BTreeMap::new();
     let Some(peer) = world.peer_id(subject) else { return states };
     for node in observers.iter().filter_map(|&host| world.node(host)) {
@@ -50,9 +46,10 @@ pub fn states_of(
 #[must_use]
 pub fn all_see(world: &World, observers: &[usize], subject: usize, state: PeerState) -> bool {
     let Some(peer) = world.peer_id(subject) else { return false };
-    observers.iter().filter(|&&host| host != subject).all(|&host| {
-        world.node(host).is_some_and(|node| node.state_of(&peer) == Some(state))
-    })
+    observers
+        .iter()
+        .filter(|&&host| host != subject)
+        .all(|&host| world.node(host).is_some_and(|node| node.state_of(&peer) == Some(state)))
 }
 
 /// Whether every one of `hosts` runs and thinks that all of them are up.

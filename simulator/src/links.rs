@@ -33,7 +33,8 @@ impl LatencyModel for UniformLatency {
     fn one_way_us(&self, from: usize, to: usize) -> u64 {
         let (low, high) = (from.min(to) as u64, from.max(to) as u64);
         let bits = mix(mix(self.seed ^ (low << 32)) ^ high);
-        self.range_us.start + dice::scale(bits, self.range_us.end.saturating_sub(self.range_us.start))
+        self.range_us.start
+            + dice::scale(bits, self.range_us.end.saturating_sub(self.range_us.start))
     }
 }
 

@@ -128,18 +128,17 @@ fn report(
     }
     for channel in Channel::ALL {
         let name = format!("{channel:?}").to_lowercase();
-        let rates = survivors.iter().filter_map(|&host| Some(world.traffic(host)?.channel(channel)));
+        let rates =
+            survivors.iter().filter_map(|&host| Some(world.traffic(host)?.channel(channel)));
         let total = rates.map(|bytes| bytes.sent).sum::<u64>();
         let each = total / survivors.len().max(1) as u64 / world.elapsed().as_secs().max(1);
         writeln!(out, "traffic {name:<12} {each} B/s a peer sent")?;
     }
-    let peak = survivors
-        .iter()
-        .filter_map(|&host| Some(world.traffic(host)?.peak_per_second()))
-        .fold(Bytes::default(), |a, b| Bytes {
-            sent: a.sent.max(b.sent),
-            received: a.received.max(b.received),
-        });
+    let peak =
+        survivors.iter().filter_map(|&host| Some(world.traffic(host)?.peak_per_second())).fold(
+            Bytes::default(),
+            |a, b| Bytes { sent: a.sent.max(b.sent), received: a.received.max(b.received) },
+        );
     writeln!(out, "peak of any peer   {} B/s sent, {} B/s received", peak.sent, peak.received)?;
     writeln!(out, "queue overflows    {}", world.overflowed())?;
     let rate = world.events() as f64 / took.as_secs_f64().max(1e-9);

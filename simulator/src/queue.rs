@@ -69,7 +69,8 @@ mod tests {
         queue.push(Time(5), 'c');
         queue.push(Time(1), 'a');
         queue.push(Time(1), 'b');
-        let order: String = std::iter::from_fn(|| queue.pop_until(Time(9))).map(|(_, c)| c).collect();
+        let order: String =
+            std::iter::from_fn(|| queue.pop_until(Time(9))).map(|(_, c)| c).collect();
         assert_eq!(order, "abc");
     }
 

@@ -71,7 +71,8 @@ impl Meter {
     pub fn mean_per_second(&self, now: Time) -> Bytes {
         let total = self.total();
         let micros = now.since(self.since).max(1);
-        let rate = |bytes: u64| (u128::from(bytes) * u128::from(SECOND) / u128::from(micros)) as u64;
+        let rate =
+            |bytes: u64| (u128::from(bytes) * u128::from(SECOND) / u128::from(micros)) as u64;
         Bytes { sent: rate(total.sent), received: rate(total.received) }
     }
 

@@ -42,7 +42,10 @@ pub(crate) enum Power {
     /// Its kernel still takes packets in; its process does nothing.
     Paused(Time),
     /// `refuses`: the kernel answers that nobody listens. Otherwise the host is silent.
-    Off { since: Time, refuses: bool },
+    Off {
+        since: Time,
+        refuses: bool,
+    },
 }
 
 /// Something that reached a host's process.
@@ -58,7 +61,11 @@ pub(crate) enum Arrived {
     Connected,
     Disconnected,
     DialFailed,
-    Message { message: Message, epoch: u64, bytes: usize },
+    Message {
+        message: Message,
+        epoch: u64,
+        bytes: usize,
+    },
     /// A request of this host was not answered in time, or could not be sent.
     RequestFailed(RequestId),
 }
@@ -304,7 +311,8 @@ impl Transport {
 
     /// When the last keep-alive of `peer` came, had it nothing else to say.
     fn last_keep_alive(&self, sky: &mut Sky<'_>, at: usize, peer: usize, epoch: u64) -> Time {
-        let other_end_gone = (self.epoch(peer, at) != Some(epoch)).then(|| self.gone_since(at, peer));
+        let other_end_gone =
+            (self.epoch(peer, at) != Some(epoch)).then(|| self.gone_since(at, peer));
         let silent = match self.power(peer) {
             Power::On => None,
             Power::Paused(since) | Power::Off { since, .. } => Some(since),
@@ -383,9 +391,8 @@ impl Transport {
         if unwanted != Some(since) {
             return;
         }
-        let able = |&(at, peer): &Pair| {
-            self.power(at) == Power::On && self.epoch(at, peer).is_some()
-        };
+        let able =
+            |&(at, peer): &Pair| self.power(at) == Power::On && self.epoch(at, peer).is_some();
         match [(a, b), (b, a)].into_iter().find(able) {
             Some((at, peer)) => self.close(sky, at, peer),
             // Whoever could close it is paused.
@@ -412,3 +419,6 @@ impl Transport {
 const fn probe_timeout_us(rtt_us: u64) -> u64 {
     rtt_us + rtt_us / 2 + 25 * MILLI
 }
+
+#[cfg(test)]
+mod tests;

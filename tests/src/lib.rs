@@ -1,1 +1,3 @@
-//! Skeleton.
+//! Helpers of the checks that cross crates.
+
+pub mod worlds;

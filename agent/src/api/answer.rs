@@ -60,7 +60,8 @@ pub fn directory(moment: &Snapshot<'_>) -> Vec<(PeerId, PeerRef)> {
     members.iter().map(|member| (member.id, refer(moment.node, &member.id))).collect()
 }
 
-/// Whether the view may be called converged: neighbours agree, and there are some if there are others.
+/// Whether the view may be called converged: neighbours agree, and there are some if there are
+/// others.
 fn is_converged(overview: &Overview) -> bool {
     let Convergence { asked, .. } = overview.convergence;
     overview.convergence.is_converged() && (asked > 0 || members(overview) == 1)

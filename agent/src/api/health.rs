@@ -29,7 +29,8 @@ pub struct HealthText {
     pub title: &'static str,
     /// What it means.
     pub meaning: &'static str,
-    /// Commands to run now, at most three. `{peer}` and `{other}` stand for whom the finding is about.
+    /// Commands to run now, at most three. `{peer}` and `{other}` stand for whom the finding is
+    /// about.
     pub advice: &'static [&'static str],
 }
 
@@ -71,70 +72,100 @@ pub const fn text(code: HealthCode) -> HealthText {
 const PEER_DOWN: HealthText = HealthText {
     name: "PEER_DOWN",
     title: "a peer is down",
-    meaning: "At least 3 of the peer's observers, and more than half of those able to see it, lost it.",
-    advice: &["plexmesh why {peer}", "plexmesh peer {peer}", "plexmesh status   # on the host of {peer}"],
+    meaning: "At least 3 of the peer's observers, and more than half of those able to see it, \
+              lost it.",
+    advice: &[
+        "plexmesh why {peer}",
+        "plexmesh peer {peer}",
+        "plexmesh status   # on the host of {peer}",
+    ],
 };
 
 const PEER_UNREACHABLE: HealthText = HealthText {
     name: "PEER_UNREACHABLE",
     title: "a peer cannot be judged from here",
-    meaning: "Too few observers on this side are able to see the peer: it may live on the other side of a cut.",
-    advice: &["plexmesh why {peer}", "plexmesh topology", "plexmesh status   # on the host of {peer}"],
+    meaning: "Too few observers on this side are able to see the peer: it may live on the \
+              other side of a cut.",
+    advice: &[
+        "plexmesh why {peer}",
+        "plexmesh topology",
+        "plexmesh status   # on the host of {peer}",
+    ],
 };
 
 const PEER_FLAPPING: HealthText = HealthText {
     name: "PEER_FLAPPING",
     title: "a peer comes and goes",
-    meaning: "Most observers lost the peer repeatedly within the flap window, or it speaks while they lost it.",
+    meaning: "Most observers lost the peer repeatedly within the flap window, or it speaks \
+              while they lost it.",
     advice: &["plexmesh why {peer}", "plexmesh latency {peer}", "plexmesh events --follow"],
 };
 
 const PARTITION: HealthText = HealthText {
     name: "PARTITION",
     title: "the mesh is cut in two",
-    meaning: "Several members were lost together and cannot be reached over any chain of heard links.",
-    advice: &["plexmesh topology", "plexmesh status   # on a host of the other side", "plexmesh events --limit 50"],
+    meaning: "Several members were lost together and cannot be reached over any chain of \
+              heard links.",
+    advice: &[
+        "plexmesh topology",
+        "plexmesh status   # on a host of the other side",
+        "plexmesh events --limit 50",
+    ],
 };
 
 const EDGE_ASYMMETRIC: HealthText = HealthText {
     name: "EDGE_ASYMMETRIC",
     title: "a link works one way only",
-    meaning: "One peer hears the other, which hears nothing back: a firewall, a route or a full queue on one side.",
+    meaning: "One peer hears the other, which hears nothing back: a firewall, a route or a \
+              full queue on one side.",
     advice: &["plexmesh why {peer}", "plexmesh why {other}", "plexmesh latency {peer} {other}"],
 };
 
 const EDGE_DEGRADED: HealthText = HealthText {
     name: "EDGE_DEGRADED",
     title: "a link is bad",
-    meaning: "One observer lost a peer that its other observers hear: the link is bad, the peer is not.",
-    advice: &["plexmesh why {peer}", "plexmesh latency {peer} {other}", "plexmesh topology -o wide"],
+    meaning: "One observer lost a peer that its other observers hear: the link is bad, the \
+              peer is not.",
+    advice: &[
+        "plexmesh why {other}",
+        "plexmesh latency {peer} {other}",
+        "plexmesh topology -o wide",
+    ],
 };
 
 const MONITORING_GAP: HealthText = HealthText {
     name: "MONITORING_GAP",
     title: "a peer has too few observers",
-    meaning: "A reachable peer is seen by fewer observers than the rings give it, so its failure may go unnoticed.",
+    meaning: "A reachable peer is seen by fewer observers than the rings give it, so its \
+              failure may go unnoticed.",
     advice: &["plexmesh why {peer}", "plexmesh topology"],
 };
 
 const OBSERVER_DISAGREES: HealthText = HealthText {
     name: "OBSERVER_DISAGREES",
     title: "an observer stands alone",
-    meaning: "An observer reports losses that nobody else sees: its own connection is bad, or it lies.",
-    advice: &["plexmesh peer {peer}", "plexmesh latency {peer}", "plexmesh status   # on the host of {peer}"],
+    meaning: "An observer reports losses that nobody else sees: its own connection is bad, or \
+              it lies.",
+    advice: &[
+        "plexmesh peer {peer}",
+        "plexmesh latency {peer}",
+        "plexmesh status   # on the host of {peer}",
+    ],
 };
 
 const EQUIVOCATION: HealthText = HealthText {
     name: "EQUIVOCATION",
     title: "a peer contradicts itself",
-    meaning: "A peer signed two different bodies under one version: a cloned identity, a restored backup, or a lie.",
+    meaning: "A peer signed two different bodies under one version: a cloned identity, a \
+              restored backup, or a lie.",
     advice: &["plexmesh peer {peer}", "plexmesh events --limit 50"],
 };
 
 const CLOCK_SKEW: HealthText = HealthText {
     name: "CLOCK_SKEW",
     title: "two clocks differ",
-    meaning: "A record lies more than a minute in the future of this peer's clock: one of the two clocks is wrong.",
+    meaning: "A record lies more than a minute in the future of this peer's clock: one of the \
+              two clocks is wrong.",
     advice: &["timedatectl", "plexmesh peer {peer}"],
 };
 
@@ -154,7 +185,7 @@ mod tests {
     const PAGE: &str = include_str!("../../../docs/health.md");
 
     #[test]
-    fn every_code_has_a_section_with_its_meaning_and_no_section_is_without_a_code() {
+    fn every_code_has_a_section_with_its_meaning_and_advice_and_no_section_lacks_a_code() {
         let sections: BTreeSet<&str> =
             PAGE.lines().filter_map(|line| line.strip_prefix("## ")).collect();
         let names: BTreeSet<&str> = CODES.iter().map(|code| text(*code).name).collect();
@@ -162,6 +193,8 @@ mod tests {
         assert_eq!(names.len(), CODES.len());
         for code in CODES {
             assert!(PAGE.contains(text(code).meaning), "{code:?}");
+            let advice = text(code).advice_for("PEER", "OTHER").join("\n");
+            assert!(PAGE.contains(&format!("```sh\n{advice}\n```")), "{code:?}");
         }
     }
 

@@ -1,4 +1,5 @@
-//! What went wrong, as a person and a program read it: what failed, the likely why, the next command.
+//! What went wrong, as a person and a program read it: what failed, the likely why, the next
+//! command.
 
 use std::fmt;
 
@@ -6,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::schema::PeerRef;
 
-/// A failure with its explanation. Goes over the socket as the item of an `Error` document, and is what every verb of the command line
-/// fails with.
+/// A failure with its explanation. Goes over the socket as the item of an `Error` document, and is
+/// what every verb of the command line fails with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
@@ -129,7 +130,8 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 impl From<anyhow::Error> for Problem {
-    /// Keeps a problem that was passed up as an error; anything else becomes a plain failure with its chain of reasons.
+    /// Keeps a problem that was passed up as an error; anything else becomes a plain failure with
+    /// its chain of reasons.
     fn from(error: anyhow::Error) -> Self {
         match error.downcast::<Self>() {
             Ok(problem) => problem,

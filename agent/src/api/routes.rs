@@ -18,17 +18,18 @@ use futures::stream::{self, Stream};
 use plexmesh_proto::event::Event as ProtoEvent;
 use plexmesh_proto::types::PeerId;
 use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
 
 use super::answer;
 use super::problem::{Code, Problem};
 use super::schema::{
-    Envelope, Event, EventItems, Figures, Item, Kind, Latency, Many, One, Peer, PeerDetail,
-    Status, Topology, Why,
+    Envelope, Event, EventItems, Figures, Item, Kind, Latency, Many, One, Peer, PeerDetail, Status,
+    Topology, Why,
 };
 use super::select::select;
 use super::server::Counters;
+use crate::events::EventEntry;
 use crate::query::{DriverHandle, QueryError, Snapshot};
 
 /// Header by which the command line notices that agent and command are of different versions.
@@ -40,7 +41,8 @@ pub const MAX_REASON_BYTES: usize = 256;
 const MAX_BODY_BYTES: usize = 4 * 1024;
 /// How long a request body may take: it comes from this host.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Rows of the latency matrix that are estimated between two protocol steps: 8 000 pairs at most, about a millisecond.
+/// Rows of the latency matrix that are estimated between two protocol steps: 8 000 pairs at most,
+/// about a millisecond.
 const ROWS_A_STEP: usize = 16;
 
 /// Every path, as the answer to an unknown one lists them.
@@ -67,18 +69,23 @@ pub struct Agent {
     /// It has been converged once since the start.
     settled: AtomicBool,
     pub(super) socket: Counters,
+    /// True when the agent stops: endless answers end then.
+    pub(super) closing: watch::Receiver<bool>,
 }
 
 impl Agent {
-    pub(super) fn new(driver: DriverHandle, expects_company: bool) -> Self {
+    pub(super) fn new(
+        driver: DriverHandle,
+        expects_company: bool,
+        closing: watch::Receiver<bool>,
+    ) -> Self {
         let settled = AtomicBool::new(false);
-        Self { driver, expects_company, settled, socket: Counters::default() }
+        Self { driver, expects_company, settled, socket: Counters::default(), closing }
     }
 
     /// Whether the agent has found its mesh since it was started; once true, it stays so.
     fn has_settled(&self, moment: &Snapshot<'_>) -> bool {
-        if !self.settled.load(Ordering::Relaxed)
-            && answer::is_settled(moment, self.expects_company)
+        if !self.settled.load(Ordering::Relaxed) && answer::is_settled(moment, self.expects_company)
         {
             self.settled.store(true, Ordering::Relaxed);
         }
@@ -101,7 +108,8 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Whether this user may change something: root, or whom the agent runs as. The group may read alone.
+    /// Whether this user may change something: root, or whom the agent runs as. The group may read
+    /// alone.
     fn may_write(self) -> bool {
         self.uid.is_some_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
     }
@@ -161,8 +169,7 @@ struct Readiness {
 
 async fn liveness(State(agent): State<Arc<Agent>>) -> Answer<One<Liveness>> {
     let item = Item { item: Liveness { alive: true } };
-    let answer =
-        agent.read(|moment| answer::envelope(moment, Kind::Liveness, item)).await?;
+    let answer = agent.read(|moment| answer::envelope(moment, Kind::Liveness, item)).await?;
     Ok(Json(answer))
 }
 
@@ -231,9 +238,7 @@ async fn latency(
     for start in (0..ids.len()).step_by(ROWS_A_STEP) {
         let ids = ids.clone();
         let rows = start..ids.len().min(start + ROWS_A_STEP);
-        matrix.add_rows(
-            agent.read(move |moment| answer::estimate_rows(moment, &ids, rows)).await?,
-        );
+        matrix.add_rows(agent.read(move |moment| answer::estimate_rows(moment, &ids, rows)).await?);
     }
     let body = Item { item: matrix.latency };
     Ok(Json(Envelope::new(Kind::Latency, matrix.stamp, body)))
@@ -270,7 +275,8 @@ async fn events(
 /// Where a followed list of events has got to.
 struct Following {
     agent: Arc<Agent>,
-    wake: broadcast::Receiver<crate::events::EventEntry>,
+    wake: broadcast::Receiver<EventEntry>,
+    closing: watch::Receiver<bool>,
     /// Sequence number of the last event that was sent.
     last: u64,
     /// Of the first batch alone.
@@ -278,19 +284,25 @@ struct Following {
     first: bool,
 }
 
-/// One line an event. Events are taken from the log; the channel only says that there are some, so that a slow reader loses nothing that
-/// the log still has.
+/// One line an event. Events are taken from the log; the channel only says that there are some, so
+/// that a slow reader loses nothing that the log still has.
 fn follow(
     agent: Arc<Agent>,
     since: u64,
     limit: usize,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let wake = agent.driver.subscribe();
-    let begin = Following { agent, wake, last: since, limit, first: true };
+    let closing = agent.closing.clone();
+    let begin = Following { agent, wake, closing, last: since, limit, first: true };
     stream::unfold(begin, |mut at| async move {
         loop {
-            if !at.first && matches!(at.wake.recv().await, Err(RecvError::Closed)) {
-                return None;
+            if !at.first {
+                tokio::select! {
+                    _ = at.closing.wait_for(|closing| *closing) => return None,
+                    woken = at.wake.recv() => if matches!(woken, Err(RecvError::Closed)) {
+                        return None;
+                    },
+                }
             }
             let (last, limit) = (at.last, if at.first { at.limit } else { usize::MAX });
             let batch = at
@@ -384,7 +396,6 @@ async fn of_peer<T: Send + 'static>(
     });
     found.await?.map(Json)
 }
-
 
 /// Peers named one by one, separated by commas.
 fn resolve_all(moment: &Snapshot<'_>, texts: &str) -> Result<BTreeSet<PeerId>, Problem> {

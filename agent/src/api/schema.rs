@@ -1,7 +1,8 @@
 //! The JSON that goes over the socket, and that `-o json` prints.
 //!
-//! Keys are camelCase with the unit last (`Seconds`, `Micros`, `Bytes`, `Percent`). Unknown is `null`,
-//! never 0. Times are RFC 3339 in UTC, peer ids libp2p text. Within `plexmesh/v1` keys are only added.
+//! Keys are camelCase with the unit last (`Seconds`, `Micros`, `Bytes`, `Percent`). Unknown is
+//! `null`, never 0. Times are RFC 3339 in UTC, peer ids libp2p text. Within `plexmesh/v1` keys are
+//! only added.
 
 use serde::{Deserialize, Serialize};
 
@@ -97,7 +98,8 @@ pub struct Items<T> {
     pub items: Vec<T>,
 }
 
-/// Whose view a document shows, and how good it is. All but the time is `null` in a document that no agent made.
+/// Whose view a document shows, and how good it is. All but the time is `null` in a document that
+/// no agent made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stamp {
@@ -109,7 +111,8 @@ pub struct Stamp {
     pub observed_at: WallTime,
     /// Summary of the state records, in hexadecimal: equal digests mean equal state.
     pub state_digest: Option<String>,
-    /// Whether all neighbours agree. A mesh of one agrees with itself; a peer that nobody answers agrees with nobody.
+    /// Whether all neighbours agree. A mesh of one agrees with itself; a peer that nobody answers
+    /// agrees with nobody.
     pub converged: Option<bool>,
     /// What that rests on.
     pub convergence: Option<Convergence>,

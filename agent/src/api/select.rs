@@ -3,10 +3,12 @@
 use super::problem::{Code, Problem};
 use super::schema::PeerRef;
 
-/// Most candidates that an ambiguous name is answered with: more than a screen of them helps nobody.
+/// Most candidates that an ambiguous name is answered with: more than a screen of them helps
+/// nobody.
 const MAX_CANDIDATES: usize = 20;
 
-/// Finds the one peer that `text` stands for: a full id or name first, else the beginning of ids and names.
+/// Finds the one peer that `text` stands for: a full id or name first, else the beginning of ids
+/// and names.
 ///
 /// `peers` gives what is selected beside what it is called.
 ///
@@ -21,8 +23,7 @@ pub fn select<T: Copy>(text: &str, peers: &[(T, PeerRef)]) -> Result<T, Problem>
         peers.iter().filter(|(_, peer)| rule(peer)).collect()
     };
     if text.is_empty() {
-        return Err(Problem::new(Code::BadRequest, "no peer was named")
-            .then("plexmesh peers"));
+        return Err(Problem::new(Code::BadRequest, "no peer was named").then("plexmesh peers"));
     }
     let rules: [&dyn Fn(&PeerRef) -> bool; 3] = [&|peer| peer.id == text, &name_is, &begins];
     for rule in rules {

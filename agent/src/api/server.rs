@@ -28,11 +28,13 @@ use super::schema::{One, SocketFigures};
 use super::stall::StallGuard;
 use crate::query::DriverHandle;
 
-/// Open connections at once: many more than people and programs on one host ask with, few enough to cost nothing.
+/// Open connections at once: many more than people and programs on one host ask with, few enough to
+/// cost nothing.
 const MAX_CONNECTIONS: usize = 64;
 /// How long a request head may take, and how long an idle connection stays open.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// Longest request head, in bytes: no route needs more than a path and a few headers. The least that hyper takes.
+/// Longest request head, in bytes: no route needs more than a path and a few headers. The least
+/// that hyper takes.
 const MAX_HEAD_BYTES: usize = 8 * 1024;
 /// How long open answers may take to finish when the agent stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -53,7 +55,10 @@ pub enum BindError {
     #[error("{} is not a socket; move it away, or choose another --socket", .0.display())]
     NotASocket(PathBuf),
     /// The system refuses.
-    #[error("cannot make the socket {}: {source}; choose a --socket or --data-dir that this user may write to{}", .path.display(), hint(.path))]
+    #[error(
+        "cannot make the socket {}: {source}; choose a --socket or --data-dir that this user may \
+         write to{}", .path.display(), hint(.path)
+    )]
     Io {
         /// The socket.
         path: PathBuf,
@@ -70,6 +75,7 @@ pub struct Server {
     /// Device and inode of the socket, so that only this one is removed at the end.
     inode: Option<(u64, u64)>,
     agent: Arc<Agent>,
+    closing: watch::Sender<bool>,
 }
 
 /// What the socket did, for its own figures.
@@ -92,10 +98,11 @@ impl Counters {
 }
 
 impl Server {
-    /// Binds the socket at `path`. Its directory is made if it is not there; a socket that nobody answers on is replaced. Has to be called
-    /// inside of a tokio runtime.
+    /// Binds the socket at `path`. Its directory is made if it is not there; a socket that nobody
+    /// answers on is replaced. Has to be called inside of a tokio runtime.
     ///
-    /// `expects_company`: the agent was told of other peers, so that it is not ready before one of them answers.
+    /// `expects_company`: the agent was told of other peers, so that it is not ready before one of
+    /// them answers.
     ///
     /// # Errors
     /// [`BindError`] if somebody answers there, something else lies there, or the system refuses.
@@ -112,8 +119,9 @@ impl Server {
         clear(path)?;
         let listener = UnixListener::bind(path).map_err(failed)?;
         std::fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE)).map_err(failed)?;
-        let agent = Arc::new(Agent::new(driver, expects_company));
-        Ok(Self { listener, path: path.to_owned(), inode: inode(path), agent })
+        let (closing, closed) = watch::channel(false);
+        let agent = Arc::new(Agent::new(driver, expects_company, closed));
+        Ok(Self { listener, path: path.to_owned(), inode: inode(path), agent, closing })
     }
 
     /// Where the socket lies.
@@ -122,10 +130,10 @@ impl Server {
         &self.path
     }
 
-    /// Serves until `stop` is ready; then lets open answers finish, for two seconds at most, and removes the socket.
+    /// Serves until `stop` is ready; then lets open answers finish, for two seconds at most, and
+    /// removes the socket.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let (closing, closed) = watch::channel(false);
         let mut connections = JoinSet::new();
         let router = routes::router(self.agent.clone());
         let readiness = tokio::spawn(routes::watch_readiness(self.agent.clone()));
@@ -140,13 +148,7 @@ impl Server {
                 Ok((stream, _)) => match slots.clone().try_acquire_owned() {
                     Ok(slot) => {
                         let agent = self.agent.clone();
-                        connections.spawn(serve(
-                            stream,
-                            router.clone(),
-                            agent,
-                            slot,
-                            closed.clone(),
-                        ));
+                        connections.spawn(serve(stream, router.clone(), agent, slot));
                     }
                     Err(_) => refuse(&stream, &self.agent.socket),
                 },
@@ -162,7 +164,7 @@ impl Server {
             let _ = std::fs::remove_file(&self.path);
         }
         // Nobody listens if there is no connection.
-        let _ = closing.send(true);
+        let _ = self.closing.send(true);
         let drained = async { while connections.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
             tracing::debug!("answers were cut short because the agent stops");
@@ -170,13 +172,7 @@ impl Server {
     }
 }
 
-async fn serve(
-    stream: UnixStream,
-    router: Router,
-    agent: Arc<Agent>,
-    slot: OwnedSemaphorePermit,
-    mut closing: watch::Receiver<bool>,
-) {
+async fn serve(stream: UnixStream, router: Router, agent: Arc<Agent>, slot: OwnedSemaphorePermit) {
     agent.socket.accepted.fetch_add(1, Ordering::Relaxed);
     agent.socket.open.fetch_add(1, Ordering::Relaxed);
     let caller = Caller { uid: stream.peer_cred().ok().map(|credentials| credentials.uid()) };
@@ -191,9 +187,15 @@ async fn serve(
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(StallGuard::new(stream)), service);
     tokio::pin!(connection);
+    let mut closing = agent.closing.clone();
+    let asked_to_close = async move { closing.wait_for(|closing| *closing).await.map_or((), drop) };
     let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
-        _ = closing.wait_for(|closing| *closing) => {
+        outcome = connection.as_mut() => Some(outcome),
+        () = asked_to_close => None,
+    };
+    let outcome = match outcome {
+        Some(outcome) => outcome,
+        None => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -205,7 +207,8 @@ async fn serve(
     drop(slot);
 }
 
-/// Tells a caller over the limit why it is not served; if it does not take that at once, it is dropped without.
+/// Tells a caller over the limit why it is not served; if it does not take that at once, it is
+/// dropped without.
 fn refuse(stream: &UnixStream, counters: &Counters) {
     counters.refused.fetch_add(1, Ordering::Relaxed);
     let problem = Problem::new(Code::Busy, "too many connections to the local socket")
@@ -254,7 +257,8 @@ fn inode(path: &Path) -> Option<(u64, u64)> {
 
 /// The most frequent reason that the system's error text does not give away.
 fn hint(path: &Path) -> String {
-    // sockaddr_un holds 108 bytes with the closing zero on Linux, 104 elsewhere; the smaller one is safe to promise.
+    // sockaddr_un holds 108 bytes with the closing zero on Linux, 104 elsewhere; the smaller one is
+    // safe to promise.
     const MAX_PATH_BYTES: usize = 103;
     let length = path.as_os_str().len();
     if length > MAX_PATH_BYTES {

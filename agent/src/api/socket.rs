@@ -1,4 +1,5 @@
-//! Where the local socket lies. Agent and command line agree because both take the first place of one list.
+//! Where the local socket lies. Agent and command line agree because both take the first place of
+//! one list.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,8 @@ pub struct Place {
     pub source: &'static str,
 }
 
-/// Places in order. A place that was named is the only one: who names a socket does not want another agent.
+/// Places in order. A place that was named is the only one: who names a socket does not want
+/// another agent.
 #[must_use]
 pub fn places(
     socket: Option<&Path>,

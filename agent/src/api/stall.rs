@@ -8,10 +8,12 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// How long a write may wait for the other side: a person may pause a pager, but a stopped program must not hold a connection for ever.
+/// How long a write may wait for the other side: a person may pause a pager, but a stopped program
+/// must not hold a connection for ever.
 const MAX_STALL: Duration = Duration::from_secs(60);
 
-/// Ends the connection when a write has waited for [`MAX_STALL`]. Reads are bounded by the HTTP server.
+/// Ends the connection when a write has waited for [`MAX_STALL`]. Reads are bounded by the HTTP
+/// server.
 pub(super) struct StallGuard<S> {
     stream: S,
     limit: Duration,
@@ -77,18 +79,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
         self.stream.is_write_vectored()
     }
 
-    fn poll_flush(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_flush(context);
         self.guard(outcome, context)
     }
 
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_shutdown(context);
         self.guard(outcome, context)
     }

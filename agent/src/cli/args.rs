@@ -89,7 +89,10 @@ pub enum Verb {
     #[command(after_help = examples("plexmesh demo", "plexmesh demo --peers 9 --keep"))]
     Demo(DemoArgs),
     /// Make a new mesh with this peer as its first member
-    #[command(after_help = examples("plexmesh init --name alpha", "plexmesh init --data-dir /srv/plexmesh"))]
+    #[command(after_help = examples(
+        "plexmesh init --name alpha",
+        "plexmesh init --data-dir /srv/plexmesh"
+    ))]
     Init(InitArgs),
     /// Run the agent in the foreground
     #[command(after_help = examples(
@@ -110,13 +113,19 @@ pub enum Verb {
     #[command(after_help = examples("plexmesh why beta", "plexmesh why 12D3KooWPjceQr -o json"))]
     Why(PeerArgs),
     /// Who watches whom, and what they see
-    #[command(after_help = examples("plexmesh topology -o wide", "plexmesh topology -o dot | dot -Tsvg"))]
+    #[command(after_help = examples(
+        "plexmesh topology -o wide",
+        "plexmesh topology -o dot | dot -Tsvg"
+    ))]
     Topology(TopologyArgs),
     /// Round-trip times between all peers, measured and estimated
     #[command(after_help = examples("plexmesh latency", "plexmesh latency alpha beta -o json"))]
     Latency(LatencyArgs),
     /// What happened, and what happens
-    #[command(after_help = examples("plexmesh events --limit 20", "plexmesh events --follow -o ndjson"))]
+    #[command(after_help = examples(
+        "plexmesh events --limit 20",
+        "plexmesh events --follow -o ndjson"
+    ))]
     Events(EventsArgs),
     /// Wait until the mesh is as it should be
     #[command(after_help = examples(

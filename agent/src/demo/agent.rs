@@ -10,13 +10,16 @@ use serde::de::DeserializeOwned;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::ask::ask;
 use super::report::DemoAgent;
 use super::text;
-use crate::api::schema::{PeerRef, Status, One};
+use crate::api::schema::{One, PeerRef, Status};
+use crate::api::socket::Place;
+use crate::cli::client::Client;
 
 /// Where the agents listen: on this machine alone, at any free port.
 const LISTEN: [&str; 2] = ["/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"];
+/// An agent that takes longer is stuck; it is asked again.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an agent may take to stop by itself before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 /// Lines of a log that an error shows, and how much of the file's end is looked at for them, in bytes.
@@ -115,7 +118,11 @@ impl Agent {
     }
 
     pub(super) async fn ask<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
-        ask(&self.socket(), path).await
+        let place = Place { path: self.socket(), source: "demo" };
+        match timeout(ANSWER_TIMEOUT, Client::new(vec![place]).document(path)).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => bail!("does not answer within {} s", ANSWER_TIMEOUT.as_secs()),
+        }
     }
 
     pub(super) async fn status(&self) -> anyhow::Result<One<Status>> {

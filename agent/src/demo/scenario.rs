@@ -1,10 +1,11 @@
 //! The agents of a demo together, and what is done to them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use plexmesh_net::peer_id_text;
+use plexmesh_proto::types::PeerId;
 use tokio::time::Instant;
 
 use super::agent::Agent;
@@ -12,16 +13,18 @@ use super::progress::Progress;
 use super::report::DemoAgent;
 use super::watch::{self, Agreement};
 use super::seconds;
-use crate::api::schema::{EdgeStatus, One, PeerDetail, PeerRef, State, Why};
+use crate::api::schema::{EdgeStatus, One, PeerDetail, PeerRef, State, Status, Why};
 use crate::clock;
 use crate::mesh::{self, Labels, Seed};
 
 /// Fewer agents than this cannot call a peer down: three observers have to lose it.
 const PEERS_FOR_DOWN: usize = 4;
 
-/// All agents of a demo.
+/// All agents of a demo. The last one is the one that crashes.
 #[derive(Debug)]
 pub(super) struct Mesh {
+    dir: PathBuf,
+    peers: usize,
     agents: Vec<Agent>,
 }
 
@@ -51,27 +54,13 @@ impl Crash {
 }
 
 impl Mesh {
-    /// Makes a mesh of `peers` members in directories below `dir`. Nothing runs yet, and only the first has no seed.
-    pub(super) fn new(dir: &Path, peers: usize) -> anyhow::Result<Self> {
-        let labels = |number: usize| Labels {
-            name: Some(format!("peer-{number}")),
-            ..Labels::default()
-        };
-        let wall_s = clock::now().wall_s();
-        let first_dir = dir.join("peer-1");
-        let first = mesh::init(&first_dir, labels(1), wall_s)?.peer;
-        let mut agents = vec![Agent::new("peer-1".into(), first_dir.clone(), peer_id_text(&first.0))];
-        for number in 2..=peers {
-            let own_dir = dir.join(format!("peer-{number}"));
-            let peer = mesh::enrol(&first_dir, &own_dir, labels(number), Vec::new(), wall_s)?;
-            let id = peer_id_text(&peer.0);
-            agents.push(Agent::new(format!("peer-{number}"), own_dir, id));
-        }
-        Ok(Self { agents })
+    /// A mesh of `peers` agents in directories below `dir`. Nothing is there yet.
+    pub(super) fn new(dir: &Path, peers: usize) -> Self {
+        Self { dir: dir.to_owned(), peers, agents: Vec::new() }
     }
 
-    pub(super) const fn len(&self) -> usize {
-        self.agents.len()
+    pub(super) const fn peers(&self) -> usize {
+        self.peers
     }
 
     pub(super) fn describe(&self) -> Vec<DemoAgent> {
@@ -86,18 +75,16 @@ impl Mesh {
     ) -> anyhow::Result<Duration> {
         let began = Instant::now();
         progress.step("starting the first agent");
-        let (first, others) = self.agents.split_first_mut().context("a mesh of nobody")?;
-        first.start()?;
-        let addresses = watch::listening(first, began + within).await?;
-        let peer = first.id.clone();
-        let seeds: Vec<Seed> = addresses
-            .iter()
-            .map(|address| format!("{address}/p2p/{peer}").parse())
-            .collect::<Result<_, _>>()?;
+        let wall_s = clock::now().wall_s();
+        let (first_name, first_dir) = self.place(1);
+        let first = mesh::init(&first_dir, named(&first_name), wall_s)?.peer;
+        self.start_agent(first_name, first_dir.clone(), first)?;
+        let seeds = self.seeds(first, began + within).await?;
         progress.step("starting the others");
-        for agent in others {
-            mesh::set_seeds(&agent.data_dir, seeds.clone())?;
-            agent.start()?;
+        for number in 2..=self.peers {
+            let (name, dir) = self.place(number);
+            let peer = mesh::enrol(&first_dir, &dir, named(&name), seeds.clone(), wall_s)?;
+            self.start_agent(name, dir, peer)?;
         }
         self.until_all_agree(began, within, progress).await
     }
@@ -108,7 +95,7 @@ impl Mesh {
         within: Duration,
         progress: &Progress,
     ) -> anyhow::Result<Crash> {
-        let peers = self.len();
+        let peers = self.peers;
         let (victim, survivors) = self.agents.split_last_mut().context("a mesh of nobody")?;
         progress.step(&format!("killed {}, waiting until all others know", victim.name));
         let began = Instant::now();
@@ -151,6 +138,26 @@ impl Mesh {
         self.until_all_agree(began, within, progress).await
     }
 
+    /// Waits until every agent knows by itself that its neighbours agree with it.
+    pub(super) async fn settle(
+        &mut self,
+        within: Duration,
+        progress: &Progress,
+    ) -> anyhow::Result<Duration> {
+        let began = Instant::now();
+        progress.step("waiting until each knows that the others agree");
+        let path = "/v1/status";
+        watch::until_each(&mut self.agents, began + within, path, |status: &One<Status>| {
+            match status.stamp.converged {
+                Some(true) => Ok(()),
+                _ => Err("does not know that its neighbours agree".to_owned()),
+            }
+        })
+        .await
+        .with_context(|| format!("not all agents settled within {}", seconds(within)))?;
+        Ok(began.elapsed())
+    }
+
     /// What all agents say now.
     pub(super) async fn agreement(&self) -> anyhow::Result<Agreement> {
         watch::agreement(&self.agents).await
@@ -159,6 +166,27 @@ impl Mesh {
     /// Ends all agents.
     pub(super) async fn stop(&mut self) {
         futures::future::join_all(self.agents.iter_mut().map(Agent::stop)).await;
+    }
+
+    /// Name and data directory of an agent; they count from 1.
+    fn place(&self, number: usize) -> (String, PathBuf) {
+        let name = format!("peer-{number}");
+        let dir = self.dir.join(&name);
+        (name, dir)
+    }
+
+    fn start_agent(&mut self, name: String, dir: PathBuf, peer: PeerId) -> anyhow::Result<()> {
+        let mut agent = Agent::new(name, dir, peer_id_text(&peer.0));
+        agent.start()?;
+        self.agents.push(agent);
+        Ok(())
+    }
+
+    /// Where the first agent can be dialled.
+    async fn seeds(&mut self, peer: PeerId, until: Instant) -> anyhow::Result<Vec<Seed>> {
+        let first = self.agents.first_mut().context("a mesh of nobody")?;
+        let addresses = watch::listening(first, until).await?;
+        Ok(addresses.into_iter().map(|address| Seed { peer, address }).collect())
     }
 
     async fn until_all_agree(
@@ -173,6 +201,10 @@ impl Mesh {
             .with_context(|| format!("not all agents agreed within {}", seconds(within)))?;
         Ok(began.elapsed())
     }
+}
+
+fn named(name: &str) -> Labels {
+    Labels { name: Some(name.to_owned()), ..Labels::default() }
 }
 
 /// Why the victim has its state, as told by an agent that is none of its observers, or by any if all are.

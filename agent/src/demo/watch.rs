@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
 use super::agent::Agent;
-use crate::api::schema::{One, Stamp, Status};
+use crate::api::schema::{One, Stamp, State, Status};
 
 /// Between two questions to one agent: a fiftieth of the shortest time that is measured.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -78,13 +78,14 @@ pub(super) async fn until_each<T: DeserializeOwned>(
 pub(super) async fn until_all_agree(agents: &mut [Agent], until: Instant) -> anyhow::Result<()> {
     loop {
         let answers = join_all(agents.iter().map(Agent::status)).await;
-        let digest = answers.first().and_then(|answer| Some(answer.as_ref().ok()?.stamp.state_digest.clone()));
+        let first = answers.first().and_then(|answer| answer.as_ref().ok());
+        let digest = first.and_then(|status| status.stamp.state_digest.as_ref());
         let mut complaints = Vec::new();
         let mut blamed = Vec::new();
         let peers = agents.len();
         for (agent, answer) in agents.iter_mut().zip(&answers) {
             let complaint = match answer {
-                Ok(status) => disagreement(status, peers, digest.as_ref().and_then(Option::as_ref)),
+                Ok(status) => disagreement(status, peers, digest),
                 Err(error) => Some(format!("{error:#}")),
             };
             if let Some(complaint) = complaint {
@@ -115,7 +116,7 @@ pub(super) async fn agreement(agents: &[Agent]) -> anyhow::Result<Agreement> {
 
 /// What stands between an agent's status and agreement; `None` if nothing does.
 fn disagreement(status: &One<Status>, peers: usize, digest: Option<&String>) -> Option<String> {
-    let up = status.body.item.states.up;
+    let up = status.body.item.states.get(&State::Up).copied().unwrap_or(0);
     if up != peers {
         return Some(format!("sees {up} of {peers} up"));
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use plexmesh_net::{NetEvent, PeerKey, RefusedBy, Verdict, peer_id_text};
+use plexmesh_net::{NetEvent, PeerKey, Verdict, peer_id_text};
 use plexmesh_proto::port::Input;
 use plexmesh_proto::types::{PeerId, RequestId, Token};
 use plexmesh_proto::wire::{self, WireError};
@@ -20,6 +20,11 @@ impl Driver {
                 tracing::debug!(peer = short_id(&peer), address, ?path, "connected");
                 self.addresses.learn(peer, address);
                 self.feed(Input::Connected { peer });
+            }
+            NetEvent::PathChanged { peer, address, path } => {
+                let peer = PeerId(peer);
+                tracing::debug!(peer = short_id(&peer), address, ?path, "path changed");
+                self.addresses.learn(peer, address);
             }
             NetEvent::Disconnected { peer } => {
                 let peer = PeerId(peer);
@@ -43,8 +48,7 @@ impl Driver {
             }
             NetEvent::Broadcast { from, token, bytes } => self.on_broadcast(from, token, &bytes),
             NetEvent::Refused { peer, by, reason } => {
-                let peer = peer.map_or_else(|| "unknown".to_owned(), |key| peer_id_text(&key));
-                self.journal.refused(&peer, by == RefusedBy::Us, &reason);
+                self.journal.refused(&peer_id_text(&peer), by, &reason);
             }
             NetEvent::ObservedAddress { by, address } => {
                 let by = short_id(&PeerId(by));
@@ -54,7 +58,6 @@ impl Driver {
     }
 
     fn on_listening(&mut self, address: String) {
-        tracing::info!(address, "listening");
         if self.announcement.add_listening(address) {
             self.feed(Input::Profile(self.announcement.profile()));
         }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use plexmesh_net::RefusedBy;
 use plexmesh_proto::event::Event;
 use plexmesh_proto::types::PeerId;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
+use crate::api::schema::{EdgeStatus, State};
 use crate::events::{EventEntry, EventLog};
 use crate::identity::short_id;
 use crate::query::AgentNode;
@@ -46,7 +48,7 @@ impl Journal {
     }
 
     /// Logs a connection that ended at admission, but not each of a flood.
-    pub(super) fn refused(&mut self, peer: &str, by_us: bool, reason: &str) {
+    pub(super) fn refused(&mut self, peer: &str, by: RefusedBy, reason: &str) {
         let now = Instant::now();
         if self.refusal_logged_at.is_some_and(|at| now < at + REFUSAL_LOG_INTERVAL) {
             self.unlogged_refusals += 1;
@@ -54,8 +56,7 @@ impl Journal {
         }
         self.refusal_logged_at = Some(now);
         let others = std::mem::take(&mut self.unlogged_refusals);
-        let by = if by_us { "this peer" } else { "the other peer" };
-        tracing::info!(peer, by, reason, others_unlogged = others, "connection refused");
+        tracing::info!(peer, %by, reason, others_unlogged = others, "connection refused");
     }
 }
 
@@ -75,11 +76,13 @@ fn log_event(event: &Event, called: &dyn Fn(&PeerId) -> String) {
     match event {
         Event::PeerJoined { peer, .. } => tracing::info!(peer = called(peer), "peer joined"),
         Event::PeerStateChanged { peer, from, to } => {
-            let from = from.map_or_else(|| "new".to_owned(), |state| lower(&state));
-            tracing::info!(peer = called(peer), from, to = lower(to), "peer state changed");
+            let from = from.map_or("new", |state| State::from(state).word());
+            let to = State::from(*to).word();
+            tracing::info!(peer = called(peer), from, to, "peer state changed");
         }
         Event::EdgeChanged { subject, status } => {
-            tracing::info!(subject = called(subject), status = lower(status), "edge changed");
+            let status = EdgeStatus::from(*status).word();
+            tracing::info!(subject = called(subject), status, "edge changed");
         }
         Event::Equivocation { peer } => {
             tracing::warn!(peer = called(peer), "peer contradicts itself: two records of one version. Is its data directory in use twice?");
@@ -104,9 +107,4 @@ fn log_event(event: &Event, called: &dyn Fn(&PeerId) -> String) {
         }
         other => tracing::info!(event = ?other, "event"),
     }
-}
-
-/// The word of a state, as tables have it.
-fn lower(state: &dyn std::fmt::Debug) -> String {
-    format!("{state:?}").to_lowercase()
 }

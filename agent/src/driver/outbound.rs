@@ -1,7 +1,10 @@
 //! Outputs to deeds.
 
 use plexmesh_net::{SendError, Verdict as NetVerdict};
+use plexmesh_proto::event::Event;
+use plexmesh_proto::exchange::message::ExchangeRequest;
 use plexmesh_proto::port::{Input, Output, Verdict};
+use plexmesh_proto::record::EdgeStatus;
 use plexmesh_proto::types::{PeerId, RequestId};
 use plexmesh_proto::wire;
 
@@ -30,8 +33,19 @@ impl Driver {
             Output::Verdict { token, verdict } => {
                 log_lost("verdict", self.net.verdict(token.0, net_verdict(verdict)));
             }
-            Output::Event(event) => self.journal.note(clock::wall_ms(), event, &self.node),
+            Output::Event(event) => {
+                if let Event::EdgeChanged { subject, status: EdgeStatus::Lost } = event {
+                    self.drop_dead_connection(subject);
+                }
+                self.journal.note(clock::wall_ms(), event, &self.node);
+            }
         }
+    }
+
+    /// Such a silence is practically impossible on a path that works, so the connection is dead, though the transport may believe in it for many seconds
+    /// yet. As long as it does, it dials no other, and a peer that restarted at once would stay lost.
+    fn drop_dead_connection(&self, peer: PeerId) {
+        log_lost("disconnect", self.net.disconnect(peer.0));
     }
 
     fn connect(&mut self, peer: PeerId, announced: &[String]) {
@@ -44,12 +58,7 @@ impl Driver {
         }
     }
 
-    fn request(
-        &mut self,
-        to: PeerId,
-        id: RequestId,
-        request: &plexmesh_proto::exchange::message::ExchangeRequest,
-    ) {
+    fn request(&mut self, to: PeerId, id: RequestId, request: &ExchangeRequest) {
         if self.net.request(to.0, id.0, wire::encode_request(request)).is_err() {
             self.failures.push_back(Input::RequestFailed { id });
         }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::header::header;
 use super::terminal::{Paint, Screen};
 use super::text::clean;
-use crate::api::schema::{Envelope, Event, EventDetail, EventItems, EdgeStatus};
+use crate::api::schema::{EdgeStatus, Envelope, Event, EventDetail, EventItems};
 
 /// A list of events, the oldest first.
 #[must_use]

@@ -9,9 +9,9 @@ use super::text::{Names, columns, cut};
 use crate::api::schema::{Edge, EdgeStatus, Latency, One};
 use crate::time::millis;
 
-/// Upper ends of the digits 0 to 8 in microseconds; 9 is beyond. Half-decades: a step is one that a person notices.
-const STEPS: [u32; 9] =
-    [500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000];
+/// Upper ends of the digits 0 to 8 in microseconds; 9 is beyond. Half-decades: a step is one that a
+/// person notices.
+const STEPS: [u32; 9] = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000];
 /// Widest row label.
 const MAX_LABEL: usize = 16;
 /// Columns of one pair that shows a figure, its gap included: `~123.4` and a space.
@@ -34,11 +34,8 @@ enum Pair {
 pub fn latency(screen: &Screen, document: &One<Latency>) -> String {
     let latency = &document.body.item;
     let names = Names::of(screen, &latency.peers);
-    let labels: Vec<String> = latency
-        .peers
-        .iter()
-        .map(|peer| cut(screen, &names.label(&peer.id), MAX_LABEL))
-        .collect();
+    let labels: Vec<String> =
+        latency.peers.iter().map(|peer| cut(screen, &names.label(&peer.id), MAX_LABEL)).collect();
     let stub = labels.iter().map(|label| columns(label)).max().unwrap_or(0);
     let room = screen.width.map(|width| width.saturating_sub(stub));
     let all = labels.len();
@@ -99,9 +96,8 @@ impl<'a> Pairs<'a> {
         if edge.is_some_and(|edge| edge.status.has_failed()) {
             return Pair::Failed;
         }
-        let usable = |edge: &&&Edge| {
-            matches!(edge.status, EdgeStatus::Heard | EdgeStatus::Checking)
-        };
+        let usable =
+            |edge: &&&Edge| matches!(edge.status, EdgeStatus::Heard | EdgeStatus::Checking);
         if let Some(figures) = edge.filter(usable).and_then(|edge| edge.figures) {
             return Pair::Measured(figures.rtt_p50_micros);
         }
@@ -198,7 +194,7 @@ mod tests {
     #[test]
     fn measured_estimated_failed_and_unprobed_pairs_are_told_apart() {
         let text = latency(&screen(), &sample());
-        let expected = "        alpha   beta  gamma\n\
+        let expected = "       alpha   beta  gamma\n\
                         alpha      -   0.41      x\n\
                         beta    0.43      -  ~12.3\n\
                         gamma      .      .      -\n";

@@ -7,7 +7,7 @@ use super::table::{Cell, Table};
 use super::terminal::{Paint, Screen};
 use super::text::{Names, clean};
 use super::topology;
-use crate::api::schema::{Heartbeat, Many, One, Peer, PeerDetail, Rtt};
+use crate::api::schema::{Heartbeat, Many, One, Peer, PeerDetail, Rtt, State};
 use crate::time::{millis, span, span_of_seconds};
 
 /// All peers: this one first, then the worst.
@@ -18,7 +18,8 @@ pub fn peers(screen: &Screen, document: &Many<Peer>) -> String {
         (!peer.is_self, std::cmp::Reverse(peer.state), peer.name.clone(), peer.id.clone())
     });
     let names = names(screen, &document.body.items);
-    let table = if screen.wide { wide(screen, &peers, &names) } else { narrow(screen, &peers, &names) };
+    let table =
+        if screen.wide { wide(screen, &peers, &names) } else { narrow(screen, &peers, &names) };
     format!("{}\n{}", header(screen, &document.stamp), table.draw(screen))
 }
 
@@ -73,8 +74,22 @@ fn narrow(screen: &Screen, peers: &[&Peer], names: &Names) -> Table {
 
 fn wide(screen: &Screen, peers: &[&Peer], names: &Names) -> Table {
     let mut table = Table::new([
-        "STATE", "NAME", "ID", "RTT MS", "REGION", "ZONE", "TIER", "LINK", "HEARTBEAT", "UPTIME",
-        "CPU", "MEMORY", "DISK FREE", "VERSION", "ADDRESSES", "WHY",
+        "STATE",
+        "NAME",
+        "ID",
+        "RTT MS",
+        "REGION",
+        "ZONE",
+        "TIER",
+        "LINK",
+        "HEARTBEAT",
+        "UPTIME",
+        "CPU",
+        "MEMORY",
+        "DISK FREE",
+        "VERSION",
+        "ADDRESSES",
+        "WHY",
     ]);
     for peer in peers {
         let beat = peer.heartbeat.as_ref();
@@ -103,9 +118,8 @@ fn wide(screen: &Screen, peers: &[&Peer], names: &Names) -> Table {
 
 fn facts_of(screen: &Screen, peer: &Peer) -> Vec<(&'static str, Cell)> {
     let beat = peer.heartbeat.as_ref();
-    let since = peer.since.map_or_else(String::new, |since| {
-        format!(", losses reported {} ago", span(screen.now.since(since)))
-    });
+    let since = troubled_for(screen, peer)
+        .map_or_else(String::new, |since| format!(", losses reported {since} ago"));
     let availability = match peer.sleep_grace_seconds {
         Some(grace) => format!("may sleep for {}", span_of_seconds(grace.into())),
         None => "expected to be up always".to_owned(),
@@ -114,10 +128,8 @@ fn facts_of(screen: &Screen, peer: &Peer) -> Vec<(&'static str, Cell)> {
         left if peer.certificate_lapses_at > screen.now => format!("lapses in {left}"),
         _ => "has lapsed".to_owned(),
     };
-    let place: Vec<String> = [&peer.region, &peer.zone, &peer.tier]
-        .into_iter()
-        .map(|it| it.as_deref().map_or_else(|| "-".to_owned(), |it| clean(screen, it)))
-        .collect();
+    let [region, zone, tier] = [&peer.region, &peer.zone, &peer.tier]
+        .map(|it| it.as_deref().map_or_else(|| "-".to_owned(), |it| clean(screen, it)));
     let me = if peer.is_self { " (the peer that was asked)" } else { "" };
     vec![
         ("name", label(screen, peer.name.as_deref())),
@@ -127,7 +139,7 @@ fn facts_of(screen: &Screen, peer: &Peer) -> Vec<(&'static str, Cell)> {
         ("reachable", yes_no(peer.reachable)),
         ("connected", yes_no(peer.connected)),
         ("round trip", round_trip(peer.rtt)),
-        ("place", format!("region {}, zone {}, tier {}", place[0], place[1], place[2]).into()),
+        ("place", format!("region {region}, zone {zone}, tier {tier}").into()),
         ("addresses", label(screen, Some(&peer.addresses.join(" ")))),
         ("availability", availability.into()),
         ("certificate", format!("{lapses} ({})", peer.certificate_lapses_at).into()),
@@ -172,10 +184,16 @@ fn rtt(rtt: Option<Rtt>) -> Cell {
 }
 
 fn reason(screen: &Screen, peer: &Peer) -> Cell {
-    let since = peer.since.map_or_else(String::new, |since| {
-        format!(" ({} ago)", span(screen.now.since(since)))
-    });
+    let since =
+        troubled_for(screen, peer).map_or_else(String::new, |since| format!(" ({since} ago)"));
     Cell::painted(Paint::Dim, format!("{}{since}", peer.reason.sentence()))
+}
+
+/// How long ago the losses were reported that a peer's state rests on. A peer that is up may have a
+/// lossy edge too, but its state does not come from there.
+fn troubled_for(screen: &Screen, peer: &Peer) -> Option<String> {
+    let since = peer.since.filter(|_| peer.state != State::Up)?;
+    Some(span(screen.now.since(since)))
 }
 
 fn age(beat: &Heartbeat) -> Cell {
@@ -216,7 +234,11 @@ fn size(bytes: u64) -> String {
         unit += 1;
     }
     let name = UNITS.get(unit).copied().unwrap_or_default();
-    if unit == 0 || value >= 100.0 { format!("{value:.0} {name}") } else { format!("{value:.1} {name}") }
+    if unit == 0 || value >= 100.0 {
+        format!("{value:.0} {name}")
+    } else {
+        format!("{value:.1} {name}")
+    }
 }
 
 #[cfg(test)]
@@ -231,9 +253,11 @@ mod tests {
             "seen by alpha (12D3KooWAlphaA), just now, 2/2 neighbours agree, \
              heartbeats: none missing, oldest 12 s\n\n\
              STATE   NAME   ID              RTT MS  ZONE  HEARTBEAT  WHY\n\
-             ● up    alpha  12D3KooWAlphaA       -  z1    12 s       this is the peer that was asked\n\
-             ✖ down  gamma  12D3KooWGammaG       -  -     -          at least 3 of its observers, \
-             and more than half of those able to see it, lost it (30 s ago)\n\
+             ● up    alpha  12D3KooWAlphaA       -  z1    12 s       \
+             this is the peer that was asked\n\
+             ✖ down  gamma  12D3KooWGammaG       -  -     -          \
+             at least 3 of its observers, and more than half of those able to see it, \
+             lost it (30 s ago)\n\
              ● up    beta   12D3KooWBetaBB    0.41  z1    12 s       its observers hear it\n"
         );
     }

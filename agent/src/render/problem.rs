@@ -39,7 +39,9 @@ mod tests {
 
     #[test]
     fn a_problem_says_what_failed_why_and_what_next() {
-        let it = Problem::new(Code::NoAgent, "no agent answers").because("none runs").then("plexmesh run");
+        let it = Problem::new(Code::NoAgent, "no agent answers")
+            .because("none runs")
+            .then("plexmesh run");
         let expected = "error: no agent answers\nlikely: none runs\nnext:   plexmesh run\n";
         assert_eq!(problem(&screen(), &it), expected);
     }

@@ -5,9 +5,7 @@ use std::fmt::Write;
 use super::header::header;
 use super::terminal::{Paint, Screen};
 use super::text::{Names, clean};
-use crate::api::schema::{
-    Finding, Health, One, Partition, PeerRef, Severity, State, Status,
-};
+use crate::api::schema::{Finding, Health, One, Partition, PeerRef, Severity, State, Status};
 use crate::time::span_of_seconds;
 
 /// Findings that are shown unless `-o wide` asks for all: a screen of them.
@@ -94,7 +92,12 @@ fn states(screen: &Screen, status: &Status) -> String {
         Some(screen.paint(Paint::of_state(*state), &text))
     });
     let counted: Vec<String> = counted.collect();
-    format!("{}   ({} of {} members reachable)", counted.join("   "), status.reachable, status.members)
+    format!(
+        "{}   ({} of {} members reachable)",
+        counted.join("   "),
+        status.reachable,
+        status.members
+    )
 }
 
 fn names(screen: &Screen, status: &Status) -> Names {

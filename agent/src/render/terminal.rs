@@ -40,8 +40,8 @@ pub enum Paint {
     Heat(u8),
 }
 
-/// Background of each heat step in the 256 colour palette: near the viridis ramp, which rises in brightness throughout, so that it reads
-/// alike for colour-blind people and on a grey screen.
+/// Background of each heat step in the 256 colour palette: near the viridis ramp, which rises in
+/// brightness throughout, so that it reads alike for colour-blind people and on a grey screen.
 const HEAT: [u8; 10] = [53, 54, 61, 31, 36, 72, 77, 148, 184, 226];
 /// Heat steps on which white text reads better than black.
 const DARK_STEPS: u8 = 4;

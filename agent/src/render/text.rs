@@ -7,24 +7,30 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use super::terminal::Screen;
 use crate::api::schema::PeerRef;
 
-/// Characters of a shortened id: the eight that all Ed25519 ids share and six that differ, of which two among 5000 peers are equal once in
-/// a thousand meshes. Ids that still collide in one view are shown longer.
+/// Characters of a shortened id: the eight that all Ed25519 ids share and six that differ, of which
+/// two among 5000 peers are equal once in a thousand meshes. Ids that still collide in one view are
+/// shown longer.
 const SHORT_ID: usize = 14;
 
-/// A text that a peer chose, made safe to print: nothing in it moves the cursor or turns the direction of writing.
+/// A text that a peer chose, made safe to print: nothing in it moves the cursor or turns the
+/// direction of writing.
 #[must_use]
 pub fn clean(screen: &Screen, text: &str) -> String {
-    let turns = |letter: char| {
-        matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     text.chars()
         .map(|letter| {
-            let unsafe_here = letter.is_control()
-                || turns(letter)
-                || (!screen.unicode && !letter.is_ascii());
+            let unsafe_here =
+                letter.is_control() || turns(letter) || (!screen.unicode && !letter.is_ascii());
             if unsafe_here { '?' } else { letter }
         })
         .collect()
+}
+
+/// Whether a character changes the direction of writing, or takes no place of its own.
+const fn turns(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 /// Columns that a text takes.
@@ -110,9 +116,10 @@ impl Names {
 fn unambiguous<'a>(ids: impl Iterator<Item = &'a str>) -> usize {
     let ids: BTreeSet<&str> = ids.collect();
     // In rising order the longest common beginning is between neighbours.
-    let common = ids.iter().zip(ids.iter().skip(1)).map(|(a, b)| {
-        a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
-    });
+    let common = ids
+        .iter()
+        .zip(ids.iter().skip(1))
+        .map(|(a, b)| a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count());
     common.max().map_or(SHORT_ID, |length| SHORT_ID.max(length + 1))
 }
 

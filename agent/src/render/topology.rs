@@ -34,8 +34,17 @@ pub fn topology(screen: &Screen, document: &One<Topology>) -> String {
 /// A line for each edge.
 pub(super) fn edge_table(screen: &Screen, edges: &[Edge], names: &Names) -> String {
     let mut table = Table::new([
-        "OBSERVER", "SUBJECT", "STATUS", "SINCE", "RTT MS", "P99 MS", "JITTER MS", "LOSS", "FLAPS",
-        "DUTY", "NOTE",
+        "OBSERVER",
+        "SUBJECT",
+        "STATUS",
+        "SINCE",
+        "RTT MS",
+        "P99 MS",
+        "JITTER MS",
+        "LOSS",
+        "FLAPS",
+        "DUTY",
+        "NOTE",
     ]);
     for edge in edges {
         let figures = edge.figures;
@@ -113,9 +122,9 @@ pub fn dot(document: &One<Topology>) -> String {
             EdgeStatus::Lost => ("red", "bold"),
             EdgeStatus::NoPath => ("red", "dotted"),
         };
-        let label = edge.figures.map_or_else(String::new, |it| {
-            format!(", label=\"{} ms\"", millis(it.rtt_p50_micros))
-        });
+        let label = edge
+            .figures
+            .map_or_else(String::new, |it| format!(", label=\"{} ms\"", millis(it.rtt_p50_micros)));
         let _ = writeln!(
             out,
             "  \"{}\" -> \"{}\" [color=\"{color}\", style=\"{style}\"{label}];",

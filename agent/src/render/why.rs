@@ -14,8 +14,7 @@ use crate::time::{span, span_of_seconds};
 #[must_use]
 pub fn why(screen: &Screen, document: &One<Why>) -> String {
     let why = &document.body.item;
-    let names =
-        Names::of(screen, why.observers.iter().map(|it| &it.peer).chain([&why.peer]));
+    let names = Names::of(screen, why.observers.iter().map(|it| &it.peer).chain([&why.peer]));
     let state = format!("{} {}", screen.glyph(why.state), why.state.word());
     let reachable = if why.reachable { "reachable" } else { "not reachable" };
     let mut out = header(screen, &document.stamp);
@@ -26,11 +25,6 @@ pub fn why(screen: &Screen, document: &One<Why>) -> String {
         names.id(&why.peer.id),
         screen.paint(Paint::of_state(why.state), &state),
         why.reason.sentence(),
-    );
-    let _ = writeln!(
-        out,
-        "{} of {} observers able to see it lost it; {} losses and more than half make it down",
-        why.quorum.lost, why.quorum.able, why.quorum.needed,
     );
     let last_word = span(screen.now.since(why.last_word_at));
     let _ = writeln!(out, "{reachable} from here; last word {last_word} ago");
@@ -45,14 +39,27 @@ pub fn why(screen: &Screen, document: &One<Why>) -> String {
         out.push_str("\nno observer has a duty towards it here\n");
         return out;
     }
+    let _ = writeln!(
+        out,
+        "{} of {} observers able to see it lost it; {} losses and more than half make it down",
+        why.quorum.lost, why.quorum.able, why.quorum.needed,
+    );
     let _ = write!(out, "\n{}", table(screen, why, &names).draw(screen));
     out
 }
 
 fn table(screen: &Screen, why: &Why, names: &Names) -> Table {
     let mut table = Table::new([
-        "RING", "OBSERVER", "STATUS", "SINCE", "MISSED", "SILENCE", "LIKELIHOOD", "INDIRECT",
-        "FLAPS", "NOTE",
+        "RING",
+        "OBSERVER",
+        "STATUS",
+        "SINCE",
+        "MISSED",
+        "SILENCE",
+        "LIKELIHOOD",
+        "INDIRECT",
+        "FLAPS",
+        "NOTE",
     ]);
     for it in &why.observers {
         let evidence = it.evidence;
@@ -109,10 +116,12 @@ mod tests {
              heartbeats: none missing, oldest 12 s\n\n\
              gamma (12D3KooWGammaG) is ✖ down: at least 3 of its observers, \
              and more than half of those able to see it, lost it\n\
-             1 of 1 observers able to see it lost it; 3 losses and more than half make it down\n\
-             not reachable from here; last word 1 min ago\n\n\
-             RING  OBSERVER  STATUS     SINCE     MISSED  SILENCE  LIKELIHOOD   INDIRECT  FLAPS  NOTE\n   \
-             0  alpha     lost       30 s ago       9    4.1 s       2^-31  0/3 heard      1  stands in for 2\n   \
+             not reachable from here; last word 1 min ago\n\
+             1 of 1 observers able to see it lost it; 3 losses and more than half make it down\n\n\
+             RING  OBSERVER  STATUS     SINCE     MISSED  SILENCE  LIKELIHOOD   \
+             INDIRECT  FLAPS  NOTE\n   \
+             0  alpha     lost       30 s ago       9    4.1 s       2^-31  \
+             0/3 heard      1  stands in for 2\n   \
              1  beta      no report  -              -        -           -          -      0\n"
         );
     }

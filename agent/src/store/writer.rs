@@ -128,9 +128,9 @@ impl Worker {
             }
         }
         let unwritten = !self.shared.pending().is_empty();
-        let closed = self.database.map_or(Ok(()), Database::close);
-        if unwritten || closed.is_err() {
-            tracing::warn!(store = %self.path.display(), "the latest records could not be written; the mesh brings them back");
+        let fault = self.database.and_then(|database| database.close().err());
+        if unwritten || fault.is_some() {
+            tracing::warn!(store = %self.path.display(), ?fault, "the latest records could not be written; the mesh brings them back");
         }
     }
 

@@ -96,7 +96,8 @@ impl Transport {
         let connection = self.connections.entry(pair).or_default();
         let (_, other) = Side::of(to, from);
         // Both may have dialled at once; then the handshake that ended first serves both.
-        let first = connection.accepting.filter(|epoch| connection.end(other).epoch == Some(*epoch));
+        let first =
+            connection.accepting.filter(|epoch| connection.end(other).epoch == Some(*epoch));
         let epoch = first.unwrap_or(dial);
         connection.end_mut(side).begin(epoch, sky.now);
         connection.unwanted_since = None;

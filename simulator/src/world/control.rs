@@ -112,7 +112,7 @@ impl World {
         place.armed = None;
         let inbox = place.take_inbox();
         if timer_first {
-            self.feed(host, Input::Tick, 1, 0);
+            self.feed(host, Input::Tick, 0);
         }
         for arrival in inbox {
             self.arrive(arrival);
@@ -123,7 +123,7 @@ impl World {
 
     /// A host's operator takes it out of the mesh.
     pub fn leave(&mut self, host: usize, reason: &str) {
-        self.feed(host, Input::Leave { reason: reason.to_owned() }, 10, 0);
+        self.feed(host, Input::Leave { reason: reason.to_owned() }, 0);
         self.settle();
     }
 

@@ -29,8 +29,8 @@ pub struct Matrix {
     unreachable: BTreeSet<usize>,
 }
 
-/// The matrix of `wanted` peers, or of all: at most `limit`, those with a failed edge first. Estimates are not filled in: they take too
-/// long to stop the driver for.
+/// The matrix of `wanted` peers, or of all: at most `limit`, those with a failed edge first.
+/// Estimates are not filled in: they take too long to stop the driver for.
 #[must_use]
 pub fn matrix(moment: &Snapshot<'_>, wanted: Option<&BTreeSet<PeerId>>, limit: usize) -> Matrix {
     let node = moment.node;
@@ -69,8 +69,7 @@ pub fn matrix(moment: &Snapshot<'_>, wanted: Option<&BTreeSet<PeerId>>, limit: u
         let index = node.roster().index_of(id);
         index.is_some_and(|index| node.evaluation().is_reachable(index))
     };
-    let unreachable =
-        rows.iter().filter(|(id, _)| !reachable(id)).map(|(_, row)| *row).collect();
+    let unreachable = rows.iter().filter(|(id, _)| !reachable(id)).map(|(_, row)| *row).collect();
     Matrix {
         stamp: stamp(moment),
         ids: chosen.iter().map(|(_, _, id)| *id).collect(),
@@ -85,7 +84,8 @@ pub fn matrix(moment: &Snapshot<'_>, wanted: Option<&BTreeSet<PeerId>>, limit: u
     }
 }
 
-/// The estimates of some rows, from coordinates alone: pairs that must not have one are not left out yet.
+/// The estimates of some rows, from coordinates alone: pairs that must not have one are not left
+/// out yet.
 #[must_use]
 pub fn estimate_rows(
     moment: &Snapshot<'_>,
@@ -108,7 +108,8 @@ impl Matrix {
         for mut estimates in rows {
             let from = self.latency.estimated_micros.len();
             for (to, cell) in estimates.iter_mut().enumerate() {
-                let out_of_reach = self.unreachable.contains(&from) || self.unreachable.contains(&to);
+                let out_of_reach =
+                    self.unreachable.contains(&from) || self.unreachable.contains(&to);
                 if out_of_reach || self.excluded.contains(&(from, to)) {
                     *cell = None;
                 }

@@ -8,9 +8,7 @@ use plexmesh_proto::report::PeerReport;
 use plexmesh_proto::types::{PeerId, Version};
 
 use super::{envelope, filled, percent, refer, seconds, time_of, topology};
-use crate::api::schema::{
-    Heartbeat, Item, Items, Kind, Many, One, Peer, PeerDetail, PeerRef, Rtt,
-};
+use crate::api::schema::{Heartbeat, Item, Items, Kind, Many, One, Peer, PeerDetail, PeerRef, Rtt};
 use crate::query::Snapshot;
 use crate::time::WallTime;
 
@@ -39,8 +37,7 @@ pub fn peer(moment: &Snapshot<'_>, id: &PeerId) -> Option<One<PeerDetail>> {
         }
     }
     let neighbours: Vec<PeerRef> = others.iter().map(|peer| refer(moment.node, peer)).collect();
-    let detail =
-        PeerDetail { peer: convert(moment, report), neighbours, watches, watched_by };
+    let detail = PeerDetail { peer: convert(moment, report), neighbours, watches, watched_by };
     Some(envelope(moment, Kind::Peer, Item { item: detail }))
 }
 
@@ -69,7 +66,9 @@ fn convert(moment: &Snapshot<'_>, report: PeerReport) -> Peer {
         reachable: report.reachable,
         connected: report.connected,
         rtt: report.rtt.map(|rtt| Rtt { micros: rtt.micros, estimated: rtt.estimated }),
-        heartbeat: report.heartbeat.map(|(version, it)| heartbeat(version, &it, moment.now.wall_ms)),
+        heartbeat: report
+            .heartbeat
+            .map(|(version, it)| heartbeat(version, &it, moment.now.wall_ms)),
     }
 }
 

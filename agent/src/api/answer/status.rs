@@ -12,10 +12,12 @@ use crate::api::schema::{
 use crate::query::{AgentNode, Snapshot};
 use crate::time::WallTime;
 
-/// Most findings in one answer. A mesh that is cut in two has one for each lost peer, and nobody reads more than a page.
+/// Most findings in one answer. A mesh that is cut in two has one for each lost peer, and nobody
+/// reads more than a page.
 const MAX_FINDINGS: usize = 200;
 
-/// Whether this agent has found its mesh: its neighbours agree with it, or it is a mesh of its own and was not told of others.
+/// Whether this agent has found its mesh: its neighbours agree with it, or it is a mesh of its own
+/// and was not told of others.
 #[must_use]
 pub fn is_settled(moment: &Snapshot<'_>, expects_company: bool) -> bool {
     let overview = moment.node.overview(moment.now);
@@ -62,8 +64,8 @@ pub(super) fn partition(node: &AgentNode) -> Option<Partition> {
     })
 }
 
-/// The one word, and why. A view that may be wrong as a whole is `UNKNOWN` whatever it says; one that is merely behind its neighbours
-/// still counts for what it knows to be wrong.
+/// The one word, and why. A view that may be wrong as a whole is `UNKNOWN` whatever it says; one
+/// that is merely behind its neighbours still counts for what it knows to be wrong.
 fn judge(
     overview: &Overview,
     worst: Option<ProtoSeverity>,
@@ -74,7 +76,8 @@ fn judge(
     let up = overview.states.get(&PeerState::Up).copied().unwrap_or(0);
     let peers = format!("{up} of {total} peers up");
     if total > 1 && overview.component <= 1 {
-        let text = format!("this peer hears none of the other {}: it may be cut off itself", total - 1);
+        let text =
+            format!("this peer hears none of the other {}: it may be cut off itself", total - 1);
         return (Health::Unknown, text);
     }
     if !settled {
@@ -124,7 +127,8 @@ fn finding(node: &AgentNode, finding: &ProtoFinding) -> Finding {
     }
 }
 
-/// What to type for a peer: its name if that needs no quoting in a shell, else its id. A name is what its owner made it.
+/// What to type for a peer: its name if that needs no quoting in a shell, else its id. A name is
+/// what its owner made it.
 fn typed(peer: &PeerRef) -> &str {
     let plain = |name: &&str| {
         !name.starts_with('-')

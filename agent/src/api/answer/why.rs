@@ -8,7 +8,8 @@ use super::{envelope, refer, time_of, topology};
 use crate::api::schema::{EdgeStatus, Item, Kind, Observer, One, Quorum, Reason, Why};
 use crate::query::{AgentNode, Snapshot};
 
-/// The judgement of one peer with everything that it rests on; `None` if the peer has gone meanwhile.
+/// The judgement of one peer with everything that it rests on; `None` if the peer has gone
+/// meanwhile.
 #[must_use]
 pub fn why(moment: &Snapshot<'_>, id: &PeerId) -> Option<One<Why>> {
     let report = moment.node.why(id)?;

@@ -15,7 +15,8 @@ pub struct Latency {
     pub omitted_peers: usize,
     /// Edges between these peers as their observers published them.
     pub measured: Vec<Edge>,
-    /// Estimated round trips in microseconds, row = from, column = to. `null` where there are measured figures, where the pair failed in
-    /// either direction, and where a peer has no coordinate or is out of reach.
+    /// Estimated round trips in microseconds, row = from, column = to. `null` where there are
+    /// measured figures, where the pair failed in either direction, and where a peer has no
+    /// coordinate or is out of reach.
     pub estimated_micros: Vec<Vec<Option<u32>>>,
 }

@@ -1,0 +1,138 @@
+//! The command line: reads what was typed, asks an agent or becomes one, and maps every outcome to
+//! an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::runtime::{Builder, Runtime};
+
+pub mod args;
+pub mod client;
+pub mod logging;
+pub mod output;
+pub mod verbs;
+pub mod wait;
+
+use crate::api::problem::{Code, Problem};
+use crate::api::socket::places_here;
+use args::{Cli, Format, Verb};
+use client::Client;
+use output::{Output, OutputError};
+
+/// Threads of an agent: one for the driver and the protocol, one for transport and socket. More do
+/// not help a peer that is to be quiet.
+const AGENT_THREADS: usize = 2;
+
+/// Runs the program with the arguments of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let output = Output::new(&cli.global);
+    logging::start(&cli);
+    match execute(cli, &output) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) if OutputError::is_closed(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let problem = Problem::from(error);
+            output.problem(&problem);
+            ExitCode::from(problem.code.exit_code())
+        }
+    }
+}
+
+/// Does what was asked for. Gives the exit code.
+fn execute(cli: Cli, output: &Output) -> anyhow::Result<u8> {
+    let global = cli.global;
+    if global.output == Format::Dot && !matches!(cli.verb, Verb::Topology(_)) {
+        let problem = Problem::new(Code::Usage, "only `plexmesh topology` can be drawn as a graph")
+            .then("plexmesh topology -o dot");
+        return Err(problem.into());
+    }
+    match cli.verb {
+        Verb::Run(mut args) => {
+            args.data_dir = global.data_dir;
+            args.config = global.config;
+            args.socket = global.socket;
+            agent_runtime()?.block_on(crate::run::run(args))?;
+            Ok(0)
+        }
+        Verb::Demo(args) => {
+            agent_runtime()?.block_on(crate::demo::run(args, &global))?;
+            Ok(0)
+        }
+        Verb::Init(mut args) => {
+            args.data_dir = global.data_dir;
+            args.config = global.config;
+            verbs::init(args, output)?;
+            Ok(0)
+        }
+        verb => {
+            let places = places_here(global.socket.as_deref(), global.data_dir.as_deref());
+            let mut client = Client::new(places);
+            // One thread is enough to ask, and starts at once.
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let outcome = runtime.block_on(verbs::ask(verb, &mut client, output));
+            if let Some(version) = client.other_version() {
+                output.note(&format!(
+                    "the agent is of version {version}, this command of {}",
+                    env!("CARGO_PKG_VERSION")
+                ));
+            }
+            outcome
+        }
+    }
+}
+
+fn agent_runtime() -> std::io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(AGENT_THREADS).enable_all().build()
+}
+
+/// Help and version are what was asked for; anything else was mistyped.
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && wants_json(std::env::args()) {
+        let text = error.render().to_string();
+        let message = text.trim().trim_start_matches("error: ");
+        output::print_json_problem(&Problem::new(Code::Usage, message).then("plexmesh help"));
+    } else {
+        // A closed pipe is no reason to fail.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage.exit_code()))
+}
+
+/// Whether the arguments, which do not parse as a whole, ask for JSON.
+fn wants_json(arguments: impl Iterator<Item = String>) -> bool {
+    let mut flag_before = false;
+    for argument in arguments {
+        let value = ["--output=", "-o=", "-o"]
+            .iter()
+            .find_map(|flag| argument.strip_prefix(flag))
+            .filter(|value| !value.is_empty());
+        if matches!(value, Some("json" | "ndjson"))
+            || (flag_before && matches!(argument.as_str(), "json" | "ndjson"))
+        {
+            return true;
+        }
+        flag_before = matches!(argument.as_str(), "-o" | "--output");
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_command_still_says_whether_it_wants_json() {
+        let wants = |typed: &str| wants_json(typed.split(' ').map(str::to_owned));
+        for typed in ["p statsu -o json", "p -ojson x", "p --output=ndjson", "p --output json"] {
+            assert!(wants(typed), "{typed}");
+        }
+        for typed in ["p statsu", "p -o table json", "p json"] {
+            assert!(!wants(typed), "{typed}");
+        }
+    }
+}

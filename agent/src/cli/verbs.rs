@@ -1,0 +1,261 @@
+//! The verbs that ask an agent, and `init`.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::args::{EventsArgs, Format, InitArgs, LatencyArgs, LeaveArgs, StatusArgs, Verb};
+use super::client::{Client, encoded, read_document};
+use super::output::Output;
+use super::wait;
+use crate::api::problem::{Code, Problem};
+use crate::api::routes::MAX_REASON_BYTES;
+use crate::api::schema::{Event, Health, Kind, One, Status};
+use crate::mesh::{self, Labels};
+use crate::render;
+use crate::render::terminal::Screen;
+use crate::settings;
+use crate::time::WallTime;
+
+/// Exit code of `status --exit-code` for anything but OK.
+const UNHEALTHY: u8 = 10;
+
+/// Asks the agent what `verb` asks. Gives the exit code.
+///
+/// # Errors
+/// A [`Problem`], or what standard output failed with.
+pub async fn ask(verb: Verb, client: &mut Client, output: &Output) -> anyhow::Result<u8> {
+    match verb {
+        Verb::Status(args) => return status(&args, client, output).await,
+        Verb::Peers(args) => {
+            let view = View::new("/v1/peers", args.repeat.watch, render::peer::peers);
+            view.show(client, output).await?;
+        }
+        Verb::Peer(args) => {
+            let path = format!("/v1/peers/{}", encoded(&args.peer));
+            let view = View::new(path, args.repeat.watch, render::peer::peer);
+            view.show(client, output).await?;
+        }
+        Verb::Why(args) => {
+            let path = format!("/v1/why/{}", encoded(&args.peer));
+            let view = View::new(path, args.repeat.watch, render::why::why);
+            view.show(client, output).await?;
+        }
+        Verb::Topology(args) => {
+            let draw = match output.format() {
+                Format::Dot => |_: &Screen, document: &_| render::topology::dot(document),
+                _ => render::topology::topology,
+            };
+            View::new("/v1/topology", args.repeat.watch, draw).show(client, output).await?;
+        }
+        Verb::Latency(args) => {
+            let path = latency_path(&args, output);
+            let view = View::new(path, args.repeat.watch, render::latency::latency);
+            view.show(client, output).await?;
+        }
+        Verb::Events(args) => events(&args, client, output).await?,
+        Verb::Wait(args) => wait::wait(&args, client, output).await?,
+        Verb::Leave(args) => leave(args, client, output).await?,
+        // These become an agent, or make one, and ask none.
+        Verb::Demo(_) | Verb::Init(_) | Verb::Run(_) => {}
+    }
+    Ok(0)
+}
+
+/// A document, once or again and again.
+struct View<T> {
+    path: String,
+    interval: Option<Duration>,
+    draw: fn(&Screen, &T) -> String,
+}
+
+impl<T: DeserializeOwned> View<T> {
+    fn new(
+        path: impl Into<String>,
+        interval: Option<Duration>,
+        draw: fn(&Screen, &T) -> String,
+    ) -> Self {
+        Self { path: path.into(), interval, draw }
+    }
+
+    /// Shows the view. Gives the JSON of the last one.
+    async fn show(&self, client: &mut Client, output: &Output) -> anyhow::Result<Bytes> {
+        let bytes = client.get(&self.path).await?;
+        let Some(interval) = self.interval else {
+            match output.format() {
+                Format::Json => {
+                    let document: serde_json::Value = read_document(&bytes)?;
+                    output.line(&serde_json::to_string_pretty(&document)?)?;
+                }
+                Format::Ndjson => output.text(&line(&bytes))?,
+                Format::Table | Format::Wide | Format::Dot => {
+                    output.text(&self.drawn(&bytes, output)?)?;
+                }
+            }
+            return Ok(bytes);
+        };
+        let mut bytes = Ok(bytes);
+        loop {
+            match bytes {
+                Ok(bytes) if output.is_json() => output.text(&line(&bytes))?,
+                Ok(bytes) => output.redraw(&self.drawn(&bytes, output)?)?,
+                // An agent that is being restarted comes back.
+                Err(problem) if output.is_json() => output.problem(&problem),
+                Err(problem) => output.redraw(&output.problem_text(&problem))?,
+            }
+            tokio::time::sleep(interval).await;
+            bytes = client.get(&self.path).await;
+        }
+    }
+
+    fn drawn(&self, bytes: &[u8], output: &Output) -> Result<String, Problem> {
+        Ok((self.draw)(&output.screen(), &read_document(bytes)?))
+    }
+}
+
+/// A document on one line.
+fn line(bytes: &[u8]) -> String {
+    format!("{}\n", String::from_utf8_lossy(bytes))
+}
+
+async fn status(args: &StatusArgs, client: &mut Client, output: &Output) -> anyhow::Result<u8> {
+    let view = View::new("/v1/status", args.repeat.watch, render::status::status);
+    let bytes = view.show(client, output).await?;
+    if !args.exit_code {
+        return Ok(0);
+    }
+    let document: One<Status> = read_document(&bytes)?;
+    Ok(if document.body.item.status == Health::Ok { 0 } else { UNHEALTHY })
+}
+
+/// Asks for as many peers as can be shown; for all of them if a program asks.
+fn latency_path(args: &LatencyArgs, output: &Output) -> String {
+    let mut path = "/v1/latency?".to_owned();
+    let rows = render::latency::rows_that_fit(&output.screen()).filter(|_| !output.is_json());
+    if let Some(rows) = rows {
+        let _ = write!(path, "limit={rows}&");
+    }
+    if !args.peers.is_empty() {
+        let peers: Vec<String> = args.peers.iter().map(|peer| encoded(peer)).collect();
+        let _ = write!(path, "peers={}", peers.join(","));
+    }
+    path
+}
+
+async fn events(args: &EventsArgs, client: &mut Client, output: &Output) -> anyhow::Result<()> {
+    let mut path = "/v1/events?".to_owned();
+    if let Some(since) = args.since {
+        let _ = write!(path, "since={since}&");
+    }
+    if let Some(limit) = args.limit {
+        let _ = write!(path, "limit={limit}&");
+    }
+    if !args.follow {
+        View::new(path, None, render::event::events).show(client, output).await?;
+        return Ok(());
+    }
+    path.push_str("follow=true");
+    let mut lines = client.lines(&path).await?;
+    while let Some(line) = lines.next().await? {
+        if output.is_json() {
+            output.text(&self::line(&line))?;
+        } else {
+            let document: One<Event> = read_document(&line)?;
+            output.text(&render::event::event(&output.screen(), &document.body.item))?;
+        }
+    }
+    output.note("the agent has stopped");
+    Ok(())
+}
+
+async fn leave(args: LeaveArgs, client: &mut Client, output: &Output) -> anyhow::Result<()> {
+    #[derive(Serialize, Deserialize)]
+    struct Leave {
+        reason: String,
+    }
+    if args.reason.len() > MAX_REASON_BYTES {
+        let message = format!("the reason may have {MAX_REASON_BYTES} bytes");
+        return Err(Problem::new(Code::Usage, message).into());
+    }
+    if !args.yes {
+        let status: One<Status> = client.document("/v1/status").await?;
+        let stamp = status.stamp;
+        let who = stamp.observed_by_name.or(stamp.observed_by).unwrap_or_default();
+        confirm(&format!(
+            "Take {} out of the mesh and stop its agent?",
+            render::text::clean(&output.screen(), &who)
+        ))?;
+    }
+    let body = serde_json::to_vec(&Leave { reason: args.reason })?;
+    let bytes = client.post("/v1/leave", body.into()).await?;
+    let document: One<Leave> = read_document(&bytes)?;
+    output.document(&document, |_, _| "this peer has left; its agent stops\n".to_owned())?;
+    Ok(())
+}
+
+/// Asks the person at the terminal.
+fn confirm(question: &str) -> Result<(), Problem> {
+    if !io::stdin().is_terminal() {
+        return Err(Problem::new(Code::Usage, "this asks first, and there is nobody to ask")
+            .because("standard input is not a terminal")
+            .then("plexmesh leave --yes"));
+    }
+    let failed = |error: io::Error| Problem::new(Code::Failed, error.to_string());
+    write!(io::stderr(), "{question} [y/N] ").map_err(failed)?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(failed)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Ok(());
+    }
+    Err(Problem::new(Code::Failed, "nothing was done"))
+}
+
+/// The item of a `MeshMade` document.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MadeMesh {
+    mesh: String,
+    peer: String,
+    data_dir: String,
+    certificate_lapses_at: WallTime,
+    authority_files: Vec<String>,
+}
+
+/// Makes a mesh with this peer as its first member.
+///
+/// # Errors
+/// If there is one already, or its files cannot be written.
+pub fn init(args: InitArgs, output: &Output) -> anyhow::Result<()> {
+    settings::refuse_config_file(args.config.as_deref())?;
+    let dir = settings::data_dir(args.data_dir.as_deref())?;
+    let labels = Labels { name: args.name, region: args.region, zone: args.zone, tier: args.tier };
+    let now = WallTime::now();
+    let made = mesh::init(&dir, labels, now.ms() / 1_000)?;
+    let item = MadeMesh {
+        mesh: made.mesh.0.iter().map(|byte| format!("{byte:02x}")).collect(),
+        peer: plexmesh_net::peer_id_text(&made.peer.0),
+        data_dir: dir.display().to_string(),
+        certificate_lapses_at: WallTime::from_s(made.certificate_lapses_s),
+        authority_files: made.authority_files.iter().map(|it| it.display().to_string()).collect(),
+    };
+    output.document(&One::local(Kind::MeshMade, item), |_, document| {
+        let made = &document.body.item;
+        format!(
+            "a mesh of one was made\n  mesh         {}\n  peer         {}\n  data         {}\n  \
+             certificate  until {}\n  authority    {}\n\n\
+             whoever has an authority file can let others in: move both to a safe place offline\n\
+             next: plexmesh run --data-dir {}\n",
+            made.mesh,
+            made.peer,
+            made.data_dir,
+            made.certificate_lapses_at,
+            made.authority_files.join("\n               "),
+            made.data_dir,
+        )
+    })?;
+    Ok(())
+}
