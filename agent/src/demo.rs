@@ -1,7 +1,8 @@
 //! A mesh of several agents on this machine: it is started, loses an agent, and gets it back.
 //!
-//! The agents are processes of their own and are asked over their sockets like any other agent, so what the demo measures is what an operator would see.
-//! A child ends when the pipe to its standard input closes: none outlives the demo, however that ends.
+//! The agents are processes of their own and are asked over their sockets like any other agent, so
+//! what the demo measures is what an operator would see. A child ends when the pipe to its standard
+//! input closes: none outlives the demo, however that ends.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::api::schema::{Kind, One, Stamp, Item};
+use crate::api::schema::{Item, Kind, One, Stamp};
 use crate::cli::args::{DemoArgs, Format, GlobalArgs};
 
 mod agent;
@@ -32,13 +33,15 @@ const CONVERGED_WITHIN: Duration = Duration::from_secs(30);
 const CRASH_SEEN_WITHIN: Duration = Duration::from_secs(6);
 /// From the restart until all agree again.
 const REJOIN_SEEN_WITHIN: Duration = Duration::from_secs(30);
-/// From there until every agent has also heard from all its neighbours that they agree: each is asked in turn, about one a second.
+/// From there until every agent has also heard from all its neighbours that they agree: each is
+/// asked in turn, about one a second.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Runs the demo and prints what came out.
 ///
 /// # Errors
-/// If an agent does not start, or a step takes longer than it may; the data then stays where the error says.
+/// If an agent does not start, or a step takes longer than it may; the data then stays where the
+/// error says.
 pub async fn run(args: DemoArgs, global: &GlobalArgs) -> anyhow::Result<()> {
     let mut interrupts = Interrupts::listen()?;
     let progress = Progress::new(global.quiet, global.output);

@@ -1,7 +1,8 @@
 //! The only caller of the protocol node: turns what happens into inputs, and outputs into deeds.
 //!
-//! One task. In each turn it does what is due, then takes a bounded number of network events and of questions, and after every single input it carries out
-//! all that the node wants. A flood of one sort can thus delay the others by a turn, but cannot starve them.
+//! One task. In each turn it does what is due, then takes a bounded number of network events and of
+//! questions, and after every single input it carries out all that the node wants. A flood of one
+//! sort can thus delay the others by a turn, but cannot starve them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -31,11 +32,13 @@ use strikes::Strikes;
 const NET_EVENTS_A_TURN: usize = 64;
 /// Questions answered in one turn. Some walk the whole view.
 const QUERIES_A_TURN: usize = 8;
-/// Failures of commands that are told to the node in one turn. A node that answers each with the next command must not hold the turn up.
+/// Failures of commands that are told to the node in one turn. A node that answers each with the
+/// next command must not hold the turn up.
 const FAILURES_A_TURN: usize = 64;
 /// Between two looks at what is no protocol: transport figures, the clock to persist.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a `Leave` has to reach the others before the connections close: one exchange interval, after the broadcast already went to all neighbours.
+/// How long a `Leave` has to reach the others before the connections close: one exchange interval,
+/// after the broadcast already went to all neighbours.
 const LEAVE_SPREAD: Duration = Duration::from_secs(1);
 
 /// What a driver works with.
@@ -86,7 +89,8 @@ pub struct Driver {
     addresses: AddressBook,
     journal: Journal,
     strikes: Strikes,
-    /// Commands that failed at once, to be told to the node. No longer than its outputs of one turn.
+    /// Commands that failed at once, to be told to the node. No longer than its outputs of one
+    /// turn.
     failures: VecDeque<Input>,
     net_stats: NetStats,
     kept_version: Version,
@@ -163,15 +167,17 @@ impl Driver {
         }
     }
 
-    /// When there is something to do without anything happening. Upkeep bounds it, so a host that slept is noticed a second after it woke.
+    /// When there is something to do without anything happening. Upkeep bounds it, so a host that
+    /// slept is noticed a second after it woke.
     fn wake_at(&self) -> Instant {
         let now = Instant::now();
         if !self.failures.is_empty() {
             return now;
         }
-        let due = self.node.poll_timeout().map(|(deadline, _)| {
-            now + Duration::from_micros(deadline.since(clock::now().time))
-        });
+        let due = self
+            .node
+            .poll_timeout()
+            .map(|(deadline, _)| now + Duration::from_micros(deadline.since(clock::now().time)));
         [due, self.leave_at].into_iter().flatten().fold(self.upkeep_at, Instant::min)
     }
 

@@ -5,9 +5,10 @@
 //! | `identity.key` | Ed25519 secret of this peer | 0600 |
 //! | `mesh.toml` | mesh id, authority keys, seeds, this peer's labels | 0644 |
 //! | `certificate` | this peer's certificate | 0644 |
-//! | `authority.key`, `authority-spare.key` | Ed25519 secrets of the mesh's authorities, only where the mesh was made | 0600 |
+//! | `authority.key`, `authority-spare.key` | the mesh's authorities, where it was made | 0600 |
 //!
-//! `mesh.toml` is written last: a directory without one holds no mesh, and making one there goes on from the keys that an interrupted attempt left.
+//! `mesh.toml` is written last: a directory without one holds no mesh, and making one there goes on
+//! from the keys that an interrupted attempt left.
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +31,8 @@ pub use seed::{Seed, SeedError};
 use description::Description;
 use files::{FileError, Sealed};
 
-/// How long a certificate lasts, in seconds: 90 days, so that a peer that nobody vouches for any more is out within a quarter.
+/// How long a certificate lasts, in seconds: 90 days, so that a peer that nobody vouches for any
+/// more is out within a quarter.
 pub const CERTIFICATE_LIFETIME_S: u64 = 90 * 24 * 3_600;
 
 const IDENTITY: Sealed =
@@ -49,7 +51,8 @@ pub enum MeshError {
     #[error(transparent)]
     File(#[from] FileError),
     /// There is a mesh already.
-    #[error("{} already holds a mesh; nothing was changed. To make another one, choose another --data-dir", .0.display())]
+    #[error("{} already holds a mesh; nothing was changed. To make another one, choose another \
+            --data-dir", .0.display())]
     AlreadyMade(PathBuf),
     /// `mesh.toml` does not parse.
     #[error("{} cannot be used: {reason}; restore it from a backup", .path.display())]
@@ -68,10 +71,12 @@ pub enum MeshError {
         source: CertificateError,
     },
     /// The authority's key is not here.
-    #[error("{} is not here; certificates are issued where the mesh was made, or where its authority key was brought", .0.display())]
+    #[error("{} is not here; certificates are issued where the mesh was made, or where its \
+            authority key was brought", .0.display())]
     NoAuthority(PathBuf),
     /// The authority's key is not one that the mesh knows.
-    #[error("{} is not the key of an authority of this mesh; look for the right one in your backups", .0.display())]
+    #[error("{} is not the key of an authority of this mesh; look for the right one in your \
+            backups", .0.display())]
     OtherAuthority(PathBuf),
 }
 
@@ -167,7 +172,8 @@ pub fn load(dir: &Path, wall_s: u64) -> Result<Option<Membership>, MeshError> {
     Ok(Some(Membership { keys, mesh, authorities, certificate, seeds, labels }))
 }
 
-/// Makes a new peer in `new_dir` a member of the mesh whose authority key lies in `authority_dir`. Gives the new peer's id.
+/// Makes a new peer in `new_dir` a member of the mesh whose authority key lies in `authority_dir`.
+/// Gives the new peer's id.
 ///
 /// # Errors
 /// If there is no authority key, a mesh in `new_dir` already, or a file cannot be read or written.

@@ -75,10 +75,7 @@ pub struct DriverHandle {
 impl DriverHandle {
     /// A handle over the driver's channels.
     #[must_use]
-    pub const fn new(
-        queries: mpsc::Sender<Query>,
-        events: broadcast::Sender<EventEntry>,
-    ) -> Self {
+    pub const fn new(queries: mpsc::Sender<Query>, events: broadcast::Sender<EventEntry>) -> Self {
         Self { queries, events }
     }
 

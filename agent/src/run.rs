@@ -33,7 +33,8 @@ use lock::DirectoryLock;
 const EVENT_QUEUE: usize = 1_024;
 /// Samples of the host that wait for the driver: one, as a newer one replaces it.
 const SAMPLE_QUEUE: usize = 1;
-/// How long the transport may take to name its listening addresses. It takes milliseconds; without them the agent starts all the same and announces them later.
+/// How long the transport may take to name its listening addresses. It takes milliseconds; without
+/// them the agent starts all the same and announces them later.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(1);
 /// After an address was named, the next interface's follows within this time.
 const LISTEN_QUIET: Duration = Duration::from_millis(50);
@@ -146,8 +147,8 @@ impl Agent {
         &self.handle
     }
 
-    /// Lets the agent run until `stop` is ready or it ends by itself, and then ends it in order: no more answers, records on disk, connections closed so
-    /// that the others see it.
+    /// Lets the agent run until `stop` is ready or it ends by itself, and then ends it in order: no
+    /// more answers, records on disk, connections closed so that the others see it.
     ///
     /// # Errors
     /// If it ended because of a fault.
@@ -164,14 +165,19 @@ impl Agent {
         };
         self.sampler.abort();
         if let Some(store) = self.store.take() {
-            tokio::task::spawn_blocking(move || store.close()).await.context("closing the store")?;
+            tokio::task::spawn_blocking(move || store.close())
+                .await
+                .context("closing the store")?;
         }
         self.net.shutdown().await;
         let _ = self.stop_server.send(true);
         self.server.await.context("the local socket's task failed")?;
         match ended.context("the driver failed; please report this with the log")? {
             Ended::Stopped | Ended::Left => Ok(()),
-            Ended::NetworkGone => bail!("the network task ended by itself; please report this with the log"),
+            Ended::NetworkGone => bail!(
+                "the network task ended by itself; please report this \
+                with the log"
+            ),
         }
     }
 }
@@ -204,8 +210,10 @@ async fn open_store(
     let (store, loaded) = opened.await.context("opening the store")??;
     if loaded.skipped > 0 {
         tracing::warn!(
-            skipped = loaded.skipped, taken = loaded.records,
-            "some stored records were damaged or of another mesh; the mesh brings back what is missing"
+            skipped = loaded.skipped,
+            taken = loaded.records,
+            "some stored records were damaged or of another mesh; the mesh brings back what is \
+            missing"
         );
     }
     Ok((store, loaded))
@@ -213,7 +221,8 @@ async fn open_store(
 
 type OpenNet = (NetHandle, mpsc::Receiver<NetEvent>, Vec<NetEvent>, Vec<String>);
 
-/// Starts the transport and waits until it listens. What else happens meanwhile is kept for the driver.
+/// Starts the transport and waits until it listens. What else happens meanwhile is kept for the
+/// driver.
 async fn open_net(settings: &Settings, membership: &Membership) -> anyhow::Result<OpenNet> {
     let keys = &membership.keys;
     let admission =
@@ -239,7 +248,8 @@ async fn open_net(settings: &Settings, membership: &Membership) -> anyhow::Resul
         }
     }
     if listening.len() < settings.listen.len() {
-        tracing::warn!(?listening, wanted = ?settings.listen, "not all addresses are listened on yet");
+        tracing::warn!(?listening, wanted = ?settings.listen, "not all addresses are listened on \
+            yet");
     }
     Ok((net, events, early, listening))
 }

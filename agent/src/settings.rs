@@ -55,7 +55,8 @@ impl Settings {
         })
     }
 
-    /// What this peer says of itself, without addresses. A peer that nobody named goes by its host's name.
+    /// What this peer says of itself, without addresses. A peer that nobody named goes by its
+    /// host's name.
     #[must_use]
     pub fn profile(&self, of_mesh: &Labels) -> Profile {
         let label = |here: &Option<String>, there: &Option<String>| here.clone().or(there.clone());
@@ -82,7 +83,8 @@ fn host_name() -> Option<String> {
 pub fn refuse_config_file(config: Option<&Path>) -> anyhow::Result<()> {
     match config {
         Some(file) => bail!(
-            "cannot use {}: this version reads no configuration file; use flags, see `plexmesh run --help`",
+            "cannot use {}: this version reads no configuration file; use flags, see `plexmesh \
+            run --help`",
             file.display()
         ),
         None => Ok(()),
@@ -124,11 +126,8 @@ mod tests {
 
     #[test]
     fn a_flag_beats_the_label_of_the_mesh_file_which_beats_the_host_name() {
-        let of_mesh = Labels {
-            name: Some("alpha".into()),
-            region: Some("eu".into()),
-            ..Labels::default()
-        };
+        let of_mesh =
+            Labels { name: Some("alpha".into()), region: Some("eu".into()), ..Labels::default() };
         let flag = RunArgs { region: Some("us".into()), ..RunArgs::default() };
         let profile = settings(flag).unwrap().profile(&of_mesh);
         assert_eq!((profile.name.as_str(), profile.region.as_str()), ("alpha", "us"));

@@ -1,8 +1,9 @@
 //! The view's records: all of them in memory, those that count as state also on disk.
 //!
-//! What lies on disk is a cache: it lets a restarted peer know its mesh before anybody answers. Losing it costs an exchange with neighbours, nothing
-//! else. So records go to disk behind the node's back, a short while after they changed, and heartbeats, which are old again at the next start, do not
-//! go there at all.
+//! What lies on disk is a cache: it lets a restarted peer know its mesh before anybody answers.
+//! Losing it costs an exchange with neighbours, nothing else. So records go to disk behind the
+//! node's back, a short while after they changed, and heartbeats, which are old again at the next
+//! start, do not go there at all.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,10 +67,12 @@ impl AgentStore {
         Self { memory: MemoryStore::default(), writer: None }
     }
 
-    /// Opens the store in `data_dir` and reads what it holds. Records are checked as if a peer had sent them. Blocks.
+    /// Opens the store in `data_dir` and reads what it holds. Records are checked as if a peer had
+    /// sent them. Blocks.
     ///
     /// # Errors
-    /// If the system refuses. A store that is there and does not open is renamed, and a new one is begun.
+    /// If the system refuses. A store that is there and does not open is renamed, and a new one is
+    /// begun.
     pub fn open(
         data_dir: &Path,
         crypto: &mut impl Crypto,
@@ -79,14 +82,14 @@ impl AgentStore {
         let (database, set_aside) = Database::open_or_set_aside(&path)?;
         let mut memory = MemoryStore::default();
         let mut loaded = Loaded { set_aside, ..Loaded::default() };
-        let complete = database.for_each(&mut |key, value| {
-            match entry::decode(value).filter(|slot| is_genuine(slot, crypto, mesh)) {
-                Some(slot) if *key == *entry::key(slot.top.slot()) => {
-                    loaded.records += 1 + usize::from(slot.rival.is_some());
-                    memory.put(&slot.top.slot().clone(), slot);
-                }
-                _ => loaded.skipped += 1,
+        let complete = database.for_each(&mut |key, value| match entry::decode(value)
+            .filter(|slot| is_genuine(slot, crypto, mesh))
+        {
+            Some(slot) if *key == *entry::key(slot.top.slot()) => {
+                loaded.records += 1 + usize::from(slot.rival.is_some());
+                memory.put(&slot.top.slot().clone(), slot);
             }
+            _ => loaded.skipped += 1,
         });
         if !complete {
             loaded.skipped += 1;
@@ -131,7 +134,8 @@ impl Drop for AgentStore {
 pub struct StoreCloser(Writer);
 
 impl StoreCloser {
-    /// Writes what is not on disk yet, and waits until it is there. Blocks. Later changes are not kept.
+    /// Writes what is not on disk yet, and waits until it is there. Blocks. Later changes are not
+    /// kept.
     pub fn close(self) {
         self.0.close();
     }

@@ -91,6 +91,7 @@ pub(crate) struct Exchange {
     neighbours: BTreeSet<PeerId>,
     flight: Option<Flight>,
     errand: Errand,
+    settled: bool,
     next: Time,
     next_id: u64,
     inbound: Budget,
@@ -98,6 +99,16 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
+    /// Begins. A peer that is alone has nothing to fetch, and one that remembers its mesh need not wait for it.
+    pub(crate) const fn start(&mut self, settled: bool) {
+        self.settled = settled;
+    }
+
+    /// Whether this peer has once fetched all that a neighbour offered.
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.settled
+    }
+
     /// Sets the ring neighbours, who are asked before others.
     pub(crate) fn set_neighbours(&mut self, neighbours: BTreeSet<PeerId>) {
         self.neighbours = neighbours;
@@ -197,6 +208,7 @@ impl Exchange {
         let stubborn = partner.stubborn;
         let reconcile = differs
             && quiet
+            && !answer.settling
             && (first_contact
                 || stubborn == STUBBORN
                 || (stubborn > HOPELESS && stubborn.is_multiple_of(32)));
@@ -210,6 +222,7 @@ impl Exchange {
             self.errand.reconciliation = Some(Reconciliation::begin(random));
         }
         self.forget_finished_errand();
+        self.settled |= self.errand.peer.is_none();
         Some(flight.peer)
     }
 
@@ -235,6 +248,7 @@ impl Exchange {
             digest: view.digest(),
             cursor: view.log_end(),
             your_version: view.highest_version(&from),
+            settling: !self.settled || !self.errand.wants.is_empty(),
             ..ExchangeAnswer::default()
         };
         if let Some(cursor) = request.changes {
@@ -439,4 +453,6 @@ fn collect_bodies<S: RecordStore>(view: &View<S>, wants: &[RecordId], answer: &m
         }
         answer.records.push(record);
     }
+    // Who an origin is comes before what it says, or a newcomer would refuse it as a stranger's.
+    answer.records.sort_by_key(|record| record.kind());
 }

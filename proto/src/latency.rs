@@ -19,6 +19,8 @@ const SAMPLE_INTERVAL: u64 = 5 * SECOND;
 const COORDINATE_BYTES: usize = 4 * DIMENSIONS + 4 + 2;
 /// Bytes of one packed edge: short id, round trip, jitter, loss.
 const EDGE_BYTES: usize = 4 + 2 + 2 + 1;
+/// A coordinate whose own relative error is larger says nothing yet: it starts at 1.
+const USABLE_ERROR: f64 = 0.9;
 /// Edges in one heartbeat: the five of the rings and some that it took over. Keeps it under 300 bytes.
 const MAX_HEARTBEAT_EDGES: usize = 10;
 
@@ -78,7 +80,8 @@ impl Latency {
 #[must_use]
 pub fn estimate_us(a: &Heartbeat, b: &Heartbeat) -> Option<u32> {
     let (a, b) = (unpack_coordinate(&a.coordinate)?, unpack_coordinate(&b.coordinate)?);
-    Some(coordinate::estimate_us(&a, &b))
+    let worth = a.error() < USABLE_ERROR && b.error() < USABLE_ERROR;
+    worth.then(|| coordinate::estimate_us(&a, &b))
 }
 
 /// Packs figures of observed edges for a heartbeat; edges without samples are left out.

@@ -43,10 +43,12 @@ pub(crate) struct Duty {
 pub(crate) enum Action {
     Frame(PeerId, Frame),
     Dial(PeerId),
+    /// Close the connection: it carries nothing.
+    Disconnect(PeerId),
     /// A round trip to a peer, in microseconds.
     Rtt(PeerId, u32),
     EdgeChanged(PeerId, EdgeStatus),
-    /// [`Membership::links`] changed; urgent if a peer was lost, checked or found.
+    /// [`Membership::links`] changed; urgent if it brings a loss, or the fear of one.
     LinksChanged {
         urgent: bool,
     },
@@ -258,10 +260,13 @@ impl Membership {
         if todo.dial {
             self.actions.push(Action::Dial(peer));
         }
+        if todo.disconnect {
+            self.actions.push(Action::Disconnect(peer));
+        }
         if todo.changed {
             let status = self.watches.get(&peer).and_then(Watch::status);
             self.actions.extend(status.map(|status| Action::EdgeChanged(peer, status)));
-            self.actions.push(Action::LinksChanged { urgent: true });
+            self.actions.push(Action::LinksChanged { urgent: todo.urgent });
         }
     }
 

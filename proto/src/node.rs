@@ -14,7 +14,7 @@ use crate::membership::state::{self, Evaluation, PeerState};
 use crate::membership::{Action, Context, Duty, Membership};
 use crate::port::{Crypto, Input, Output};
 use crate::record::{Availability, Kind, Resources};
-use crate::roster::Roster;
+use crate::roster::{Member, Roster};
 use crate::types::{MILLI, Now, PeerId, RequestId, SECOND, Time, Token, Version};
 use crate::view::{RecordStore, View};
 
@@ -32,6 +32,8 @@ const EXPIRY_INTERVAL: u64 = 10 * SECOND;
 const SEED_INTERVAL: u64 = 2 * SECOND;
 /// A random other peer is visited this often for the coordinates: a dial and five probes a minute cost about 100 bytes a second.
 const SCOUT_INTERVAL: u64 = 60 * SECOND;
+/// A newcomer takes up duties when it has fetched what its first neighbour knows, or after this much time: with half of the roster it would dial the wrong peers.
+const SETTLE_LIMIT: u64 = 10 * SECOND;
 /// Seeds dialled at a time.
 const MAX_SEEDS: usize = 8;
 /// Peers out of reach that this observer may take over from observers out of reach, at a time.
@@ -189,6 +191,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         self.started = true;
         let alone = self.config.seeds.is_empty() && self.view.is_empty();
         self.publisher.start(now.time, alone);
+        self.exchange.start(alone || !self.roster.members().is_empty());
         self.seed_at = now.time;
     }
 
@@ -307,6 +310,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             match action {
                 Action::Frame(to, frame) => self.outputs.push_back(Output::Frame { to, frame }),
                 Action::Dial(peer) => self.dial(peer),
+                Action::Disconnect(peer) => self.outputs.push_back(Output::Disconnect { peer }),
                 Action::Rtt(peer, rtt_us) => self.learn_rtt(peer, rtt_us, now),
                 Action::EdgeChanged(subject, status) => {
                     self.emit(Event::EdgeChanged { subject, status });
@@ -409,6 +413,10 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         };
         self.evaluation = state::evaluate(&self.roster, me);
         self.announce_changes();
+        if !self.exchange.is_settled() && now.time < self.publisher.started().plus(SETTLE_LIMIT) {
+            self.need_evaluation(now.time);
+            return;
+        }
         let (duties, observers) = self.duties(me);
         self.neighbours =
             duties.iter().map(|duty| duty.subject).chain(observers.iter().copied()).collect();
@@ -431,23 +439,22 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             (0u32..).zip(self.roster.members().iter().zip(&self.evaluation.judgements))
         {
             if index == me {
-                let ids =
-                    judgement.seats.iter().filter_map(|seat| self.roster.member(seat.observer));
+                let seats = judgement.seats.iter();
+                let ids = seats.filter_map(|seat| self.roster.member(seat.observer));
                 observers.extend(ids.map(|member| member.id));
                 continue;
             }
-            let Some(seat) = judgement.seats.iter().find(|seat| seat.observer == me) else {
-                continue;
-            };
-            let sleep_grace = member.profile().map_or(0, |profile| match profile.availability {
-                Availability::Always => 0,
-                Availability::Intermittent => u64::from(profile.sleep_grace_s) * SECOND,
-            });
-            let duty = Duty { subject: member.id, sleep_grace };
-            if seat.passed_over > 0 && !self.evaluation.is_reachable(index) {
-                unreached.push((seat.passed_over, duty));
-            } else {
-                duties.insert(duty);
+            let seat = judgement.seats.iter().find(|seat| seat.observer == me);
+            let duty = duty_towards(member);
+            if judgement.without_path.contains(&me) {
+                unreached.push((0, duty));
+            } else if let Some(seat) = seat {
+                if seat.passed_over == 0 || self.evaluation.is_reachable(index) {
+                    duties.insert(duty);
+                } else if judgement.since.is_none() {
+                    // Nobody in reach ever heard it. One that somebody lost is dialled by whoever lost it.
+                    unreached.push((seat.passed_over, duty));
+                }
             }
         }
         unreached.sort_unstable();
@@ -507,4 +514,12 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     fn count(&mut self, what: &'static str) {
         *self.counters.entry(what).or_insert(0) += 1;
     }
+}
+
+fn duty_towards(member: &Member) -> Duty {
+    let sleep_grace = member.profile().map_or(0, |profile| match profile.availability {
+        Availability::Always => 0,
+        Availability::Intermittent => u64::from(profile.sleep_grace_s) * SECOND,
+    });
+    Duty { subject: member.id, sleep_grace }
 }

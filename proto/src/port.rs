@@ -103,6 +103,11 @@ pub enum Output {
         /// Multiaddrs as its own record states them; may be empty, then the driver uses what it knows.
         addresses: Vec<String>,
     },
+    /// Close the connection to a peer: it has carried nothing for long, and a new one may.
+    Disconnect {
+        /// To whom.
+        peer: PeerId,
+    },
     /// Whom to stay connected to; connections to others may be closed.
     Keep(BTreeSet<PeerId>),
     /// Send a frame on the probe stream; lost without notice if there is no connection.

@@ -1,4 +1,5 @@
 //! No byte string makes decoding panic, or allocate beyond its cap.
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod common;
 

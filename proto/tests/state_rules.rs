@@ -1,4 +1,5 @@
 //! Peer states: a function of the records alone.
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod common;
 

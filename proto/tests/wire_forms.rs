@@ -1,4 +1,5 @@
 //! Wire forms: what is encoded decodes to the same, no bytes can do harm, and the golden bytes of version 1 stay as they are.
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -99,6 +100,7 @@ proptest! {
             ids,
             records,
             absent,
+            settling: log_reset,
             symbols,
             your_version: Version(version),
         };

@@ -331,7 +331,7 @@ impl Transport {
     }
 
     /// Closes `at`'s end and tells the other one.
-    fn close(&mut self, sky: &mut Sky<'_>, at: usize, peer: usize) {
+    pub(crate) fn close(&mut self, sky: &mut Sky<'_>, at: usize, peer: usize) {
         let Some(epoch) = self.epoch(at, peer) else { return };
         self.disconnect(at, peer);
         if let Some(end) = self.end_mut(at, peer) {

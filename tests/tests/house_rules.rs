@@ -1,4 +1,5 @@
 //! House rules that a machine can check: crate arrows, the protocol's purity, file and function sizes of the source tree.
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -22,7 +22,8 @@ const LISTEN: [&str; 2] = ["/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an agent may take to stop by itself before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
-/// Lines of a log that an error shows, and how much of the file's end is looked at for them, in bytes.
+/// Lines of a log that an error shows, and how much of the file's end is looked at for them, in
+/// bytes.
 const TAIL_LINES: usize = 12;
 const TAIL_BYTES: u64 = 8 * 1024;
 
@@ -64,7 +65,8 @@ impl Agent {
         }
     }
 
-    /// Starts the process. Called on the thread that lives as long as the demo: the kernel ends the child with the thread that made it.
+    /// Starts the process. Called on the thread that lives as long as the demo: the kernel ends the
+    /// child with the thread that made it.
     pub(super) fn start(&mut self) -> anyhow::Result<()> {
         let program = std::env::current_exe().context("cannot tell where this program lies")?;
         let log = self.log();
@@ -83,8 +85,7 @@ impl Agent {
             .process_group(0)
             .kill_on_drop(true);
         let started = command.spawn();
-        self.child =
-            Some(started.with_context(|| format!("cannot start {}", program.display()))?);
+        self.child = Some(started.with_context(|| format!("cannot start {}", program.display()))?);
         Ok(())
     }
 

@@ -1,4 +1,5 @@
-//! What the demo shows while it runs: a line that moves on a terminal, plain lines in a log file, nothing beside JSON.
+//! What the demo shows while it runs: a line that moves on a terminal, plain lines in a log file,
+//! nothing beside JSON.
 
 use std::io::IsTerminal;
 use std::time::Duration;

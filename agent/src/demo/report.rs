@@ -82,7 +82,11 @@ impl DemoReport {
             (self.crash_seen_by_all_seconds, &self.crashed, self.seen_as)
         {
             let (name, word) = (called(peer), state.word());
-            let _ = writeln!(text, "OK  {name} was killed; all others call it {word} after {seconds:.1} s");
+            let _ = writeln!(
+                text,
+                "OK  {name} was killed; all others call it {word} after \
+                {seconds:.1} s"
+            );
             let observers: Vec<&str> = self.lost_by.iter().map(called).collect();
             let _ = writeln!(text, "    lost by {}", observers.join(", "));
         }
@@ -91,7 +95,11 @@ impl DemoReport {
             let _ = writeln!(text, "OK  {name} was started again; all agree after {seconds:.1} s");
         }
         if self.crash_seen_by_all_seconds.is_none() {
-            let _ = writeln!(text, "    nobody was killed: an agent alone cannot tell; try --peers 5");
+            let _ = writeln!(
+                text,
+                "    nobody was killed: an agent alone cannot tell; try \
+                --peers 5"
+            );
         }
         let equal = if self.state_digests_equal { "equal" } else { "different" };
         let _ = write!(text, "    state digests {equal}");

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use super::agent::Agent;
 use super::progress::Progress;
 use super::report::DemoAgent;
-use super::watch::{self, Agreement};
 use super::seconds;
+use super::watch::{self, Agreement};
 use crate::api::schema::{EdgeStatus, One, PeerDetail, PeerRef, State, Status, Why};
 use crate::clock;
 use crate::mesh::{self, Labels, Seed};
@@ -207,7 +207,8 @@ fn named(name: &str) -> Labels {
     Labels { name: Some(name.to_owned()), ..Labels::default() }
 }
 
-/// Why the victim has its state, as told by an agent that is none of its observers, or by any if all are.
+/// Why the victim has its state, as told by an agent that is none of its observers, or by any if
+/// all are.
 async fn untouched(survivors: &[Agent], victim: &str) -> anyhow::Result<One<Why>> {
     let path = format!("/v1/why/{victim}");
     let mut answer = None;

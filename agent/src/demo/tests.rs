@@ -39,7 +39,14 @@ fn full_report() -> DemoReport {
 #[test]
 fn people_read_times_names_and_observers() {
     let text = full_report().sentences(false);
-    for expected in ["5 agents", "1.2 s", "peer-5 was killed", "down after 2.5 s", "peer-1, peer-2, peer-3", "equal"] {
+    for expected in [
+        "5 agents",
+        "1.2 s",
+        "peer-5 was killed",
+        "down after 2.5 s",
+        "peer-1, peer-2, peer-3",
+        "equal",
+    ] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
     assert!(!text.contains("--socket"));

@@ -40,7 +40,8 @@ pub(super) async fn listening(agent: &mut Agent, until: Instant) -> anyhow::Resu
     }
 }
 
-/// Waits until each agent has once answered `path` as `judge` wants. `judge` says what is wrong with an answer.
+/// Waits until each agent has once answered `path` as `judge` wants. `judge` says what is wrong
+/// with an answer.
 pub(super) async fn until_each<T: DeserializeOwned>(
     agents: &mut [Agent],
     until: Instant,
@@ -108,8 +109,9 @@ pub(super) async fn until_all_agree(agents: &mut [Agent], until: Instant) -> any
 pub(super) async fn agreement(agents: &[Agent]) -> anyhow::Result<Agreement> {
     let answers = join_all(agents.iter().map(Agent::status)).await;
     let statuses = answers.into_iter().collect::<anyhow::Result<Vec<One<Status>>>>()?;
-    let digests_equal =
-        statuses.windows(2).all(|pair| matches!(pair, [a, b] if a.stamp.state_digest == b.stamp.state_digest));
+    let digests_equal = statuses
+        .windows(2)
+        .all(|pair| matches!(pair, [a, b] if a.stamp.state_digest == b.stamp.state_digest));
     let stamp = statuses.into_iter().next().map_or_else(Stamp::local, |status| status.stamp);
     Ok(Agreement { digests_equal, stamp })
 }

@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use crate::mesh::files::make_private_dir;
 
-/// Longest path of the directory, in bytes: with `/peer-50/agent.sock` it stays within what a socket's address holds on any system (103 bytes).
+/// Longest path of the directory, in bytes: with `/peer-50/agent.sock` it stays within what a
+/// socket's address holds on any system (103 bytes).
 const MAX_PATH_BYTES: usize = 80;
 /// Where the directory goes if the usual place has too long a path.
 const SHORT_TEMP_DIR: &str = "/tmp";
@@ -22,7 +23,8 @@ pub(super) struct Workspace {
 }
 
 impl Workspace {
-    /// Makes a temporary directory, or takes the one that was named, which has to be empty and stays.
+    /// Makes a temporary directory, or takes the one that was named, which has to be empty and
+    /// stays.
     pub(super) fn new(named: Option<&Path>) -> anyhow::Result<Self> {
         let Some(dir) = named else { return Self::temporary() };
         make_private_dir(dir)?;
@@ -33,7 +35,8 @@ impl Workspace {
         }
         if dir.as_os_str().len() > MAX_PATH_BYTES {
             bail!(
-                "{} is too long for the sockets in it ({MAX_PATH_BYTES} bytes at most); choose another --dir",
+                "{} is too long for the sockets in it ({MAX_PATH_BYTES} bytes at most); choose \
+                another --dir",
                 dir.display()
             );
         }

@@ -7,7 +7,8 @@ use plexmesh_proto::types::PeerId;
 
 use crate::mesh::Seed;
 
-/// Peers whose last connection is remembered. A member tells its addresses itself; this is for those that cannot, so the largest mesh need not fit.
+/// Peers whose last connection is remembered. A member tells its addresses itself; this is for
+/// those that cannot, so the largest mesh need not fit.
 const MAX_LEARNED: usize = 1_024;
 /// Listening addresses remembered: more than any host's interfaces.
 const MAX_LISTENING: usize = 64;
@@ -33,7 +34,8 @@ impl AddressBook {
         }
     }
 
-    /// All addresses of a peer, the best first: what it announces, what the operator gave, where it was last connected.
+    /// All addresses of a peer, the best first: what it announces, what the operator gave, where it
+    /// was last connected.
     #[must_use]
     pub fn of(&self, peer: &PeerId, announced: &[String]) -> Vec<String> {
         let seeds = self.seeds.iter().filter(|seed| seed.peer == *peer).map(|seed| &seed.address);
@@ -56,7 +58,8 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    /// `labels` without its addresses is said; `announced`, if there are any, in the place of what is listened on.
+    /// `labels` without its addresses is said; `announced`, if there are any, in the place of what
+    /// is listened on.
     #[must_use]
     pub const fn new(labels: Profile, announced: Vec<String>) -> Self {
         Self { labels, announced, listening: Vec::new() }
@@ -84,7 +87,8 @@ impl Announcement {
         Profile { addresses: self.addresses(), ..self.labels.clone() }.clipped()
     }
 
-    /// Loopback and link-local addresses mean something on this host or link alone. A mesh that lives on one host has nothing but loopback ones.
+    /// Loopback and link-local addresses mean something on this host or link alone. A mesh that
+    /// lives on one host has nothing but loopback ones.
     fn addresses(&self) -> Vec<String> {
         if !self.announced.is_empty() {
             return self.announced.iter().take(MAX_ADDRESSES).cloned().collect();

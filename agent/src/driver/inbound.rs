@@ -101,7 +101,8 @@ impl Driver {
             }
             Err(error) => {
                 self.strike(from, Message::Broadcast, &error);
-                // A transport that has no room for the verdict lets it lapse, which passes nothing on either.
+                // A transport that has no room for the verdict lets it lapse, which passes nothing
+                // on either.
                 let _ = self.net.verdict(token, Verdict::Reject);
             }
         }
@@ -114,7 +115,8 @@ impl Driver {
         if self.strikes.count(from, message, error) {
             tracing::warn!(
                 peer, %message, %error,
-                "too many malformed messages: the connection is closed. Do both run the same version?"
+                "too many malformed messages: the connection is closed. Do both run the same \
+                version?"
             );
             // If the command is lost, the next strike repeats it.
             let _ = self.net.disconnect(from.0);

@@ -13,7 +13,8 @@ use crate::events::{EventEntry, EventLog};
 use crate::identity::short_id;
 use crate::query::AgentNode;
 
-/// Between two log lines on refused connections: a stranger who keeps knocking must not fill the disk.
+/// Between two log lines on refused connections: a stranger who keeps knocking must not fill the
+/// disk.
 const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Keeps and tells events.
@@ -27,12 +28,7 @@ pub(super) struct Journal {
 
 impl Journal {
     pub(super) fn new(followers: broadcast::Sender<EventEntry>) -> Self {
-        Self {
-            log: EventLog::default(),
-            followers,
-            refusal_logged_at: None,
-            unlogged_refusals: 0,
-        }
+        Self { log: EventLog::default(), followers, refusal_logged_at: None, unlogged_refusals: 0 }
     }
 
     pub(super) const fn log(&self) -> &EventLog {
@@ -85,10 +81,19 @@ fn log_event(event: &Event, called: &dyn Fn(&PeerId) -> String) {
             tracing::info!(subject = called(subject), status, "edge changed");
         }
         Event::Equivocation { peer } => {
-            tracing::warn!(peer = called(peer), "peer contradicts itself: two records of one version. Is its data directory in use twice?");
+            tracing::warn!(
+                peer = called(peer),
+                "peer contradicts itself: two records of one \
+                version. Is its data directory in use twice?"
+            );
         }
         Event::ClockSkew { peer, ahead_ms } => {
-            tracing::warn!(peer = called(peer), ahead_ms, "a clock is wrong: this peer's or the other's. Check NTP on both");
+            tracing::warn!(
+                peer = called(peer),
+                ahead_ms,
+                "a clock is wrong: this peer's or the \
+                other's. Check NTP on both"
+            );
         }
         Event::IdentityCloned => {
             tracing::warn!("another process uses this peer's identity. Stop one of the two");
@@ -97,7 +102,12 @@ fn log_event(event: &Event, called: &dyn Fn(&PeerId) -> String) {
             tracing::warn!(inside, "the partition is over");
         }
         Event::PartitionChanged { inside, outside } => {
-            tracing::warn!(inside, outside, "members are out of reach together: a partition, or a common failure");
+            tracing::warn!(
+                inside,
+                outside,
+                "members are out of reach together: a partition, or a \
+                common failure"
+            );
         }
         Event::ConvergenceChanged { converged, digest } => {
             tracing::debug!(converged, %digest, "agreement with neighbours changed");

@@ -1,10 +1,8 @@
 //! Outputs to deeds.
 
 use plexmesh_net::{SendError, Verdict as NetVerdict};
-use plexmesh_proto::event::Event;
 use plexmesh_proto::exchange::message::ExchangeRequest;
 use plexmesh_proto::port::{Input, Output, Verdict};
-use plexmesh_proto::record::EdgeStatus;
 use plexmesh_proto::types::{PeerId, RequestId};
 use plexmesh_proto::wire;
 
@@ -13,10 +11,14 @@ use crate::clock;
 use crate::identity::short_id;
 
 impl Driver {
-    /// Does one thing. A command that the transport has no room for is counted there; where the node waits for an outcome it is told.
+    /// Does one thing. A command that the transport has no room for is counted there; where the
+    /// node waits for an outcome it is told.
     pub(super) fn carry_out(&mut self, output: Output) {
         match output {
             Output::Connect { peer, addresses } => self.connect(peer, &addresses),
+            Output::Disconnect { peer } => {
+                log_lost("disconnect", self.net.disconnect(peer.0));
+            }
             Output::Keep(peers) => {
                 self.net.set_wanted(peers.into_iter().map(|peer| peer.0).collect());
             }
@@ -33,19 +35,8 @@ impl Driver {
             Output::Verdict { token, verdict } => {
                 log_lost("verdict", self.net.verdict(token.0, net_verdict(verdict)));
             }
-            Output::Event(event) => {
-                if let Event::EdgeChanged { subject, status: EdgeStatus::Lost } = event {
-                    self.drop_dead_connection(subject);
-                }
-                self.journal.note(clock::wall_ms(), event, &self.node);
-            }
+            Output::Event(event) => self.journal.note(clock::wall_ms(), event, &self.node),
         }
-    }
-
-    /// Such a silence is practically impossible on a path that works, so the connection is dead, though the transport may believe in it for many seconds
-    /// yet. As long as it does, it dials no other, and a peer that restarted at once would stay lost.
-    fn drop_dead_connection(&self, peer: PeerId) {
-        log_lost("disconnect", self.net.disconnect(peer.0));
     }
 
     fn connect(&mut self, peer: PeerId, announced: &[String]) {

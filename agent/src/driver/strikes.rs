@@ -6,8 +6,8 @@ use std::fmt;
 use plexmesh_proto::types::PeerId;
 use plexmesh_proto::wire::WireError;
 
-/// Malformed messages on one connection after which it is closed. A bit error cannot cause one, the transport checks for that; a few are forgiven because
-/// versions may differ in a corner.
+/// Malformed messages on one connection after which it is closed. A bit error cannot cause one, the
+/// transport checks for that; a few are forgiven because versions may differ in a corner.
 const MAX_STRIKES: u32 = 8;
 
 /// Kinds of message.

@@ -123,9 +123,7 @@ async fn a_leave_reaches_the_other_and_ends_the_driver() {
     let gone = second.id;
     second.handle.leave("new disk".into()).await.unwrap();
     first
-        .until(move |moment| {
-            (moment.node.state_of(&gone) == Some(PeerState::Left)).then_some(())
-        })
+        .until(move |moment| (moment.node.state_of(&gone) == Some(PeerState::Left)).then_some(()))
         .await;
     assert_eq!(second.ended.await.unwrap(), Ended::Left);
 }

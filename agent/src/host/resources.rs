@@ -33,7 +33,8 @@ impl Sampler {
         Self { system, data_dir: data_dir.to_owned(), has_baseline: false }
     }
 
-    /// The figures now. CPU is the mean since the last call, so the first call has none. Blocks for some file reads.
+    /// The figures now. CPU is the mean since the last call, so the first call has none. Blocks for
+    /// some file reads.
     pub fn sample(&mut self) -> Resources {
         let cpu_permille = self.cpu_permille();
         let (disk_total_mib, disk_free_mib) = self.disk_mib().unzip();
@@ -62,7 +63,8 @@ impl Sampler {
         u32::try_from(used.saturating_mul(1_000).checked_div(total)?).ok()
     }
 
-    /// Size and free space of the data directory's file system. Free is what an ordinary user may still write.
+    /// Size and free space of the data directory's file system. Free is what an ordinary user may
+    /// still write.
     fn disk_mib(&self) -> Option<(u64, u64)> {
         let stat = rustix::fs::statvfs(&self.data_dir).ok()?;
         let mib = |blocks: u64| blocks.saturating_mul(stat.f_frsize) / MIB;
@@ -70,7 +72,8 @@ impl Sampler {
     }
 }
 
-/// Samples until the receiver of `samples` is gone. A sample that nobody has taken yet makes the next one wait.
+/// Samples until the receiver of `samples` is gone. A sample that nobody has taken yet makes the
+/// next one wait.
 pub async fn run(mut sampler: Sampler, samples: mpsc::Sender<Resources>) {
     let mut ticks = interval(SAMPLE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

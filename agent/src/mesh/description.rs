@@ -6,10 +6,10 @@ use plexmesh_proto::record::MeshId;
 use plexmesh_proto::types::PeerId;
 use serde::{Deserialize, Serialize};
 
+use super::Labels;
 use super::MeshError;
 use super::files::{self, FileError, from_hex, to_hex};
 use super::seed::Seed;
-use super::Labels;
 
 /// The file's name in the data directory.
 const FILE: &str = "mesh.toml";
@@ -20,9 +20,11 @@ const MAX_AUTHORITIES: usize = 8;
 /// Most seeds: past a few dozen another one does not help a start.
 const MAX_SEEDS: usize = 64;
 /// Heads the file.
-const COMMENT: &str = "# Written by plexmesh. Seeds and [peer] may be edited; the rest names the mesh.\n";
+const COMMENT: &str = "# Written by plexmesh. Seeds and [peer] may be edited; the rest names the \
+    mesh.\n";
 
-/// The mesh: its id, who vouches for members, and where to begin; and how this peer is labelled in it.
+/// The mesh: its id, who vouches for members, and where to begin; and how this peer is labelled in
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Description {
     pub(super) mesh: MeshId,
@@ -90,7 +92,8 @@ impl Description {
                 .ok_or_else(|| format!("`{text}` is not 64 hexadecimal digits"))
         };
         let authorities = on_disk.authorities.iter().map(|text| key(text).map(PeerId));
-        let seeds = on_disk.seeds.iter().map(|text| text.parse::<Seed>().map_err(|e| e.to_string()));
+        let seeds =
+            on_disk.seeds.iter().map(|text| text.parse::<Seed>().map_err(|e| e.to_string()));
         Ok(Self {
             mesh: MeshId(key(&on_disk.mesh)?),
             authorities: authorities.collect::<Result<_, _>>()?,

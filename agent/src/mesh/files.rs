@@ -38,7 +38,8 @@ pub enum FileError {
         source: io::Error,
     },
     /// The content is not what belongs there.
-    #[error("{} is damaged or no file of this kind: {reason}; it was left as it is, restore it from a backup", .path.display())]
+    #[error("{} is damaged or no file of this kind: {reason}; it was left as it is, restore it \
+            from a backup", .path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -46,7 +47,11 @@ pub enum FileError {
         reason: &'static str,
     },
     /// Others can read a secret.
-    #[error("{} can be read by others (mode {mode:04o}); if nobody did, run: chmod 600 {}", .path.display(), .path.display())]
+    #[error(
+        "{} can be read by others (mode {mode:04o}); if nobody did, run: chmod 600 {}",
+        .path.display(),
+        .path.display()
+    )]
     Exposed {
         /// The file.
         path: PathBuf,
@@ -111,7 +116,8 @@ impl Sealed {
     }
 }
 
-/// Makes a directory, and what is missing above it, that only the owner may enter. One that exists keeps its mode.
+/// Makes a directory, and what is missing above it, that only the owner may enter. One that exists
+/// keeps its mode.
 ///
 /// # Errors
 /// If it cannot be made.
@@ -140,7 +146,8 @@ pub(super) fn read_text(path: &Path, secret: bool) -> Result<String, FileError> 
     String::from_utf8(bytes).map_err(|_| malformed("it is not text"))
 }
 
-/// Replaces a file so that a crash leaves the old or the new content, and the new one once this returned.
+/// Replaces a file so that a crash leaves the old or the new content, and the new one once this
+/// returned.
 pub(super) fn write_atomically(path: &Path, bytes: &[u8], secret: bool) -> Result<(), FileError> {
     let failed = |error| FileError::write(path, error);
     let dir = path.parent().unwrap_or(Path::new("."));
@@ -186,7 +193,8 @@ pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    const KIND: Sealed = Sealed { file: "thing", label: "plexmesh thing", version: 2, secret: true };
+    const KIND: Sealed =
+        Sealed { file: "thing", label: "plexmesh thing", version: 2, secret: true };
 
     fn reason(dir: &Path, text: &str) -> String {
         write_atomically(&KIND.path(dir), text.as_bytes(), true).unwrap();

@@ -34,7 +34,8 @@ impl DirectoryLock {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { _file: file }),
             Err(Errno::WOULDBLOCK) => bail!(
-                "another agent runs with {}: ask it with `plexmesh --data-dir {} status`, or choose another --data-dir",
+                "another agent runs with {}: ask it with `plexmesh --data-dir {} status`, or \
+                choose another --data-dir",
                 data_dir.display(),
                 data_dir.display()
             ),

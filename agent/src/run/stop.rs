@@ -6,7 +6,8 @@ use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-/// A switch that SIGTERM and SIGINT turn on. A second signal, for an end that hangs, kills the process the hard way.
+/// A switch that SIGTERM and SIGINT turn on. A second signal, for an end that hangs, kills the
+/// process the hard way.
 pub(super) fn on_signals() -> anyhow::Result<watch::Sender<bool>> {
     let listen = |kind| signal(kind).context("cannot listen for signals");
     let (mut terminate, mut interrupt) =
@@ -23,9 +24,11 @@ pub(super) fn on_signals() -> anyhow::Result<watch::Sender<bool>> {
     Ok(stop)
 }
 
-/// Turns the switch on when standard input closes, which it does when the parent is gone, however it went.
+/// Turns the switch on when standard input closes, which it does when the parent is gone, however
+/// it went.
 pub(super) fn with_stdin(stop: watch::Sender<bool>) {
-    // A stopped process cannot notice a closed pipe; the kernel can still kill it. Best effort: not every system has that.
+    // A stopped process cannot notice a closed pipe; the kernel can still kill it. Best effort: not
+    // every system has that.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     // A thread of its own: tokio's standard input would keep the runtime from ending.

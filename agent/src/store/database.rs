@@ -1,7 +1,9 @@
 //! The database file: sled, behind a wall that no fault of it passes.
 //!
-//! sled is fast and unfinished: it may panic on a file that a crash or a bad disk has damaged, its default cache is a gigabyte, and its flush survives a
-//! killed process but not a power cut. Hence: every call that may panic is caught, the cache is small, and closing the store syncs the file itself.
+//! sled is fast and unfinished: it may panic on a file that a crash or a bad disk has damaged, its
+//! default cache is a gigabyte, and its flush survives a killed process but not a power cut. Hence:
+//! every call that may panic is caught, the cache is small, and closing the store syncs the file
+//! itself.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,7 +16,8 @@ use sled::{Batch, Db, Tree};
 use super::{StoreError, entry};
 use crate::clock;
 
-/// Bytes of pages that sled keeps in memory. Everything is read once at start and then only written: a cache is of little use.
+/// Bytes of pages that sled keeps in memory. Everything is read once at start and then only
+/// written: a cache is of little use.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 /// How often sled syncs in its own thread, in milliseconds: what a power cut can cost.
 const FLUSH_EVERY_MS: u64 = 500;
@@ -48,7 +51,8 @@ pub(super) enum Fault {
 }
 
 impl Database {
-    /// Opens the database; one that does not open is renamed, and its new name is given beside a new database.
+    /// Opens the database; one that does not open is renamed, and its new name is given beside a
+    /// new database.
     pub(super) fn open_or_set_aside(path: &Path) -> Result<(Self, Option<PathBuf>), StoreError> {
         let failed = |source| StoreError::Io { path: path.to_owned(), source };
         let reason = match Self::open(path) {
@@ -59,7 +63,8 @@ impl Database {
         let aside = set_aside(path).map_err(failed)?;
         tracing::warn!(
             store = %path.display(), kept_as = %aside.display(), %reason,
-            "the store is unreadable and was set aside; a new one is filled from the mesh. Delete the old one when nobody wants to look at it"
+            "the store is unreadable and was set aside; a new one is filled from the mesh. Delete \
+            the old one when nobody wants to look at it"
         );
         match Self::open(path) {
             Ok(database) => Ok((database, Some(aside))),

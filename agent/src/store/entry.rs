@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! key   = origin (32) | scope (4, big endian) | kind (4, big endian) | record key
-//! value = format (1) | BLAKE3 of the rest (32) | length of top (4, big endian) | top | rival, if any
+//! value = format (1) | BLAKE3 of the rest (32) | length of top (4, BE) | top | rival, if any
 //! ```
 //! Top and rival are encoded as on the broadcast channel.
 

@@ -21,7 +21,8 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// Most slots in one write: keeps a batch of full-sized records below 40 MiB.
 const MAX_BATCH: usize = 4_096;
 
-/// What is not on disk yet. One entry a slot, so it never outgrows the view by more than the slots that left it meanwhile.
+/// What is not on disk yet. One entry a slot, so it never outgrows the view by more than the slots
+/// that left it meanwhile.
 #[derive(Debug, Default)]
 struct Pending {
     slots: BTreeMap<SlotKey, Option<Slot>>,
@@ -130,7 +131,8 @@ impl Worker {
         let unwritten = !self.shared.pending().is_empty();
         let fault = self.database.and_then(|database| database.close().err());
         if unwritten || fault.is_some() {
-            tracing::warn!(store = %self.path.display(), ?fault, "the latest records could not be written; the mesh brings them back");
+            tracing::warn!(store = %self.path.display(), ?fault, "the latest records could not be \
+                written; the mesh brings them back");
         }
     }
 
@@ -161,7 +163,8 @@ impl Worker {
                 // A sled that failed once fails for ever; it is opened anew at the next try.
                 self.database = None;
                 if !std::mem::replace(&mut self.failing, true) {
-                    tracing::warn!(store = %self.path.display(), ?fault, "the store cannot be written; the agent goes on without, and tries again");
+                    tracing::warn!(store = %self.path.display(), ?fault, "the store cannot be \
+                        written; the agent goes on without, and tries again");
                 }
                 false
             }

@@ -58,6 +58,8 @@ pub struct ExchangeAnswer {
     pub absent: Vec<RecordId>,
     /// Encoded coded symbols of the asked range.
     pub symbols: Vec<u8>,
+    /// The answerer is still fetching what others know: what it lacks now, it will have in a moment.
+    pub settling: bool,
     /// The highest version of any record of the asker that the answerer holds.
     pub your_version: Version,
 }

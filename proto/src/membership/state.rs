@@ -12,6 +12,8 @@ use crate::types::Version;
 
 /// Observers that must have lost a peer before it is down: three, so that two broken or lying ones change nothing.
 pub const DOWN_QUORUM: usize = 3;
+/// Observers without a path that a seat passes over on one ring before it stays empty: a peer that three could not reach has a problem of its own.
+const MAX_WITHOUT_PATH: usize = 3;
 /// Losses within the flap window from which most observers call a peer flapping.
 pub const FLAPS_TO_FLAPPING: u32 = 3;
 
@@ -85,6 +87,8 @@ pub struct Judgement {
     pub since: Option<Version>,
     /// Who is to watch it.
     pub seats: Vec<Seat>,
+    /// Observers in reach that a seat passed over because they have no path; they go on trying.
+    pub without_path: Vec<u32>,
 }
 
 /// All peers as seen from one of them.
@@ -117,13 +121,13 @@ pub fn evaluate(roster: &Roster, me: u32) -> Evaluation {
     let judgements = (0..)
         .zip(roster.members())
         .map(|(index, member)| {
-            let seats = seats(roster, &reachable, index);
+            let (seats, without_path) = seats(roster, &reachable, index);
             let seen = Sightings::collect(roster, &seats, index);
             let here = index == me;
             let in_reach = reachable.get(index as usize).copied().unwrap_or(false);
             let (state, reason) = judge(member, &seen, here, in_reach);
             let since = seen.lost.iter().map(|edge| edge.since).max();
-            Judgement { state, reason, since, seats }
+            Judgement { state, reason, since, seats, without_path }
         })
         .collect();
     Evaluation { reachable, judgements }
@@ -154,34 +158,41 @@ fn component(roster: &Roster, me: u32) -> Vec<bool> {
     reachable
 }
 
-/// On each ring the nearest reachable predecessor that has a path and no seat on a lower ring.
-fn seats(roster: &Roster, reachable: &[bool], subject: u32) -> Vec<Seat> {
+/// On each ring the nearest reachable predecessor that has a path and no seat on a lower ring; and those passed over for want of a path.
+fn seats(roster: &Roster, reachable: &[bool], subject: u32) -> (Vec<Seat>, Vec<u32>) {
     let mut seats: Vec<Seat> = Vec::with_capacity(RINGS);
+    let mut without_path: Vec<u32> = Vec::new();
     if roster.member(subject).is_none_or(|member| member.left) {
-        return seats;
+        return (seats, without_path);
     }
-    for ring in 0..RINGS {
-        let mut passed_over = 0u16;
+    let is_reachable = |index: u32| reachable.get(index as usize).copied().unwrap_or(false);
+    let has_no_path = |observer: u32| {
+        let edge = roster.member(observer).and_then(|member| member.edge_to(subject));
+        edge.is_some_and(|edge| edge.status == EdgeStatus::NoPath)
+    };
+    for (ring, ring_number) in (0..RINGS).zip(0u8..) {
+        let (mut passed_over, mut no_path) = (0u16, 0);
         for observer in roster.rings().predecessors(ring, subject) {
             if seats.iter().any(|seat| seat.observer == observer) {
                 continue;
             }
-            let in_reach = reachable.get(observer as usize).copied().unwrap_or(false);
-            let no_path = || {
-                roster
-                    .member(observer)
-                    .and_then(|member| member.edge_to(subject))
-                    .is_some_and(|edge| edge.status == EdgeStatus::NoPath)
-            };
-            if in_reach && !no_path() {
-                #[allow(clippy::cast_possible_truncation)]
-                seats.push(Seat { observer, ring: ring as u8, passed_over });
+            if is_reachable(observer) && !has_no_path(observer) {
+                seats.push(Seat { observer, ring: ring_number, passed_over });
                 break;
             }
             passed_over = passed_over.saturating_add(1);
+            if is_reachable(observer) {
+                without_path.push(observer);
+                no_path += 1;
+            }
+            if no_path == MAX_WITHOUT_PATH {
+                break;
+            }
         }
     }
-    seats
+    without_path.sort_unstable();
+    without_path.dedup();
+    (seats, without_path)
 }
 
 /// What the observers in reach report of one peer.

@@ -27,8 +27,14 @@ const REDIAL_INTERVAL: u64 = 3 * SECOND;
 const QUICK_REDIAL: u64 = 500 * MILLI;
 /// A subject that was never reached for so long has no path from here; two dials of five seconds fit in.
 const NO_PATH_AFTER: u64 = 11 * SECOND;
-/// Misses in a row at which others are asked: at the second, so that one late answer asks nobody.
-const INDIRECT_AFTER: u32 = 2;
+/// Misses in a row at which others are asked: their dials cost more than the probes, and a lossy edge misses two or three all the time.
+const INDIRECT_AFTER: u32 = 4;
+/// A lost edge whose connection is still there gets a new one after this much time.
+///
+/// The other end may have restarted, and the transport would notice only after its idle time. Until then a subject that hears nothing has time to say so on the old one.
+const RECONNECT_AFTER: u64 = 4 * SECOND;
+/// Misses in a row at which a probe tells the subject that it is not heard, and a subject's word that it hears nothing counts.
+const UNHEARD_AFTER: u32 = 2;
 /// Answers in a row that find a lost edge again; one may be a stray.
 const RECOVERY_ANSWERS: u32 = 2;
 /// Losses are counted within this window.
@@ -45,10 +51,14 @@ pub(super) struct Todo {
     pub(super) frame: Option<Frame>,
     /// Dial the subject.
     pub(super) dial: bool,
+    /// Close the connection to it.
+    pub(super) disconnect: bool,
     /// Ask other observers whether they reach it.
     pub(super) ask_others: bool,
     /// The reported status changed.
     pub(super) changed: bool,
+    /// And the change brings a loss, or the fear of one.
+    pub(super) urgent: bool,
     /// A round trip was measured, in microseconds.
     pub(super) rtt_us: Option<u32>,
 }
@@ -69,6 +79,7 @@ pub(super) struct Watch {
     next_dial: Time,
     flaps: VecDeque<Time>,
     lost_at: Option<Time>,
+    reconnected: Option<Time>,
     sleep_grace: u64,
     grace_over: bool,
     asked: u32,
@@ -96,6 +107,7 @@ impl Watch {
             next_dial: now,
             flaps: VecDeque::new(),
             lost_at: None,
+            reconnected: None,
             sleep_grace: 0,
             grace_over: false,
             asked: 0,
@@ -118,7 +130,7 @@ impl Watch {
 
     /// Whether answers are missing though the subject was heard.
     pub(super) const fn is_losing(&self) -> bool {
-        self.missed >= INDIRECT_AFTER
+        self.missed >= UNHEARD_AFTER
             && matches!(self.status, Some(EdgeStatus::Heard | EdgeStatus::Checking))
     }
 
@@ -130,6 +142,7 @@ impl Watch {
     /// A connection came up.
     pub(super) fn on_connected(&mut self, now: Time) {
         self.connected = true;
+        self.reconnected = Some(now);
         self.stats.connection_opened();
         self.next_probe = now;
     }
@@ -150,10 +163,8 @@ impl Watch {
         if !self.connected {
             next = next.min(self.next_dial);
         }
-        if let Some(over) = self.grace_ends() {
-            next = next.min(over);
-        }
-        next
+        let others = [self.grace_ends(), self.reconnect_at()];
+        others.into_iter().flatten().fold(next, Time::min)
     }
 
     /// Does what is due. `evidence_halves` is how much evidence local health asks for; `clock` gives versions.
@@ -176,10 +187,15 @@ impl Watch {
             let pause = if self.is_heard() { QUICK_REDIAL } else { REDIAL_INTERVAL };
             self.next_dial = now.plus(pause + jitter % (pause / 4));
         }
+        if self.reconnect_at().is_some_and(|at| now >= at) {
+            todo.disconnect = true;
+            self.reconnected = Some(now);
+        }
         if self.missed != missed_before {
             todo.ask_others =
                 self.is_heard() && missed_before < INDIRECT_AFTER && self.missed >= INDIRECT_AFTER;
             todo.changed = self.judge(now, evidence_halves, doubt, clock);
+            todo.urgent = todo.changed;
         }
         if self.status.is_none() && now.since(self.begun) >= NO_PATH_AFTER {
             self.turn(EdgeStatus::NoPath, clock());
@@ -232,12 +248,13 @@ impl Watch {
     /// The subject says that it hears nothing of us: it lives, and only the way there is cut.
     pub(super) fn on_silent(&mut self) -> Todo {
         let named_before = self.outbound_only;
-        self.outbound_only = self.missed >= INDIRECT_AFTER;
+        self.outbound_only = self.missed >= UNHEARD_AFTER;
         let newly = self.outbound_only && !named_before;
         if let Some(evidence) = self.evidence.as_mut().filter(|_| newly) {
             evidence.outbound_only = true;
         }
-        Todo { changed: newly && self.status == Some(EdgeStatus::Lost), ..Todo::default() }
+        let changed = newly && self.status == Some(EdgeStatus::Lost);
+        Todo { changed, urgent: changed, ..Todo::default() }
     }
 
     /// Others were asked for an indirect probe.
@@ -295,6 +312,12 @@ impl Watch {
         measured.unwrap_or(FIRST_TIMEOUT).clamp(*TIMEOUT.start(), *TIMEOUT.end())
     }
 
+    /// When a connection that carries nothing is given up.
+    fn reconnect_at(&self) -> Option<Time> {
+        let lost_at = self.lost_at.filter(|_| self.connected)?;
+        Some(lost_at.max(self.reconnected.unwrap_or_default()).plus(RECONNECT_AFTER))
+    }
+
     fn grace_ends(&self) -> Option<Time> {
         let lost_at = self.lost_at.filter(|_| self.sleep_grace > 0 && !self.grace_over)?;
         Some(lost_at.plus(self.sleep_grace))
@@ -321,7 +344,7 @@ impl Watch {
         if self.outstanding.len() < MAX_OUTSTANDING {
             self.outstanding.push_back((self.seq, now));
         }
-        Some(Frame::Probe { seq: self.seq, unheard: self.missed >= INDIRECT_AFTER })
+        Some(Frame::Probe { seq: self.seq, unheard: self.missed >= UNHEARD_AFTER })
     }
 
     fn miss(&mut self, now: Time) {

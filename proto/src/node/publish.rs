@@ -10,13 +10,13 @@ use crate::exchange::pacing::heartbeat_interval;
 use crate::latency;
 use crate::port::{Crypto, Output};
 use crate::record::{Heartbeat, Kind, Links, Payload, Record, Resources};
-use crate::types::{MILLI, Now, SECOND, Time, Version};
+use crate::types::{Now, SECOND, Time, Version};
 use crate::view::RecordStore;
 
 /// How long a starting peer waits to hear of its own earlier versions before it publishes.
 const START_HOLD: u64 = 3 * SECOND;
-/// A change that is no news about a lost or found peer waits this long for others to share its record.
-const GATHER: u64 = 300 * MILLI;
+/// A change that does not bring a loss waits this long for others to share its record: rings that move make many small ones.
+const GATHER: u64 = SECOND;
 /// `Links` records that may follow each other at once; a peer with five subjects has no more to say in a burst.
 const LINKS_BURST: u32 = 5;
 /// One more `Links` record per this much time: a peer whose edges flip all the time costs the mesh one broadcast in a second.
@@ -70,6 +70,11 @@ impl Publisher {
     /// The random number that tells this start from others.
     pub(super) const fn instance(&self) -> u64 {
         self.instance
+    }
+
+    /// When this start began.
+    pub(super) const fn started(&self) -> Time {
+        self.started
     }
 
     /// Begins; a peer that is not alone first asks for its own earlier versions.

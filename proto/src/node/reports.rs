@@ -199,10 +199,12 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         findings
     }
 
-    /// Estimated round trip between two peers, in microseconds; `None` if one has no coordinate.
+    /// Estimated round trip between two peers, in microseconds: what one of them measures to the other, else from coordinates; `None` if there is neither.
     pub fn estimate_us(&self, a: &PeerId, b: &PeerId, now: Now) -> Option<u32> {
-        let (a, b) = (self.heartbeat_of(a, now)?, self.heartbeat_of(b, now)?);
-        latency::estimate_us(heartbeat(&a)?, heartbeat(&b)?)
+        let (of_a, of_b) = (self.heartbeat_of(a, now)?, self.heartbeat_of(b, now)?);
+        let (of_a, of_b) = (heartbeat(&of_a)?, heartbeat(&of_b)?);
+        let measured = latency::edge_figures(of_b, a).or_else(|| latency::edge_figures(of_a, b));
+        measured.map(|figures| figures.rtt_p50_us).or_else(|| latency::estimate_us(of_a, of_b))
     }
 
     /// Refusals, drops and traffic by reason, since the start.

@@ -27,6 +27,12 @@ impl World {
                     transport.dial(&mut sky, index, to);
                 }
             }
+            Output::Disconnect { peer } => {
+                if let Some(peer) = self.host_of(&peer) {
+                    let (transport, mut sky) = self.wire();
+                    transport.close(&mut sky, index, peer);
+                }
+            }
             Output::Keep(peers) => {
                 let wanted = peers.iter().filter_map(|peer| self.host_of(peer)).collect();
                 let (transport, mut sky) = self.wire();

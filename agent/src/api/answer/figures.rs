@@ -13,13 +13,14 @@ use crate::time::WallTime;
 #[must_use]
 pub fn figures(moment: &Snapshot<'_>, socket: SocketFigures) -> One<Figures> {
     let overview = moment.node.overview(moment.now);
+    let counters = moment.node.counters().iter().chain(moment.malformed);
     let figures = Figures {
         started_at: WallTime::from_ms(moment.started_ms),
         uptime_seconds: seconds(moment.now.wall_ms.saturating_sub(moment.started_ms)),
         listening: moment.listening.to_vec(),
         connections: overview.connections,
         records: overview.records,
-        protocol: keyed(moment.node.counters().iter().map(|(name, count)| (*name, *count))),
+        protocol: keyed(counters.map(|(name, count)| (*name, *count))),
         transport: keyed(transport(moment.net)),
         socket,
         events_forgotten: moment.events.forgotten(),
