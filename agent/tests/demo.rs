@@ -105,8 +105,10 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.demo.kill();
+        // Told to end, a demo takes its agents and files along; one that was killed leaves files.
+        if matches!(self.demo.try_wait(), Ok(None)) {
+            signal(self.demo.id(), Signal::TERM);
+        }
         let _ = self.demo.wait();
         let _ = std::fs::remove_dir_all(self.dir());
     }

@@ -14,7 +14,8 @@ use crate::world::{Happening, WALL_START_MS, World, micros};
 
 /// How long certificates of virtual peers last, in seconds: 90 days, as those of real ones.
 pub(crate) const CERTIFICATE_S: u64 = 90 * 24 * 3_600;
-/// How long a preloaded `Peer` record lasts, in seconds: a day, as if its origin had renewed it just now.
+/// How long a preloaded `Peer` record lasts, in seconds: a day, as if its origin had renewed it
+/// just now.
 const PRELOADED_S: u64 = 24 * 3_600;
 /// Most seeds that a peer of a cold start knows.
 const MAX_SEEDS: u64 = 3;
@@ -63,7 +64,8 @@ impl WorldBuilder {
         self
     }
 
-    /// One-way latencies, drawn per pair from a range of milliseconds. 5 to 60, unless said otherwise.
+    /// One-way latencies, drawn per pair from a range of milliseconds. 5 to 60, unless said
+    /// otherwise.
     #[must_use]
     pub fn latency_ms(mut self, range: Range<u64>) -> Self {
         let range_us = range.start * MILLI..range.end * MILLI;
@@ -78,7 +80,8 @@ impl WorldBuilder {
         self
     }
 
-    /// Most that a packet takes longer than its path's latency, in milliseconds. 2, unless said otherwise.
+    /// Most that a packet takes longer than its path's latency, in milliseconds. 2, unless said
+    /// otherwise.
     #[must_use]
     pub const fn jitter_ms(mut self, jitter_ms: u64) -> Self {
         self.jitter_us = jitter_ms * MILLI;
@@ -99,7 +102,8 @@ impl WorldBuilder {
         self
     }
 
-    /// Peers start evenly spread over this time, in the order of their index. 5 s, unless said otherwise.
+    /// Peers start evenly spread over this time, in the order of their index. 5 s, unless said
+    /// otherwise.
     #[must_use]
     pub const fn stagger(mut self, over: Duration) -> Self {
         self.stagger = over;

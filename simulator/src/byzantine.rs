@@ -1,7 +1,8 @@
 //! Peers that lie: the shipped protocol behind a mask.
 //!
-//! The node behind the mask is honest and sees itself as honest: everything that leaves it is rewritten into the lie, and whatever
-//! comes back of the lie is rewritten into what it said. Coded symbols are not rewritten.
+//! The node behind the mask is honest and sees itself as honest: everything that leaves it is
+//! rewritten into the lie, and whatever comes back of the lie is rewritten into what it said. Coded
+//! symbols are not rewritten.
 
 use std::sync::Arc;
 
@@ -17,7 +18,8 @@ use crate::world::VirtualNode;
 pub enum Lie {
     /// It reports every peer that it observes as lost.
     FalseObserver,
-    /// It signs two different reports under one version and shows one to half of its peers, the other to the rest.
+    /// It signs two different reports under one version and shows one to half of its peers, the
+    /// other to the rest.
     Equivocator,
 }
 

@@ -10,7 +10,8 @@ use plexmesh_proto::types::{SECOND, StateDigest};
 use crate::history::Change;
 use crate::world::{World, micros};
 
-/// A process that runs for less than this is still being heard of: a `down` that was true a moment ago is not yet false.
+/// A process that runs for less than this is still being heard of: a `down` that was true a moment
+/// ago is not yet false.
 const NEWLY_WELL_US: u64 = 30 * SECOND;
 
 /// The different state digests among `hosts`, and how many have each.
@@ -29,7 +30,8 @@ pub fn digests_equal(world: &World, hosts: &[usize]) -> bool {
     hosts.iter().all(|&host| world.node(host).is_some()) && digests(world, hosts).len() <= 1
 }
 
-/// What `observers` think of `subject`, and how many think so; those that have no opinion or do not run are left out.
+/// What `observers` think of `subject`, and how many think so; those that have no opinion or do not
+/// run are left out.
 #[must_use]
 pub fn states_of(world: &World, observers: &[usize], subject: usize) -> BTreeMap<PeerState, usize> {
     let mut states = BTreeMap::new();
@@ -42,7 +44,8 @@ pub fn states_of(world: &World, observers: &[usize], subject: usize) -> BTreeMap
     states
 }
 
-/// Whether every one of `observers` other than `subject` itself runs and thinks that `subject` is in `state`.
+/// Whether every one of `observers` other than `subject` itself runs and thinks that `subject` is
+/// in `state`.
 #[must_use]
 pub fn all_see(world: &World, observers: &[usize], subject: usize, state: PeerState) -> bool {
     let Some(peer) = world.peer_id(subject) else { return false };

@@ -11,8 +11,8 @@ const CONTEXT: &str = "plexmesh simulator 2026 random stream";
 pub struct Dice(ChaCha8Rng);
 
 impl Dice {
-    /// The stream of `seed` for one purpose. Streams of different purposes or indices are independent, so that one more draw in
-    /// one place changes nothing elsewhere.
+    /// The stream of `seed` for one purpose. Streams of different purposes or indices are
+    /// independent, so that one more draw in one place changes nothing elsewhere.
     #[must_use]
     pub fn new(seed: u64, purpose: &str, index: u64) -> Self {
         Self(ChaCha8Rng::from_seed(derive(seed, purpose, index)))
@@ -23,8 +23,8 @@ impl Dice {
         self.0.next_u64()
     }
 
-    /// A number in `0..bound`; 0 if `bound` is 0. The bias of the fixed-point multiplication is below 2^-32 for the bounds used
-    /// here, which are times and counts.
+    /// A number in `0..bound`; 0 if `bound` is 0. The bias of the fixed-point multiplication is
+    /// below 2^-32 for the bounds used here, which are times and counts.
     pub fn below(&mut self, bound: u64) -> u64 {
         scale(self.bits(), bound)
     }

@@ -1,8 +1,8 @@
 //! Who passes a broadcast on to whom, modelled after gossipsub as the agent configures it.
 //!
-//! A publisher sends to everybody it is connected with; whoever accepts a message passes it on to its mesh, a symmetric choice of
-//! a few of its connections. A second copy costs bytes and goes no further. Lazy gossip (`IHAVE`) is not modelled: what the mesh
-//! misses is left to anti-entropy.
+//! A publisher sends to everybody it is connected with; whoever accepts a message passes it on to
+//! its mesh, a symmetric choice of a few of its connections. A second copy costs bytes and goes no
+//! further. Lazy gossip (`IHAVE`) is not modelled: what the mesh misses is left to anti-entropy.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -65,7 +65,8 @@ impl Gossip {
         true
     }
 
-    /// The mesh of `host`, which is connected with `connected`. It is tended when it is used: between two uses nobody can tell.
+    /// The mesh of `host`, which is connected with `connected`. It is tended when it is used:
+    /// between two uses nobody can tell.
     pub(crate) fn mesh(
         &mut self,
         now: Time,

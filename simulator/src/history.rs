@@ -6,7 +6,8 @@ use plexmesh_proto::Event;
 use plexmesh_proto::membership::state::PeerState;
 use plexmesh_proto::types::Time;
 
-/// Most remembered state changes: every node of a mesh of a thousand changes its mind about every other one once.
+/// Most remembered state changes: every node of a mesh of a thousand changes its mind about every
+/// other one once.
 const MAX_CHANGES: usize = 1 << 20;
 
 /// A node's judgement of another one changed.
@@ -81,7 +82,8 @@ const fn name(event: &Event) -> &'static str {
     }
 }
 
-/// A running hash over everything that was delivered: two runs with the same hash were the same run.
+/// A running hash over everything that was delivered: two runs with the same hash were the same
+/// run.
 #[derive(Debug, Default)]
 pub(crate) struct EventLog {
     hasher: blake3::Hasher,

@@ -10,10 +10,12 @@ use plexmesh_proto::types::PeerId;
 
 use crate::dice::{self, Dice};
 
-/// Most remembered verifications. At 40 bytes each this is 40 MB, and several minutes of records of a thousand peers.
+/// Most remembered verifications. At 40 bytes each this is 40 MB, and several minutes of records of
+/// a thousand peers.
 const MAX_REMEMBERED: usize = 1 << 20;
 
-/// Outcomes of verifications, shared by all nodes of a world: a record that a thousand nodes check costs one curve operation.
+/// Outcomes of verifications, shared by all nodes of a world: a record that a thousand nodes check
+/// costs one curve operation.
 #[derive(Debug, Default)]
 pub(crate) struct Verified {
     outcomes: RefCell<HashMap<[u8; 32], bool>>,
@@ -45,7 +47,8 @@ pub struct VirtualCrypto {
 }
 
 impl VirtualCrypto {
-    /// The keys of `seed` for a purpose and index. `start` counts the starts of a peer, which share a key and nothing else.
+    /// The keys of `seed` for a purpose and index. `start` counts the starts of a peer, which share
+    /// a key and nothing else.
     pub(crate) fn new(
         seed: u64,
         purpose: &str,

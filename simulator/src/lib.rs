@@ -1,13 +1,15 @@
-//! A virtual world for plexmesh: many nodes of the shipped protocol in one process, in virtual time, from one seed.
+//! A virtual world for plexmesh: many nodes of the shipped protocol in one process, in virtual
+//! time, from one seed.
 //!
-//! The protocol is not modelled: every host runs a [`plexmesh_proto::Node`] with real keys and signatures. What is modelled is
-//! what lies between them: paths ([`links`]) with latency, loss, cuts and partitions; QUIC connections, where a lost packet is a
-//! delay and a silent path is noticed late and by each end for itself; and gossipsub. A host can crash, come back with or without
-//! its disk, be paused, have a wrong clock, or lie ([`byzantine`]).
+//! The protocol is not modelled: every host runs a [`plexmesh_proto::Node`] with real keys and
+//! signatures. What is modelled is what lies between them: paths ([`links`]) with latency, loss,
+//! cuts and partitions; QUIC connections, where a lost packet is a delay and a silent path is
+//! noticed late and by each end for itself; and gossipsub. A host can crash, come back with or
+//! without its disk, be paused, have a wrong clock, or lie ([`byzantine`]).
 //!
-//! A [`World`] is driven by its caller: let time pass, do something to a host or a path, and look. [`check`] has the
-//! questions that only somebody outside can answer. Two runs from one seed, with the same things done to them, have the same
-//! [`World::hash`].
+//! A [`World`] is driven by its caller: let time pass, do something to a host or a path, and look.
+//! [`check`] has the questions that only somebody outside can answer. Two runs from one seed, with
+//! the same things done to them, have the same [`World::hash`].
 //!
 //! ```
 //! use std::time::Duration;

@@ -22,7 +22,8 @@ pub struct UniformLatency {
 }
 
 impl UniformLatency {
-    /// Latencies from `range_us`, in microseconds. They follow from the seed and the pair alone, so that hosts may be added.
+    /// Latencies from `range_us`, in microseconds. They follow from the seed and the pair alone, so
+    /// that hosts may be added.
     #[must_use]
     pub const fn new(seed: u64, range_us: Range<u64>) -> Self {
         Self { seed, range_us }
@@ -38,8 +39,8 @@ impl LatencyModel for UniformLatency {
     }
 }
 
-/// The finaliser of SplitMix64 (Steele et al., "Fast splittable pseudorandom number generators", OOPSLA 2014): a cheap hash for
-/// something that is asked for with every packet.
+/// The finaliser of SplitMix64 (Steele et al., "Fast splittable pseudorandom number generators",
+/// OOPSLA 2014): a cheap hash for something that is asked for with every packet.
 const fn mix(value: u64) -> u64 {
     let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -2,7 +2,8 @@
 
 use plexmesh_proto::types::{SECOND, Time};
 
-/// Window over which the peak rate is taken, in seconds: a burst budget is a budget over seconds, not over packets.
+/// Window over which the peak rate is taken, in seconds: a burst budget is a budget over seconds,
+/// not over packets.
 const PEAK_WINDOW_S: usize = 5;
 
 /// What bytes are spent on.

@@ -1,8 +1,9 @@
 //! Connections between hosts, modelled after QUIC as the agent uses it.
 //!
-//! What is modelled is what a protocol above can notice: a dial takes a round trip and gives up after five seconds; a lost packet
-//! delays what stands behind it on its stream; a path that went silent is noticed by each end for itself, at its idle timeout or
-//! when the other end's close or reset comes. Congestion windows and bandwidth are not modelled: plexmesh sends far below them.
+//! What is modelled is what a protocol above can notice: a dial takes a round trip and gives up
+//! after five seconds; a lost packet delays what stands behind it on its stream; a path that went
+//! silent is noticed by each end for itself, at its idle timeout or when the other end's close or
+//! reset comes. Congestion windows and bandwidth are not modelled: plexmesh sends far below them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -20,19 +21,20 @@ mod message;
 mod stream;
 
 use connection::{Connection, Side};
-use dial::Dial;
 pub(crate) use message::Message;
 
 /// A connection end that hears no packet for this long closes. The agent's setting.
 const IDLE_TIMEOUT_US: u64 = 15 * SECOND;
-/// A silent end sends a packet this often. The agent's setting; QUIC repeats such a packet until it is acknowledged.
+/// A silent end sends a packet this often. The agent's setting; QUIC repeats such a packet until it
+/// is acknowledged.
 const KEEP_ALIVE_US: u64 = 5 * SECOND;
-/// Packets of a connection with nothing to say within one idle timeout: three keep-alives, each repeated by probe timeouts.
+/// Packets of a connection with nothing to say within one idle timeout: three keep-alives, each
+/// repeated by probe timeouts.
 const KEEP_ALIVE_PACKETS: usize = 12;
 /// A connection that neither end wants closes after this long: libp2p's idle connection timeout.
 const UNWANTED_GRACE_US: u64 = 10 * SECOND;
-/// Most messages that wait on one direction of one connection. A path that is cut holds what is sent until the idle timeout;
-/// the agent's queues are bounded alike.
+/// Most messages that wait on one direction of one connection. A path that is cut holds what is
+/// sent until the idle timeout; the agent's queues are bounded alike.
 const MAX_STUCK: usize = 1_024;
 
 /// Whether a host takes part.
@@ -139,7 +141,9 @@ pub(crate) struct Transport {
     connections: BTreeMap<Pair, Connection>,
     /// Hosts with which each host has a usable end of a connection.
     connected: Vec<BTreeSet<usize>>,
-    dials: BTreeMap<(usize, usize), Dial>,
+    /// Running dials, from and to, and their numbers.
+    dials: BTreeMap<(usize, usize), u64>,
+    /// Numbers dials, and with them the connections that they make.
     last_epoch: u64,
     pub(crate) arrivals: VecDeque<Arrival>,
     /// Messages that found no room on a stuck direction.
@@ -189,7 +193,8 @@ impl Transport {
         }
     }
 
-    /// The process is gone without a word. With `refuses` its kernel resets connections and refuses dials.
+    /// The process is gone without a word. With `refuses` its kernel resets connections and refuses
+    /// dials.
     pub(crate) fn switch_off(&mut self, sky: &mut Sky<'_>, host: usize, refuses: bool) {
         for peer in self.connected(host).collect::<Vec<_>>() {
             let epoch = self.drop_end(host, peer);
@@ -340,7 +345,8 @@ impl Transport {
         self.send_close(sky, at, peer, epoch);
     }
 
-    /// A close, or a reset. Sent once; an end that misses it learns by the answer to its next message.
+    /// A close, or a reset. Sent once; an end that misses it learns by the answer to its next
+    /// message.
     fn send_close(&self, sky: &mut Sky<'_>, from: usize, to: usize, epoch: u64) {
         if let Some(arrival) = sky.one_packet(from, to) {
             sky.push(arrival, WireEvent::Closed { at: to, peer: from, epoch });
@@ -415,7 +421,8 @@ impl Transport {
     }
 }
 
-/// QUIC's probe timeout for a path without much variance: RFC 9002, section 6.2.1, with the usual 25 ms of acknowledgement delay.
+/// QUIC's probe timeout for a path without much variance: RFC 9002, section 6.2.1, with the usual
+/// 25 ms of acknowledgement delay.
 const fn probe_timeout_us(rtt_us: u64) -> u64 {
     rtt_us + rtt_us / 2 + 25 * MILLI
 }

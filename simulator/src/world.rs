@@ -130,8 +130,8 @@ impl World {
         self.run_to(self.now.plus(micros(duration)));
     }
 
-    /// Lets time pass until `done`, which is asked every 50 ms of virtual time, or for `limit`. Gives how long it took; `None` if
-    /// the limit came first.
+    /// Lets time pass until `done`, which is asked every 50 ms of virtual time, or for `limit`.
+    /// Gives how long it took; `None` if the limit came first.
     pub fn run_until(
         &mut self,
         limit: Duration,

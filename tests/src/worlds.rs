@@ -7,7 +7,8 @@ use plexmesh_simulator::{World, WorldBuilder, check};
 /// Names another seed for all tests that run a virtual world.
 pub const SEED_VARIABLE: &str = "PLEXMESH_SEED";
 
-/// The seed of a test: its own, unless the environment names another one. Printed, so that a failure can be repeated.
+/// The seed of a test: its own, unless the environment names another one. Printed, so that a
+/// failure can be repeated.
 #[must_use]
 pub fn seed(own: u64) -> u64 {
     let named = std::env::var(SEED_VARIABLE).ok().and_then(|text| text.parse().ok());
@@ -34,8 +35,9 @@ pub fn is_settled(world: &World, hosts: &[usize]) -> bool {
     check::digests_equal(world, hosts) && check::all_up(world, hosts)
 }
 
-/// Makes a world and lets all its hosts start and find each other. Gives how long that took; `None` if it took longer than two
-/// minutes. Half a minute passes after that, so that first measurements do not count as faults.
+/// Makes a world and lets all its hosts start and find each other. Gives how long that took; `None`
+/// if it took longer than two minutes. Half a minute passes after that, so that first measurements
+/// do not count as faults.
 #[must_use]
 pub fn settled(builder: WorldBuilder) -> (World, Option<Duration>) {
     const LIMIT: Duration = Duration::from_secs(120);

@@ -15,6 +15,8 @@ const PROBE_INTERVAL: u64 = SECOND;
 /// About a dozen misses prove a loss on an edge that loses nothing; at ten a second that is little more than a second. Faster probes would mostly share one packet's
 /// fate on the ordered stream and prove nothing.
 const QUICK_INTERVAL: u64 = 100 * MILLI;
+/// Round trips of a new connection that are measured at the quick pace: until a few are known, an answer is given a whole second.
+const WARM_UP: u8 = 4;
 /// Bounds of the time allowed for an answer.
 const TIMEOUT: core::ops::RangeInclusive<u64> = 100 * MILLI..=3 * SECOND;
 /// Time allowed for an answer before the first measurement.
@@ -73,6 +75,7 @@ pub(super) struct Watch {
     last_heard: Option<Time>,
     missed: u32,
     answers: u32,
+    measured: u8,
     seq: u32,
     outstanding: VecDeque<(u32, Time)>,
     next_probe: Time,
@@ -101,6 +104,7 @@ impl Watch {
             last_heard: None,
             missed: 0,
             answers: 0,
+            measured: 0,
             seq: 0,
             outstanding: VecDeque::new(),
             next_probe: now.plus(phase_us % QUICK_INTERVAL),
@@ -143,6 +147,7 @@ impl Watch {
     pub(super) fn on_connected(&mut self, now: Time) {
         self.connected = true;
         self.reconnected = Some(now);
+        self.measured = 0;
         self.stats.connection_opened();
         self.next_probe = now;
     }
@@ -221,6 +226,7 @@ impl Watch {
             let answered = self.outstanding.drain(..=index).next_back();
             if let Some((_, sent)) = answered {
                 let rtt_us = u32::try_from(now.since(sent)).unwrap_or(u32::MAX);
+                self.measured = self.measured.saturating_add(1);
                 self.stats.record_answered(now.0);
                 todo.rtt_us = self.stats.record_rtt(rtt_us, now.0).then_some(rtt_us);
             }
@@ -239,7 +245,9 @@ impl Watch {
         };
         if found {
             self.turn(EdgeStatus::Heard, clock());
-            self.next_probe = now.plus(PROBE_INTERVAL);
+            if self.measured >= WARM_UP {
+                self.next_probe = now.plus(PROBE_INTERVAL);
+            }
             todo.changed = true;
         }
         todo
@@ -333,7 +341,9 @@ impl Watch {
 
     fn probe(&mut self, now: Time, jitter: u64) -> Option<Frame> {
         let waiting = self.missed > 0 && self.is_heard();
-        let interval = if waiting { QUICK_INTERVAL } else { PROBE_INTERVAL };
+        let gone = matches!(self.status, Some(EdgeStatus::Lost | EdgeStatus::NoPath));
+        let warming_up = self.connected && !gone && self.measured < WARM_UP;
+        let interval = if waiting || warming_up { QUICK_INTERVAL } else { PROBE_INTERVAL };
         self.next_probe = now.plus(interval - interval / 8 + jitter % (interval / 4));
         if !self.connected {
             // A probe that has no way to go is a miss as it is.

@@ -10,17 +10,18 @@ use crate::exchange::pacing::heartbeat_interval;
 use crate::latency;
 use crate::port::{Crypto, Output};
 use crate::record::{Heartbeat, Kind, Links, Payload, Record, Resources};
-use crate::types::{Now, SECOND, Time, Version};
+use crate::types::{MILLI, Now, SECOND, Time, Version};
 use crate::view::RecordStore;
 
 /// How long a starting peer waits to hear of its own earlier versions before it publishes.
 const START_HOLD: u64 = 3 * SECOND;
 /// A change that does not bring a loss waits this long for others to share its record: rings that move make many small ones.
 const GATHER: u64 = SECOND;
-/// `Links` records that may follow each other at once; a peer with five subjects has no more to say in a burst.
-const LINKS_BURST: u32 = 5;
-/// One more `Links` record per this much time: a peer whose edges flip all the time costs the mesh one broadcast in a second.
-const LINKS_REFILL: u64 = SECOND;
+/// `Links` records that may follow each other at once: check and loss of three subjects, and what had just been published before.
+const LINKS_BURST: u32 = 8;
+/// One more `Links` record per this much time: a loss that finds no token waits no longer, and a peer whose edges flip all the time costs the mesh two broadcasts a
+/// second.
+const LINKS_REFILL: u64 = 500 * MILLI;
 /// Heartbeats ahead of time are this far apart at least.
 const HEARTBEAT_GAP: u64 = 5 * SECOND;
 /// A heartbeat is valid for this many intervals, so that two may get lost.

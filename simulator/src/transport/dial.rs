@@ -8,19 +8,15 @@ use crate::traffic::Channel;
 
 /// A dial gives up after this long: libp2p's QUIC handshake timeout.
 const DIAL_TIMEOUT_US: u64 = 5 * SECOND;
-/// First repetition of a handshake packet: twice the round trip of 333 ms that QUIC assumes before it knows (RFC 9002, 6.2.2),
-/// with half of it as variance, thrice; each further one takes twice as long.
+/// First repetition of a handshake packet: twice the round trip of 333 ms that QUIC assumes before
+/// it knows (RFC 9002, 6.2.2), with half of it as variance, thrice; each further one takes twice as
+/// long.
 const FIRST_REPEAT_US: u64 = 999_000;
-/// What a handshake costs each end, in bytes: hello, certificates, padding, identify and stream negotiation.
+/// What a handshake costs each end, in bytes: hello, certificates, padding, identify and stream
+/// negotiation.
 const HANDSHAKE_BYTES: usize = 4_500;
 /// One padded first packet, in bytes.
 const HELLO_BYTES: usize = 1_260;
-
-/// A dial that is running.
-#[derive(Debug)]
-pub(super) struct Dial {
-    id: u64,
-}
 
 impl Transport {
     /// Dials, unless there is a connection or a dial already.
@@ -30,13 +26,13 @@ impl Transport {
         }
         self.last_epoch += 1;
         let dial = self.last_epoch;
-        self.dials.insert((from, to), Dial { id: dial });
+        self.dials.insert((from, to), dial);
         sky.push(sky.now.plus(DIAL_TIMEOUT_US), WireEvent::DialOver { from, to, dial });
         self.on_dial_attempt(sky, from, to, dial, 0);
     }
 
     fn is_running(&self, from: usize, to: usize, dial: u64) -> bool {
-        self.dials.get(&(from, to)).is_some_and(|running| running.id == dial)
+        self.dials.get(&(from, to)) == Some(&dial)
     }
 
     pub(super) fn on_dial_attempt(
@@ -123,7 +119,8 @@ impl Transport {
         if end.epoch == Some(epoch) {
             return;
         }
-        // An end that still believes in an earlier connection goes over to this one without noticing more than that.
+        // An end that still believes in an earlier connection goes over to this one without
+        // noticing more than that.
         let news = end.epoch.is_none();
         end.begin(epoch, sky.now);
         self.begin(sky, to, from, epoch, news);

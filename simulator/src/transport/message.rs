@@ -13,7 +13,8 @@ use crate::traffic::Channel;
 
 /// UDP, IP and QUIC around one small datagram, with its share of acknowledgements, in bytes.
 const PACKET_BYTES: usize = 60;
-/// What a request or an answer costs on top: a stream of its own, protocol negotiation, packets both ways.
+/// What a request or an answer costs on top: a stream of its own, protocol negotiation, packets
+/// both ways.
 const EXCHANGE_BYTES: usize = 120;
 /// What a broadcast costs on top: packet, gossipsub frame and topic.
 const BROADCAST_BYTES: usize = 80;
@@ -66,7 +67,8 @@ const fn with_packets(bytes: usize) -> usize {
     EXCHANGE_BYTES + bytes + (bytes / FULL_PACKET_BYTES) * PACKET_BYTES
 }
 
-/// Size of an encoded frame with its length in front, without encoding it: frames are most of what happens in a world.
+/// Size of an encoded frame with its length in front, without encoding it: frames are most of what
+/// happens in a world.
 const fn frame_bytes(frame: &Frame) -> usize {
     match frame {
         Frame::Probe { unheard: false, .. } | Frame::Pong { .. } => 6,

@@ -1,7 +1,8 @@
 //! Streams: in order, nothing lost, at the price of delay.
 //!
-//! A message whose packet is lost is stuck until the sender notices: by its probe timeout, or earlier by the acknowledgement of a
-//! later packet. What stands behind it on the same stream has arrived and waits. One retry event per direction serves all of it.
+//! A message whose packet is lost is stuck until the sender notices: by its probe timeout, or
+//! earlier by the acknowledgement of a later packet. What stands behind it on the same stream has
+//! arrived and waits. One retry event per direction serves all of it.
 
 use std::collections::VecDeque;
 
@@ -11,8 +12,9 @@ use super::message::packets;
 use super::{MAX_STUCK, Message, Sky, Transport, WireEvent, probe_timeout_us};
 use crate::traffic::Channel;
 
-/// Longest pause between two probe timeouts. RFC 9002 doubles without end; within an idle timeout of 15 s this cap hardly shows,
-/// and it keeps the delay after a cut heals independent of when the cut began.
+/// Longest pause between two probe timeouts. RFC 9002 doubles without end; within an idle timeout
+/// of 15 s this cap hardly shows, and it keeps the delay after a cut heals independent of when the
+/// cut began.
 const MAX_PROBE_TIMEOUT_US: u64 = 3 * SECOND;
 
 /// The packet that a probe timeout sends when it finds the path still bad, in bytes.
@@ -100,7 +102,8 @@ impl Transport {
         self.plan_retry(sky, from, to, epoch, acknowledged);
     }
 
-    /// Makes sure that a retry comes when it should: after the probe timeout, or sooner if a later packet is acknowledged.
+    /// Makes sure that a retry comes when it should: after the probe timeout, or sooner if a later
+    /// packet is acknowledged.
     fn plan_retry(&mut self, sky: &mut Sky<'_>, from: usize, to: usize, epoch: u64, acked: bool) {
         let rtt_us = sky.links.rtt_us(from, to);
         let Some(end) = self.end_mut(from, to) else { return };

@@ -21,12 +21,14 @@ pub enum Crash {
     /// The host is gone with it: nobody answers any more.
     #[default]
     Host,
-    /// Its kernel lives and resets what comes, as for TCP: connections end at once and dials are refused.
+    /// Its kernel lives and resets what comes, as for TCP: connections end at once and dials are
+    /// refused.
     Process,
 }
 
 impl World {
-    /// Adds a host that is off; gives its index. `seeds` are the hosts that its configuration names.
+    /// Adds a host that is off; gives its index. `seeds` are the hosts that its configuration
+    /// names.
     pub fn add_host(&mut self, seeds: Vec<usize>) -> usize {
         let index = self.hosts.len();
         let id = self.crypto_of(index).peer_id();
@@ -77,8 +79,8 @@ impl World {
         transport.switch_off(&mut sky, host, crash == Crash::Process);
     }
 
-    /// Starts a crashed process again, with the records and the clock on its disk or with an empty disk. Its identity stays. A host
-    /// that knew no seeds is told three now, as an operator would.
+    /// Starts a crashed process again, with the records and the clock on its disk or with an empty
+    /// disk. Its identity stays. A host that knew no seeds is told three now, as an operator would.
     pub fn restart(&mut self, host: usize, with_state: bool) {
         let seeds = self.some_running(3);
         let Some(place) = self.hosts.get_mut(host) else { return };
@@ -100,7 +102,8 @@ impl World {
         }
     }
 
-    /// Lets a paused process go on: what came meanwhile and the overdue timer come now, in an order that the seed decides.
+    /// Lets a paused process go on: what came meanwhile and the overdue timer come now, in an order
+    /// that the seed decides.
     pub fn resume(&mut self, host: usize) {
         if !matches!(self.transport.power(host), Power::Paused(_)) {
             return;
@@ -147,12 +150,14 @@ impl World {
         self.links.heal();
     }
 
-    /// Sets the probability from 0 to 1 that a packet is lost, on every path that has none of its own.
+    /// Sets the probability from 0 to 1 that a packet is lost, on every path that has none of its
+    /// own.
     pub fn set_loss(&mut self, probability: f64) {
         self.links.set_loss(Chance::new(probability));
     }
 
-    /// Sets the probability that a packet from one host to another is lost; `None` goes back to that of all paths.
+    /// Sets the probability that a packet from one host to another is lost; `None` goes back to
+    /// that of all paths.
     pub fn set_pair_loss(&mut self, from: usize, to: usize, probability: Option<f64>) {
         self.links.set_pair_loss(from, to, probability.map(Chance::new));
     }
@@ -190,7 +195,8 @@ impl World {
         self.meters.iter_mut().for_each(|meter| meter.reset(now));
     }
 
-    /// A record of a host, signed with its key, valid for an hour. Its version is that of the host's clock.
+    /// A record of a host, signed with its key, valid for an hour. Its version is that of the
+    /// host's clock.
     #[must_use]
     pub fn sign_as(&self, host: usize, payload: Payload) -> Option<Arc<Record>> {
         const VALID_S: u64 = 3_600;

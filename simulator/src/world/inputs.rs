@@ -1,4 +1,5 @@
-//! The driver's half that gives inputs: what reaches a host becomes an input of its node, and its timer is kept.
+//! The driver's half that gives inputs: what reaches a host becomes an input of its node, and its
+//! timer is kept.
 
 use std::sync::Arc;
 
