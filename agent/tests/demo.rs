@@ -51,7 +51,7 @@ fn all_agree(sockets: &[String]) -> bool {
         sockets.iter().map(|socket| ask(socket, &["status"])).collect();
     statuses.is_some_and(|statuses| {
         statuses.iter().all(|status| {
-            status["item"]["states"]["up"] == sockets.len()
+            status["items"][0]["states"]["up"] == sockets.len()
                 && status["stateDigest"] == statuses[0]["stateDigest"]
         })
     })
@@ -84,7 +84,7 @@ impl Kept {
         let mut line = String::new();
         BufReader::new(demo.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let report: Value = serde_json::from_str(&line).expect("the demo reports in JSON");
-        let agents = report["item"]["agents"].as_array().unwrap().clone();
+        let agents = report["items"][0]["agents"].as_array().unwrap().clone();
         let socket = |agent: &Value| agent["socket"].as_str().unwrap().to_owned();
         Self { demo, sockets: agents.iter().map(socket).collect(), agents }
     }
@@ -147,7 +147,7 @@ fn a_demo_in_a_pipe_gives_one_json_document_and_nothing_else() {
         (&"plexmesh/v1".into(), &"DemoReport".into())
     );
     assert_eq!(report["converged"], true);
-    let item = &report["item"];
+    let item = &report["items"][0];
     assert_eq!((&item["peers"], &item["stateDigestsEqual"]), (&5.into(), &true.into()));
     for key in ["convergedSeconds", "crashSeenByAllSeconds", "rejoinSeenByAllSeconds"] {
         assert!(item[key].as_f64().is_some_and(|seconds| seconds > 0.0), "{key}: {item}");
@@ -166,8 +166,8 @@ fn an_agent_alone_has_nobody_to_lose() {
     let output = plexmesh().args(["demo", "--peers", "1", "-o", "json"]).output().unwrap();
     assert!(output.status.success());
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(report["item"]["crashSeenByAllSeconds"].is_null());
-    assert!(report["item"]["rejoinSeenByAllSeconds"].is_null());
+    assert!(report["items"][0]["crashSeenByAllSeconds"].is_null());
+    assert!(report["items"][0]["rejoinSeenByAllSeconds"].is_null());
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_killed_and_a_stopped_agent_are_told_by_all_others_and_all_heals() {
 /// Observers that lost a peer, by id, as an agent tells.
 fn lost_by(socket: &str, name: &str) -> Option<Vec<String>> {
     let why = ask(socket, &["why", name])?;
-    let observers = why["item"]["observers"].as_array()?;
+    let observers = why["items"][0]["observers"].as_array()?;
     let lost = observers.iter().filter(|observer| observer["status"] == "lost");
     let mut ids: Vec<String> = lost.filter_map(|it| it["id"].as_str().map(str::to_owned)).collect();
     ids.sort();
@@ -265,7 +265,7 @@ fn twenty_agents_agree_and_none_has_more_than_sixteen_connections() {
     let mut agents = vec![Own::run(&dir(1))];
     let status = until("the first agent answers", || ask(&socket(1), &["status"]));
     let peer = status["observedBy"].as_str().unwrap();
-    let seeds: Vec<plexmesh_agent::mesh::Seed> = status["item"]["listening"]
+    let seeds: Vec<plexmesh_agent::mesh::Seed> = status["items"][0]["listening"]
         .as_array()
         .unwrap()
         .iter()
@@ -296,5 +296,5 @@ fn connections(socket: &str) -> Option<u64> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (_, body) = answer.split_once("\r\n\r\n")?;
-    serde_json::from_str::<Value>(body).ok()?["item"]["connections"].as_u64()
+    serde_json::from_str::<Value>(body).ok()?["items"][0]["connections"].as_u64()
 }

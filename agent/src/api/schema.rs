@@ -4,7 +4,7 @@
 //! `null`, never 0. Times are RFC 3339 in UTC, peer ids libp2p text. Within `plexmesh/v1` keys are
 //! only added.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::api::problem::Problem;
 use crate::time::WallTime;
@@ -74,7 +74,7 @@ pub struct Envelope<B> {
     /// Whose view this is, and how good it is.
     #[serde(flatten)]
     pub stamp: Stamp,
-    /// `item` or `items`.
+    /// `items`.
     #[serde(flatten)]
     pub body: B,
 }
@@ -87,8 +87,22 @@ pub type Many<T> = Envelope<Items<T>>;
 /// The body of a document with one thing in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Item<T> {
-    /// The thing.
+    /// The thing; on the wire the only element of `items`, so that every document has the same shape.
+    #[serde(
+        rename = "items",
+        serialize_with = "serialize_only",
+        deserialize_with = "deserialize_only",
+        bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>")
+    )]
     pub item: T,
+}
+
+fn serialize_only<T: Serialize, S: Serializer>(item: &T, to: S) -> Result<S::Ok, S::Error> {
+    [item].serialize(to)
+}
+
+fn deserialize_only<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    <[T; 1]>::deserialize(from).map(|[item]| item)
 }
 
 /// The body of a document with a list in it.

@@ -53,8 +53,8 @@ async fn an_unknown_path_is_answered_with_the_paths_that_there_are() {
     let request = Request::get("/v2").body(Body::empty()).unwrap();
     let (status, error) = ask(driver, request, 0).await;
     assert_eq!((status, &error["kind"]), (404, &Value::from("Error")));
-    assert_eq!(error["item"]["code"], "unknownPath");
-    assert!(error["item"]["likelyCause"].as_str().unwrap().contains("GET /v1/status"));
+    assert_eq!(error["items"][0]["code"], "unknownPath");
+    assert!(error["items"][0]["likelyCause"].as_str().unwrap().contains("GET /v1/status"));
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn only_root_and_the_owner_may_take_the_peer_out() {
     let (driver, mut queries) = handle();
     let stranger = rustix::process::geteuid().as_raw() + 1;
     let (status, error) = ask(driver, leave("{}"), stranger).await;
-    assert_eq!((status, &error["item"]["code"]), (403, &Value::from("notPermitted")));
+    assert_eq!((status, &error["items"][0]["code"]), (403, &Value::from("notPermitted")));
     assert!(queries.try_recv().is_err(), "the driver must not have heard of it");
 }
 
@@ -71,7 +71,7 @@ async fn a_request_that_is_too_large_or_makes_no_sense_does_not_reach_the_driver
     for body in ["x".repeat(1 << 16), "7".to_owned(), format!("{{\"reason\":\"{:300}\"}}", 1)] {
         let (driver, mut queries) = handle();
         let (status, error) = ask(driver, leave(body), 0).await;
-        assert_eq!((status, &error["item"]["code"]), (400, &Value::from("badRequest")));
+        assert_eq!((status, &error["items"][0]["code"]), (400, &Value::from("badRequest")));
         assert!(queries.try_recv().is_err());
     }
 }
@@ -82,7 +82,7 @@ async fn an_agent_whose_driver_is_gone_says_so() {
     drop(queries);
     let request = Request::get("/v1/status").body(Body::empty()).unwrap();
     let (status, error) = ask(driver, request, 0).await;
-    assert_eq!((status, &error["item"]["code"]), (503, &Value::from("stopping")));
+    assert_eq!((status, &error["items"][0]["code"]), (503, &Value::from("stopping")));
 }
 
 #[tokio::test]
@@ -165,14 +165,14 @@ async fn a_mesh_of_one_answers_every_path_until_it_leaves() {
         assert_eq!(document["observedByName"], "alpha", "{at}");
     }
     let status: Value = client.document("/v1/status").await.unwrap();
-    assert_eq!(status["item"]["status"], "OK", "{status}");
+    assert_eq!(status["items"][0]["status"], "OK", "{status}");
     let problem = client.get("/v1/peers/nobody").await.unwrap_err();
     assert_eq!(problem.code, Code::NotFound);
 
     let mut lines = client.lines("/v1/events?follow=true").await.unwrap();
     let first = lines.next().await.unwrap().unwrap();
     let event: Value = serde_json::from_slice(&first).unwrap();
-    assert_eq!((&event["kind"], &event["item"]["sequence"]), (&"Event".into(), &1.into()));
+    assert_eq!((&event["kind"], &event["items"][0]["sequence"]), (&"Event".into(), &1.into()));
     client.post("/v1/leave", "{\"reason\":\"test\"}".into()).await.unwrap();
     while lines.next().await.unwrap().is_some() {}
     running.await.unwrap().unwrap();
