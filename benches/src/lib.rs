@@ -63,8 +63,7 @@ pub fn mesh(members: u64) -> Vec<Arc<Record>> {
     for (index, keys) in keys.iter_mut().enumerate() {
         let id = keys.id();
         let roles = vec![Role::Member];
-        let certificate =
-            Certificate::issue(&mut authority, issuer, MESH, id, roles, 0, EXPIRES_S);
+        let certificate = Certificate::issue(&mut authority, issuer, MESH, id, roles, 0, EXPIRES_S);
         let peer = Payload::Peer(Profile::default(), Box::new(certificate));
         let mut edges: Vec<LinkEdge> = (1..=SUBJECTS)
             .map(|step| LinkEdge {
@@ -77,7 +76,7 @@ pub fn mesh(members: u64) -> Vec<Arc<Record>> {
             })
             .collect();
         edges.sort_by_key(|edge| edge.subject);
-        let links = Payload::Links(Links { edges, deaf: Vec::new() });
+        let links = Payload::Links(Links { edges, ..Links::default() });
         for payload in [peer, links] {
             let record = Record::sign(keys, &MESH, id, Version(2), EXPIRES_S, payload);
             records.push(Arc::new(record));

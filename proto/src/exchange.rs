@@ -23,16 +23,16 @@ use reconcile::{Reconciliation, Step};
 const QUIET_INTERVAL: u64 = SECOND;
 /// Between two exchanges while a neighbour's digest differs: news cross a thousand peers in a few hops of this.
 const BUSY_INTERVAL: u64 = 250 * MILLI;
-/// A request is given up after this; the transport's own limit is 5 s.
-const REQUEST_TIMEOUT: u64 = 6 * SECOND;
+/// A request is given up after this, so that one dead connection does not hold up the exchanges with all others.
+const REQUEST_TIMEOUT: u64 = 3 * SECOND;
 /// Pause before asking a peer again that gave nothing because its budget was spent: half of it is back by then.
 const BUDGET_PAUSE: u64 = 500 * MILLI;
-/// Wanted bodies in one request: about 25 KB of answer, half of the repair budget of a second.
-const WANTS_PER_REQUEST: usize = 64;
+/// Wanted bodies in one request: about 18 KB of answer, half of the repair budget of a second.
+const WANTS_PER_REQUEST: usize = 48;
 /// Records pushed in one request.
 const PUSH_PER_REQUEST: usize = 64;
 /// Bytes of bodies in one answer: leaves room for ids below the cap of a message.
-const ANSWER_BODY_BYTES: usize = 40 * 1024;
+const ANSWER_BODY_BYTES: usize = 24 * 1024;
 /// Ids in one answer: 16 KiB.
 const IDS_PER_ANSWER: usize = 2_048;
 /// Most coded symbols in one answer: about 50 KB.
@@ -130,6 +130,9 @@ impl Exchange {
             partner.connected = false;
             partner.answered = None;
         }
+        if self.flight.as_ref().is_some_and(|flight| flight.peer == peer) {
+            self.flight = None;
+        }
         if self.errand.peer == Some(peer) {
             self.errand = Errand::default();
         }
@@ -224,6 +227,14 @@ impl Exchange {
         self.forget_finished_errand();
         self.settled |= self.errand.peer.is_none();
         Some(flight.peer)
+    }
+
+    /// Brings records to a peer that lacks them.
+    pub(crate) fn push(&mut self, peer: PeerId, ids: Vec<RecordId>) {
+        if self.errand.peer.is_none_or(|busy_with| busy_with == peer) {
+            self.errand.peer = Some(peer);
+            self.errand.push.extend(ids);
+        }
     }
 
     /// A request will get no answer.

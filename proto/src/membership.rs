@@ -26,8 +26,12 @@ use watched::Watched;
 
 /// Observers asked for an indirect probe; one honest answer is enough, three survive two bad paths.
 const INDIRECT_ASKED: usize = 3;
-/// Flap counts are aged this often; the window is ten minutes.
-const AGING_INTERVAL: u64 = 10 * SECOND;
+/// Flap counts and probers are aged this often: news of neither is urgent.
+const AGING_INTERVAL: u64 = 5 * SECOND;
+/// A peer that lost subjects and hears fewer than this many names those whose probes it hears.
+///
+/// Its own subjects may all be on the other side of a cut; without this word nobody could tell that it is on this one.
+const FEW_SUBJECTS: usize = 3;
 
 /// One subject to observe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -178,7 +182,7 @@ impl Membership {
                 .watches
                 .values_mut()
                 .filter_map(|watch| watch.age_flaps(context.now).then_some(()));
-            if aged.count() > 0 {
+            if aged.count() > 0 || self.hears_few() {
                 self.actions.push(Action::LinksChanged { urgent: false });
             }
         }
@@ -208,11 +212,19 @@ impl Membership {
     }
 
     /// What this observer has to report.
-    pub(crate) fn links(&self) -> Links {
+    pub(crate) fn links(&self, now: Time) -> Links {
+        let few = self.hears_few();
         Links {
             edges: self.watches.values().filter_map(Watch::report).take(MAX_EDGES).collect(),
             deaf: self.watched.deaf().take(MAX_EDGES).collect(),
+            watchers: self.watched.probers(now).filter(|_| few).take(MAX_EDGES).collect(),
         }
+    }
+
+    /// Whether this observer has, or once had, a path to a subject that it still watches.
+    pub(crate) fn has_reached(&self, subject: &PeerId) -> bool {
+        let status = self.watches.get(subject).and_then(Watch::status);
+        status.is_some_and(|status| status != EdgeStatus::NoPath)
     }
 
     /// Peers visited now, to be kept connected.
@@ -228,6 +240,15 @@ impl Membership {
     /// Doubt in itself, 0 is none.
     pub(crate) const fn local_health(&self) -> u8 {
         self.health.score()
+    }
+
+    fn hears_few(&self) -> bool {
+        let count = |wanted: &[EdgeStatus]| {
+            let statuses = self.watches.values().filter_map(Watch::status);
+            statuses.filter(|status| wanted.contains(status)).count()
+        };
+        count(&[EdgeStatus::Lost, EdgeStatus::NoPath]) > 0
+            && count(&[EdgeStatus::Heard, EdgeStatus::Checking]) < FEW_SUBJECTS
     }
 
     fn tick_watches(&mut self, context: &mut Context<'_>) {

@@ -250,6 +250,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             self.clock.overtake(answer.your_version);
         }
         self.publisher.heard_of_own_versions(now.time);
+        if self.publisher.settled_version(now.time).is_some_and(|own| answer.your_version < own) {
+            self.exchange.push(from, self.view.state_ids(&self.config.certificate.peer));
+        }
         let mut learned = false;
         for record in &answer.records {
             learned |= self.accept(record, Some(from), now).changed();
@@ -449,7 +452,8 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             if judgement.without_path.contains(&me) {
                 unreached.push((0, duty));
             } else if let Some(seat) = seat {
-                if seat.passed_over == 0 || self.evaluation.is_reachable(index) {
+                let reached = self.evaluation.is_reachable(index);
+                if seat.passed_over == 0 || reached || self.membership.has_reached(&member.id) {
                     duties.insert(duty);
                 } else if judgement.since.is_none() {
                     // Nobody in reach ever heard it. One that somebody lost is dialled by whoever lost it.

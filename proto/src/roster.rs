@@ -25,6 +25,8 @@ pub struct Member {
     places: Places,
     /// Subjects as roster indices, parallel to the edges of its report; `None` for a subject that is no member.
     subjects: Vec<Option<u32>>,
+    /// Roster indices of those that it names as its watchers.
+    watchers: Vec<u32>,
 }
 
 impl Member {
@@ -62,6 +64,12 @@ impl Member {
         self.subjects.iter().zip(edges).filter_map(|(subject, edge)| Some(((*subject)?, edge)))
     }
 
+    /// Roster indices of those whose probes it says that it hears. Empty if it contradicts itself or left.
+    pub fn watchers(&self) -> impl Iterator<Item = u32> + '_ {
+        let counts = !self.contradicts && !self.left;
+        self.watchers.iter().copied().filter(move |_| counts)
+    }
+
     /// What it reports of one subject.
     #[must_use]
     pub fn edge_to(&self, subject: u32) -> Option<&LinkEdge> {
@@ -97,9 +105,9 @@ impl Roster {
         for index in 0..self.members.len() {
             let Some(member) = self.members.get(index) else { break };
             if moved || touched.contains(&member.id) {
-                let subjects = self.resolve(member.links.as_ref());
+                let (subjects, watchers) = self.resolve(member);
                 if let Some(member) = self.members.get_mut(index) {
-                    member.subjects = subjects;
+                    (member.subjects, member.watchers) = (subjects, watchers);
                 }
             }
         }
@@ -174,15 +182,14 @@ impl Roster {
         let last_word = links.as_ref().map_or(peer.version(), |l| l.version().max(peer.version()));
         let contradicts =
             [Kind::PEER, Kind::LINKS].iter().any(|kind| view.contradiction(id, *kind).is_some());
-        let subjects = Vec::new();
-        Some(Member { id, left, contradicts, last_word, peer, links, places, subjects })
+        let (subjects, watchers) = (Vec::new(), Vec::new());
+        Some(Member { id, left, contradicts, last_word, peer, links, places, subjects, watchers })
     }
 
-    fn resolve(&self, links: Option<&Arc<Record>>) -> Vec<Option<u32>> {
-        let edges = match links.map(|record| record.payload()) {
-            Some(Payload::Links(links)) => links.edges.as_slice(),
-            _ => &[],
-        };
-        edges.iter().map(|edge| self.index_of(&edge.subject)).collect()
+    fn resolve(&self, member: &Member) -> (Vec<Option<u32>>, Vec<u32>) {
+        let Some(links) = member.links() else { return (Vec::new(), Vec::new()) };
+        let subjects = links.edges.iter().map(|edge| self.index_of(&edge.subject)).collect();
+        let watchers = links.watchers.iter().filter_map(|peer| self.index_of(peer)).collect();
+        (subjects, watchers)
     }
 }

@@ -188,6 +188,17 @@ impl<S: RecordStore> View<S> {
         self.store.for_each(visit);
     }
 
+    /// The ids of all state records of one origin.
+    pub fn state_ids(&self, origin: &PeerId) -> Vec<RecordId> {
+        let mut ids = Vec::new();
+        self.store.for_origin(origin, &mut |record| {
+            if record.kind().is_state() {
+                ids.push(record.id());
+            }
+        });
+        ids
+    }
+
     /// The items of all state records, for set reconciliation.
     pub fn state_items(&self) -> Vec<[u8; 16]> {
         let mut items = Vec::new();

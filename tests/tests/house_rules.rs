@@ -46,7 +46,8 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).expect("a directory").flatten() {
         let path = entry.path();
-        if path.is_dir() && path.file_name().is_some_and(|name| name != "target" && name != ".git") {
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target" && name != ".git")
+        {
             files.extend(sources(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             files.push(path);
@@ -88,7 +89,14 @@ fn the_protocol_has_no_features_and_no_conditional_code_but_tests() {
 #[test]
 fn the_protocol_names_no_clock_no_io_and_no_hash_order() {
     const FORBIDDEN: [&str; 9] = [
-        "std::time", "Instant::now", "SystemTime", "std::net", "std::fs", "HashMap", "HashSet", "tokio",
+        "std::time",
+        "Instant::now",
+        "SystemTime",
+        "std::net",
+        "std::fs",
+        "HashMap",
+        "HashSet",
+        "tokio",
         "libp2p",
     ];
     for file in sources(&root().join("proto/src")) {
@@ -108,7 +116,9 @@ fn the_protocol_builds_without_an_operating_system() {
     let installed = Command::new("rustc").args(["--print", "sysroot"]).output().expect("rustc");
     let sysroot = PathBuf::from(String::from_utf8_lossy(&installed.stdout).trim());
     if !sysroot.join("lib/rustlib").join(target).exists() {
-        println!("SKIPPED: target {target} is not installed; `rustup target add {target}` runs this check");
+        println!(
+            "SKIPPED: target {target} is not installed; `rustup target add {target}` runs this check"
+        );
         return;
     }
     let status = Command::new(env!("CARGO"))

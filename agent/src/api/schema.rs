@@ -101,7 +101,9 @@ fn serialize_only<T: Serialize, S: Serializer>(item: &T, to: S) -> Result<S::Ok,
     [item].serialize(to)
 }
 
-fn deserialize_only<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+fn deserialize_only<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
     <[T; 1]>::deserialize(from).map(|[item]| item)
 }
 

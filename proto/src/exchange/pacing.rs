@@ -2,10 +2,10 @@
 
 use crate::types::{MILLI, SECOND, Time};
 
-/// Budget of repair and first upload, in bytes a second each way: under the promised 64 KB with room for what the transport adds.
-const REPAIR_BYTES_PER_SECOND: u64 = 48 * 1024;
+/// Budget of repair and first upload, in bytes a second each way: under the promised 64 KB with room for handshakes, broadcasts and what the transport adds.
+const REPAIR_BYTES_PER_SECOND: u64 = 40 * 1024;
 /// What may be spent at once after a quiet time: one full answer.
-const REPAIR_BURST_BYTES: u64 = 48 * 1024;
+const REPAIR_BURST_BYTES: u64 = 24 * 1024;
 
 /// Interval of heartbeats per member. A heartbeat costs every peer about 350 bytes with its share of ids; one per member in 220 ms is 1.6 KB/s.
 const HEARTBEAT_PER_MEMBER: u64 = 220 * MILLI;

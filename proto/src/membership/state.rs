@@ -134,6 +134,8 @@ pub fn evaluate(roster: &Roster, me: u32) -> Evaluation {
 }
 
 /// Who can be reached from `me` over links that reachable members report as heard.
+///
+/// A link leads from an observer to the subject that it hears; and from a subject back to an observer when both say that they hear each other.
 fn component(roster: &Roster, me: u32) -> Vec<bool> {
     let mut reachable = alloc::vec![false; roster.members().len()];
     let mut queue = VecDeque::from([me]);
@@ -142,20 +144,27 @@ fn component(roster: &Roster, me: u32) -> Vec<bool> {
     }
     while let Some(index) = queue.pop_front() {
         let Some(member) = roster.member(index) else { continue };
-        for (subject, edge) in member.edges() {
-            let heard = matches!(edge.status, EdgeStatus::Heard | EdgeStatus::Checking);
-            let gone = roster.member(subject).is_none_or(|member| member.left);
-            if let Some(known) = reachable.get_mut(subject as usize)
-                && heard
+        let heard = member.edges().filter(|(_, edge)| is_heard(edge)).map(|(subject, _)| subject);
+        let watchers = member.watchers().filter(|watcher| {
+            let edge = roster.member(*watcher).and_then(|watcher| watcher.edge_to(index));
+            edge.is_some_and(is_heard)
+        });
+        for next in heard.chain(watchers) {
+            let gone = roster.member(next).is_none_or(|member| member.left);
+            if let Some(known) = reachable.get_mut(next as usize)
                 && !gone
                 && !*known
             {
                 *known = true;
-                queue.push_back(subject);
+                queue.push_back(next);
             }
         }
     }
     reachable
+}
+
+const fn is_heard(edge: &LinkEdge) -> bool {
+    matches!(edge.status, EdgeStatus::Heard | EdgeStatus::Checking)
 }
 
 /// On each ring the nearest reachable predecessor that has a path and no seat on a lower ring; and those passed over for want of a path.

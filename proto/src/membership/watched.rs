@@ -15,6 +15,11 @@ const TELL_FOR: u64 = 30 * SECOND;
 /// An observer that says for this long that it hears nothing, while its probes come in, is deaf on this edge.
 const DEAF_AFTER: u64 = 1_500 * MILLI;
 
+/// A prober that is silent for longer than this is not heard any more.
+const HEARD_WITHIN: u64 = 3 * SECOND;
+/// Probers remembered: observers of all rings with their stand-ins, and visitors.
+const MAX_PROBERS: usize = 32;
+
 #[derive(Debug, Default)]
 struct Observer {
     last_probe: Option<Time>,
@@ -27,6 +32,7 @@ struct Observer {
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     observers: BTreeMap<PeerId, Observer>,
+    probers: BTreeMap<PeerId, Time>,
 }
 
 impl Watched {
@@ -42,6 +48,10 @@ impl Watched {
 
     /// A probe of `peer` came; whether the deaf changed.
     pub(super) fn on_probe(&mut self, peer: PeerId, unheard: bool, now: Time) -> bool {
+        self.probers.retain(|_, last| now.since(*last) <= HEARD_WITHIN);
+        if self.probers.len() < MAX_PROBERS {
+            self.probers.insert(peer, now);
+        }
         let Some(observer) = self.observers.get_mut(&peer) else { return false };
         observer.last_probe = Some(now);
         if !unheard {
@@ -84,6 +94,12 @@ impl Watched {
         for observer in self.observers.values_mut() {
             observer.last_probe = observer.last_probe.map(|_| now);
         }
+    }
+
+    /// Whose probes came lately, rising.
+    pub(super) fn probers(&self, now: Time) -> impl Iterator<Item = PeerId> + '_ {
+        let heard = move |last: &Time| now.since(*last) <= HEARD_WITHIN;
+        self.probers.iter().filter(move |(_, last)| heard(last)).map(|(peer, _)| *peer)
     }
 
     /// Observers that this peer hears though they hear nothing of it, rising.

@@ -22,6 +22,8 @@ const LINKS_BURST: u32 = 8;
 /// One more `Links` record per this much time: a loss that finds no token waits no longer, and a peer whose edges flip all the time costs the mesh two broadcasts a
 /// second.
 const LINKS_REFILL: u64 = 500 * MILLI;
+/// A neighbour that lacks what was published this long ago missed the broadcast, and is given it.
+const BROADCAST_TRAVEL: u64 = SECOND;
 /// Heartbeats ahead of time are this far apart at least.
 const HEARTBEAT_GAP: u64 = 5 * SECOND;
 /// A heartbeat is valid for this many intervals, so that two may get lost.
@@ -43,6 +45,7 @@ pub(super) struct Publisher {
     last_links: Option<Links>,
     last_heartbeat: Option<Time>,
     first_version: Option<Version>,
+    last_state: Option<(Version, Time)>,
     resources: Resources,
 }
 
@@ -58,6 +61,7 @@ impl Publisher {
             last_links: None,
             last_heartbeat: None,
             first_version: None,
+            last_state: None,
             resources: Resources {
                 cpu_permille: None,
                 memory_permille: None,
@@ -94,6 +98,12 @@ impl Publisher {
     /// Whether this start had published before `version` was made: then a stranger's word under it is a clone's, not a remnant.
     pub(super) fn spoke_before(&self, version: Version) -> bool {
         self.first_version.is_some_and(|first| first < version)
+    }
+
+    /// The version of the last state record, once its broadcast has had the time to arrive.
+    pub(super) fn settled_version(&self, now: Time) -> Option<Version> {
+        let (version, at) = self.last_state?;
+        (now.since(at) >= BROADCAST_TRAVEL).then_some(version)
     }
 
     /// Makes the next `Links` go out even if they say the same as the last.
@@ -179,7 +189,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     }
 
     fn publish_links(&mut self, now: Now) {
-        let links = self.membership.links();
+        let links = self.membership.links(now.time);
         if self.publisher.last_links.as_ref() == Some(&links) {
             return;
         }
@@ -224,6 +234,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             return;
         }
         if kind.is_state() {
+            self.publisher.last_state = Some((version, now.time));
             self.roster.touch(me);
             self.need_evaluation(now.time);
             self.outputs.push_back(Output::Broadcast(record));

@@ -100,6 +100,8 @@ pub struct Links {
     pub edges: Vec<LinkEdge>,
     /// Observers of this peer that it hears, though they say that they hear nothing of it; rising.
     pub deaf: Vec<PeerId>,
+    /// Whose probes this peer hears, rising. Only while it hears few of its own subjects: then this shows which side it is on.
+    pub watchers: Vec<PeerId>,
 }
 
 /// One observed edge.
@@ -304,26 +306,25 @@ impl Links {
         schema::Links {
             edges: self.edges.iter().map(LinkEdge::to_wire).collect(),
             deaf: self.deaf.iter().map(|peer| peer.0.to_vec()).collect(),
+            watchers: self.watchers.iter().map(|peer| peer.0.to_vec()).collect(),
         }
     }
 
     fn from_wire(wire: &schema::Links) -> Result<Self, PayloadError> {
         within(wire.edges.len(), MAX_EDGES)?;
-        within(wire.deaf.len(), MAX_EDGES)?;
         // An edge whose status is of a later version says nothing to this one; the others still count.
         let edges: Vec<LinkEdge> = wire
             .edges
             .iter()
             .filter_map(|edge| LinkEdge::from_wire(edge).transpose())
             .collect::<Result<_, _>>()?;
-        let deaf: Vec<PeerId> = wire
-            .deaf
-            .iter()
-            .map(|peer| PeerId::from_slice(peer).ok_or(PayloadError::PeerId))
-            .collect::<Result<_, _>>()?;
-        let rising =
-            edges.is_sorted_by(|a, b| a.subject < b.subject) && deaf.is_sorted_by(|a, b| a < b);
-        if rising { Ok(Self { edges, deaf }) } else { Err(PayloadError::Order) }
+        let deaf = rising_peers(&wire.deaf)?;
+        let watchers = rising_peers(&wire.watchers)?;
+        if edges.is_sorted_by(|a, b| a.subject < b.subject) {
+            Ok(Self { edges, deaf, watchers })
+        } else {
+            Err(PayloadError::Order)
+        }
     }
 }
 
@@ -430,4 +431,13 @@ impl Heartbeat {
 
 const fn within(size: usize, cap: usize) -> Result<(), PayloadError> {
     if size <= cap { Ok(()) } else { Err(PayloadError::TooLarge) }
+}
+
+fn rising_peers(wire: &[Vec<u8>]) -> Result<Vec<PeerId>, PayloadError> {
+    within(wire.len(), MAX_EDGES)?;
+    let peers: Vec<PeerId> = wire
+        .iter()
+        .map(|peer| PeerId::from_slice(peer).ok_or(PayloadError::PeerId))
+        .collect::<Result<_, _>>()?;
+    if peers.is_sorted_by(|a, b| a < b) { Ok(peers) } else { Err(PayloadError::Order) }
 }

@@ -78,7 +78,7 @@ pub fn links_record(
         .collect();
     edges.sort_by_key(|edge| edge.subject);
     edges.dedup_by_key(|edge| edge.subject);
-    let payload = Payload::Links(Links { edges, deaf: Vec::new() });
+    let payload = Payload::Links(Links { edges, ..Links::default() });
     let id = keys.id();
     Arc::new(Record::sign(keys, &MESH, id, Version(version), 1_000_000, payload))
 }
