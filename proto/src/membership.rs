@@ -26,8 +26,10 @@ use watched::Watched;
 
 /// Observers asked for an indirect probe; one honest answer is enough, three survive two bad paths.
 const INDIRECT_ASKED: usize = 3;
-/// Flap counts and probers are aged this often: news of neither is urgent.
+/// Flap counts are aged this often; their window is ten minutes.
 const AGING_INTERVAL: u64 = 5 * SECOND;
+/// Probers are looked through this often while they are published: one that died must not stand there for long.
+const PROBERS_INTERVAL: u64 = SECOND;
 /// A peer that lost subjects and hears fewer than this many names those whose probes it hears.
 ///
 /// Its own subjects may all be on the other side of a cut; without this word nobody could tell that it is on this one.
@@ -177,7 +179,8 @@ impl Membership {
         let outcomes = self.errands.tick(context.now);
         self.run(outcomes);
         if context.now >= self.next_aging {
-            self.next_aging = context.now.plus(AGING_INTERVAL);
+            let interval = if self.hears_few() { PROBERS_INTERVAL } else { AGING_INTERVAL };
+            self.next_aging = context.now.plus(interval);
             let aged = self
                 .watches
                 .values_mut()
@@ -214,10 +217,11 @@ impl Membership {
     /// What this observer has to report.
     pub(crate) fn links(&self, now: Time) -> Links {
         let few = self.hears_few();
+        let named = |peer: &PeerId| few && !self.has_lost(peer);
         Links {
             edges: self.watches.values().filter_map(Watch::report).take(MAX_EDGES).collect(),
             deaf: self.watched.deaf().take(MAX_EDGES).collect(),
-            watchers: self.watched.probers(now).filter(|_| few).take(MAX_EDGES).collect(),
+            watchers: self.watched.probers(now).filter(named).take(MAX_EDGES).collect(),
         }
     }
 
@@ -240,6 +244,10 @@ impl Membership {
     /// Doubt in itself, 0 is none.
     pub(crate) const fn local_health(&self) -> u8 {
         self.health.score()
+    }
+
+    fn has_lost(&self, peer: &PeerId) -> bool {
+        self.watches.get(peer).and_then(Watch::status) == Some(EdgeStatus::Lost)
     }
 
     fn hears_few(&self) -> bool {

@@ -15,8 +15,8 @@ const TELL_FOR: u64 = 30 * SECOND;
 /// An observer that says for this long that it hears nothing, while its probes come in, is deaf on this edge.
 const DEAF_AFTER: u64 = 1_500 * MILLI;
 
-/// A prober that is silent for longer than this is not heard any more.
-const HEARD_WITHIN: u64 = 3 * SECOND;
+/// A prober that is silent for longer than this, two probe intervals and a little, is not heard any more.
+const HEARD_WITHIN: u64 = 2_500 * MILLI;
 /// Probers remembered: observers of all rings with their stand-ins, and visitors.
 const MAX_PROBERS: usize = 32;
 
