@@ -25,6 +25,8 @@ const QUIET_INTERVAL: u64 = SECOND;
 const BUSY_INTERVAL: u64 = 250 * MILLI;
 /// A request is given up after this, so that one dead connection does not hold up the exchanges with all others.
 const REQUEST_TIMEOUT: u64 = 3 * SECOND;
+/// A peer that did not answer is not asked for this long: each such turn holds up the repair that others could give.
+const FAILURE_PAUSE: u64 = 10 * SECOND;
 /// Pause before asking a peer again that gave nothing because its budget was spent: half of it is back by then.
 const BUDGET_PAUSE: u64 = 500 * MILLI;
 /// Wanted bodies in one request: about 18 KB of answer, half of the repair budget of a second.
@@ -58,6 +60,7 @@ struct Partner {
     digest: Option<StateDigest>,
     asked: Option<Time>,
     answered: Option<Time>,
+    rests_until: Time,
     stubborn: u8,
 }
 
@@ -122,6 +125,7 @@ impl Exchange {
         partner.asked = None;
         partner.digest = None;
         partner.stubborn = 0;
+        partner.rests_until = now;
         self.next = self.next.min(now.plus(BUSY_INTERVAL / 5));
     }
 
@@ -161,7 +165,7 @@ impl Exchange {
                 return None;
             }
             let id = flight.id;
-            self.on_failed(id);
+            self.on_failed(id, now);
         }
         if self.errand.peer.is_some() && (!self.inbound.allows(now) || now < self.errand.resume) {
             return None;
@@ -175,7 +179,7 @@ impl Exchange {
         let busy = self.is_busy(view.digest());
         let pause = if busy { BUSY_INTERVAL } else { QUIET_INTERVAL };
         self.next = now.plus(pause - pause / 8 + random % (pause / 4));
-        let peer = self.choose(view.digest())?;
+        let peer = self.choose(view.digest(), now)?;
         self.begin(peer, view, now)
     }
 
@@ -238,10 +242,11 @@ impl Exchange {
     }
 
     /// A request will get no answer.
-    pub(crate) fn on_failed(&mut self, id: RequestId) {
+    pub(crate) fn on_failed(&mut self, id: RequestId, now: Time) {
         if let Some(flight) = self.flight.take_if(|flight| flight.id == id) {
             if let Some(partner) = self.partners.get_mut(&flight.peer) {
                 partner.answered = None;
+                partner.rests_until = now.plus(FAILURE_PAUSE);
             }
             self.errand = Errand::default();
         }
@@ -425,12 +430,13 @@ impl Exchange {
     }
 
     /// Who is asked next: ring neighbours before others, those that differ before those that agree, the longest unasked first.
-    fn choose(&self, own: StateDigest) -> Option<PeerId> {
+    fn choose(&self, own: StateDigest, now: Time) -> Option<PeerId> {
         let rank = |peer: &PeerId, partner: &Partner| {
             let differs = partner.digest != Some(own) && partner.stubborn < HOPELESS;
             (!self.neighbours.contains(peer), !differs, partner.asked)
         };
-        let connected = self.partners.iter().filter(|(_, partner)| partner.connected);
+        let awake = |partner: &Partner| partner.connected && partner.rests_until <= now;
+        let connected = self.partners.iter().filter(|(_, partner)| awake(partner));
         connected.min_by_key(|(peer, partner)| rank(peer, partner)).map(|(peer, _)| *peer)
     }
 

@@ -128,7 +128,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             Input::Frame { from, frame } => self.on_frame(from, frame, now),
             Input::Request { from, token, request } => self.on_request(from, token, &request, now),
             Input::Answer { id, answer } => self.on_answer(id, &answer, now),
-            Input::RequestFailed { id } => self.exchange.on_failed(id),
+            Input::RequestFailed { id } => self.exchange.on_failed(id, now.time),
             Input::Broadcast { from, token, record } => {
                 let verdict = self.accept_broadcast(from, &record, now);
                 self.outputs.push_back(Output::Verdict { token, verdict });

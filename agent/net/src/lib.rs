@@ -40,8 +40,9 @@
 //!   frames move to another connection than the reported one, [`NetEvent::PathChanged`] says so.
 //!   Requests that are on the surplus connection when it is closed fail.
 //! - A peer whose process was restarted is told from a second connection by a random number in
-//!   its hello: `Disconnected` and `Connected` follow each other at once, and nothing waits for
-//!   the former connection's timeout.
+//!   its hello: all its connections are closed at once, the new one too, and `Disconnected`
+//!   follows. Whoever dials next gets a clean beginning; nothing waits for the former
+//!   connection's timeout.
 //!
 //! - When the transport ends, the queue closes without another word.
 //!

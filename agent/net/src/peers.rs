@@ -40,8 +40,8 @@ pub(crate) enum Arrival {
     First,
     /// It has another one to the same process.
     Additional,
-    /// Its process was restarted: these connections lead to the former one.
-    Restarted(Vec<ConnectionId>),
+    /// Its process was restarted: the other connections lead to the former one.
+    Restarted,
 }
 
 #[derive(Debug)]
@@ -104,20 +104,9 @@ impl Peers {
         };
         known.last_used = connection.since;
         known.unanswered_since = None;
-        let former: Vec<_> = known
-            .connections
-            .extract_if(.., |c| c.instance != connection.instance)
-            .map(|c| c.id)
-            .collect();
-        let arrival = if former.is_empty() {
-            Arrival::Additional
-        } else {
-            // The agent learns of this connection together with the restart.
-            known.told = connection.id;
-            Arrival::Restarted(former)
-        };
+        let restarted = known.connections.iter().any(|c| c.instance != connection.instance);
         known.connections.push(connection);
-        arrival
+        if restarted { Arrival::Restarted } else { Arrival::Additional }
     }
 
     /// Forgets a connection; true when the peer has none left.
@@ -301,15 +290,14 @@ mod tests {
     }
 
     #[test]
-    fn a_restarted_peer_drops_the_connections_of_its_former_process_at_once() {
+    fn a_restarted_peer_is_told_from_a_second_connection() {
         let now = Instant::now();
         let mut peers = Peers::new(SMALL);
         peers.arrive(LARGE, connection(1, SMALL, now));
-        let id = ConnectionId::new_unchecked(2);
-        let restarted = Connection { instance: [9; 16], ..connection(2, LARGE, now) };
-        assert_eq!(peers.arrive(LARGE, restarted), Arrival::Restarted(ids(&[1])));
-        assert_eq!(peers.primary(&LARGE), Some(id));
-        assert!(peers.take_moved(&LARGE).is_none());
+        assert_eq!(peers.arrive(LARGE, connection(2, LARGE, now)), Arrival::Additional);
+        let restarted = Connection { instance: [9; 16], ..connection(3, LARGE, now) };
+        assert_eq!(peers.arrive(LARGE, restarted), Arrival::Restarted);
+        assert_eq!(peers.remove(&LARGE), ids(&[1, 2, 3]));
     }
 
     #[test]

@@ -43,8 +43,8 @@ counters! {
     refused_by_us,
     /// Connections that the other side refused.
     refused_by_them,
-    /// Connections of a peer that had restarted and replaced the one of its former process. If it
-    /// keeps growing, two processes use one identity.
+    /// Connections of a peer that had restarted, closed together with those of its former process.
+    /// If it keeps growing, two processes use one identity.
     replaced_by_restart,
     /// Second connections closed after a simultaneous dial.
     closed_surplus,

@@ -122,9 +122,13 @@ impl Task {
             SwarmEvent::Behaviour(BehaviourEvent::Broadcast(event)) => self.on_broadcast(event),
             SwarmEvent::Behaviour(BehaviourEvent::Identify(event)) => self.on_identify(event),
             SwarmEvent::Behaviour(BehaviourEvent::Limits(never)) => match never {},
-            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
-                self.on_established(peer_id, connection_id, &endpoint)
-            }
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                num_established,
+                ..
+            } => self.on_established(peer_id, connection_id, &endpoint, num_established.get()),
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
                 if let Some(cause) = cause {
                     tracing::debug!(%peer_id, %cause, "connection lost");

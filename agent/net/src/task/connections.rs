@@ -19,6 +19,7 @@ impl Task {
         peer_id: PeerId,
         id: ConnectionId,
         endpoint: &ConnectedPoint,
+        established: u32,
     ) {
         let key = peer_key(&peer_id);
         let admitted = key.and_then(|peer| Some((peer, self.gate.take_introduction(&peer)?)));
@@ -44,15 +45,21 @@ impl Task {
             address: endpoint.get_remote_address().to_string(),
         };
         match self.peers.arrive(peer, connection) {
+            Arrival::First if established > 1 => {
+                tracing::debug!(%peer_id, "a former connection is still closing; this one closed");
+                self.close_all(peer);
+                if dialled {
+                    let reason = String::from("a former connection was still closing");
+                    self.outbox.must(NetEvent::DialFailed { peer, reason });
+                }
+            }
             Arrival::First => self.announce(peer, introduction, endpoint, path),
             Arrival::Additional => self.report_moved(peer),
-            Arrival::Restarted(former) => {
+            Arrival::Restarted => {
+                // Gossip tells its topics on the first connection of a peer alone: a new process
+                // that comes on a second one would never learn them.
                 self.counters.replaced_by_restart.increment();
-                for id in former {
-                    self.swarm.close_connection(id);
-                }
-                self.outbox.must(NetEvent::Disconnected { peer });
-                self.announce(peer, introduction, endpoint, path);
+                self.disconnect(peer);
             }
         }
     }
@@ -67,9 +74,7 @@ impl Task {
         if self.outbox.is_congested() {
             // Its `Disconnected` would have to wait too, and without end: refuse the beginning.
             self.counters.closed_by_overflow.increment();
-            for id in self.peers.remove(&peer) {
-                self.swarm.close_connection(id);
-            }
+            self.close_all(peer);
             return;
         }
         tracing::debug!(peer = peer_id_text(&peer), ?path, "connected");
@@ -107,14 +112,18 @@ impl Task {
     /// Closes all connections of a peer. It counts as gone at once: closing may take a while on
     /// a dead path, and nothing that still arrives there is of interest.
     pub(super) fn disconnect(&mut self, peer: PeerKey) {
+        if self.close_all(peer) {
+            self.outbox.must(NetEvent::Disconnected { peer });
+        }
+    }
+
+    /// Closes and forgets all connections of a peer; whether there were any.
+    fn close_all(&mut self, peer: PeerKey) -> bool {
         let connections = self.peers.remove(&peer);
-        if connections.is_empty() {
-            return;
+        for id in &connections {
+            self.swarm.close_connection(*id);
         }
-        for id in connections {
-            self.swarm.close_connection(id);
-        }
-        self.outbox.must(NetEvent::Disconnected { peer });
+        !connections.is_empty()
     }
 
     pub(super) fn on_inbound_failed(&mut self, error: &ListenError) {

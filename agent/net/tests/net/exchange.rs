@@ -47,7 +47,7 @@ async fn a_request_is_answered(from: &mut Node, to: &mut Node) {
 }
 
 /// Publishes until a first broadcast is taken: the subscription travels after admission.
-async fn publish_until_heard(from: &Node, to: &mut Node) -> (u64, Vec<u8>) {
+pub(crate) async fn publish_until_heard(from: &Node, to: &mut Node) -> (u64, Vec<u8>) {
     let published = from.handle.stats().broadcasts_published;
     let mut number = 0_u32;
     until("a peer takes a broadcast", || {
