@@ -25,6 +25,10 @@ const QUIET_INTERVAL: u64 = SECOND;
 const BUSY_INTERVAL: u64 = 250 * MILLI;
 /// A request is given up after this, so that one dead connection does not hold up the exchanges with all others.
 const REQUEST_TIMEOUT: u64 = 3 * SECOND;
+/// Answers in a row without anything that was asked for, after which a peer is left alone: five pauses refill any budget.
+const MAX_FRUITLESS: u8 = 6;
+/// Requests of one errand: the log of the largest mesh, 48 bodies at a time. Nobody can keep a peer busy with itself for ever.
+const MAX_REQUESTS: u16 = 512;
 /// A peer that did not answer is not asked for this long: each such turn holds up the repair that others could give.
 const FAILURE_PAUSE: u64 = 10 * SECOND;
 /// Pause before asking a peer again that gave nothing because its budget was spent: half of it is back by then.
@@ -73,7 +77,8 @@ struct Flight {
     asked_changes: bool,
     wanted: Vec<RecordId>,
     asked_symbols: bool,
-    learned: bool,
+    /// It asked what is new, and did not go on with what had been found.
+    began: bool,
 }
 
 /// What is still to be fetched from, or brought to, one peer.
@@ -85,6 +90,10 @@ struct Errand {
     reconciliation: Option<Reconciliation>,
     /// Not before this: the peer had spent its budget.
     resume: Time,
+    /// Answers in a row that brought nothing of what was asked for.
+    fruitless: u8,
+    /// Requests sent.
+    requests: u16,
 }
 
 /// The anti-entropy child of a node.
@@ -183,7 +192,8 @@ impl Exchange {
         self.begin(peer, view, now)
     }
 
-    /// Takes an answer, before the owner checks and merges the records that it brought. Gives whose it is; `None` if nobody waits for it.
+    /// Takes an answer, before the owner checks and merges the records that it brought. Gives whose it is and whether it began the exchange;
+    /// `None` if nobody waits for it.
     pub(crate) fn on_answer<S: RecordStore>(
         &mut self,
         id: RequestId,
@@ -191,7 +201,7 @@ impl Exchange {
         view: &View<S>,
         now: Time,
         random: u64,
-    ) -> Option<PeerId> {
+    ) -> Option<(PeerId, bool)> {
         let flight = self.flight.take_if(|flight| flight.id == id)?;
         self.inbound.spend(wire::answer_bytes(answer), now);
         let own = view.digest();
@@ -205,32 +215,48 @@ impl Exchange {
         let missing: Vec<RecordId> =
             answer.ids.iter().copied().filter(|id| !view.holds(*id)).collect();
         let differs = answer.digest != own;
-        let quiet = missing.is_empty() && answer.records.is_empty();
-        partner.stubborn = match (differs, quiet) {
-            (false, _) => 0,
-            (true, false) => partner.stubborn.min(STUBBORN - 1),
-            (true, true) if flight.learned => partner.stubborn,
-            (true, true) => partner.stubborn.saturating_add(1),
+        let counts = flight.began && !answer.settling;
+        partner.stubborn = match differs {
+            false => 0,
+            true if counts => partner.stubborn.saturating_add(1),
+            true => partner.stubborn,
         };
         let stubborn = partner.stubborn;
-        let reconcile = differs
-            && quiet
-            && !answer.settling
-            && (first_contact
-                || stubborn == STUBBORN
-                || (stubborn > HOPELESS && stubborn.is_multiple_of(32)));
+        let due = stubborn == STUBBORN || (stubborn > HOPELESS && stubborn.is_multiple_of(32));
+        let reconcile = differs && counts && (due || (first_contact && missing.is_empty()));
         self.errand.peer = Some(flight.peer);
         self.errand.wants.extend(missing);
         self.errand.wants.truncate(wire::MAX_IDS);
         self.keep_unanswered(&flight, answer, now);
         if self.errand.reconciliation.is_some() {
             self.advance_reconciliation(answer);
-        } else if reconcile && self.errand.wants.is_empty() {
+        } else if reconcile {
             self.errand.reconciliation = Some(Reconciliation::begin(random));
         }
         self.forget_finished_errand();
         self.settled |= self.errand.peer.is_none();
-        Some(flight.peer)
+        Some((flight.peer, flight.began))
+    }
+
+    /// A peer brought state that was new: the difference to it shrinks by itself.
+    pub(crate) fn learned_state(&mut self, from: PeerId) {
+        if let Some(partner) = self.partners.get_mut(&from) {
+            partner.stubborn = partner.stubborn.min(STUBBORN - 1);
+        }
+    }
+
+    /// A peer fell silent: what it was asked for is asked of others.
+    pub(crate) fn give_up_on(&mut self, peer: PeerId, now: Time) {
+        if let Some(partner) = self.partners.get_mut(&peer) {
+            partner.answered = None;
+            partner.rests_until = now.plus(FAILURE_PAUSE);
+        }
+        if self.flight.as_ref().is_some_and(|flight| flight.peer == peer) {
+            self.flight = None;
+        }
+        if self.errand.peer == Some(peer) {
+            self.errand = Errand::default();
+        }
     }
 
     /// Brings records to a peer that lacks them.
@@ -244,11 +270,7 @@ impl Exchange {
     /// A request will get no answer.
     pub(crate) fn on_failed(&mut self, id: RequestId, now: Time) {
         if let Some(flight) = self.flight.take_if(|flight| flight.id == id) {
-            if let Some(partner) = self.partners.get_mut(&flight.peer) {
-                partner.answered = None;
-                partner.rests_until = now.plus(FAILURE_PAUSE);
-            }
-            self.errand = Errand::default();
+            self.give_up_on(flight.peer, now);
         }
     }
 
@@ -320,7 +342,7 @@ impl Exchange {
         let whole_log = view.len() <= WHOLE_LOG_RECORDS;
         let changes = partner.cursor.or_else(|| whole_log.then(Cursor::default));
         let request = ExchangeRequest { changes, ..ExchangeRequest::default() };
-        Some(self.send(peer, request, view, now))
+        Some(self.send(peer, request, true, view, now))
     }
 
     fn continue_errand<S: RecordStore>(
@@ -355,17 +377,21 @@ impl Exchange {
         {
             request.sketch = Some(reconciliation.next_range(view, random));
         }
-        if request == ExchangeRequest::default() {
+        let endless =
+            self.errand.fruitless >= MAX_FRUITLESS || self.errand.requests >= MAX_REQUESTS;
+        if request == ExchangeRequest::default() || endless {
             self.errand = Errand::default();
             return None;
         }
-        Some(self.send(peer, request, view, now))
+        self.errand.requests += 1;
+        Some(self.send(peer, request, false, view, now))
     }
 
     fn send<S: RecordStore>(
         &mut self,
         peer: PeerId,
         mut request: ExchangeRequest,
+        began: bool,
         view: &View<S>,
         now: Time,
     ) -> (PeerId, RequestId, ExchangeRequest) {
@@ -379,7 +405,7 @@ impl Exchange {
             asked_changes: request.changes.is_some(),
             wanted: request.wants.clone(),
             asked_symbols: request.sketch.is_some(),
-            learned: !request.wants.is_empty() || !request.push.is_empty(),
+            began,
         });
         (peer, id, request)
     }
@@ -393,9 +419,14 @@ impl Exchange {
             .filter(|id| !got.contains(id) && !answer.absent.contains(id))
             .copied();
         self.errand.wants.extend(left);
-        let refused = answer.records.is_empty() && answer.symbols.is_empty();
-        if refused && (!flight.wanted.is_empty() || flight.asked_symbols) {
+        let asked = !flight.wanted.is_empty() || flight.asked_symbols;
+        let brought = flight.wanted.iter().any(|id| got.contains(id) || answer.absent.contains(id))
+            || (flight.asked_symbols && !answer.symbols.is_empty());
+        if asked && !brought {
             self.errand.resume = now.plus(BUDGET_PAUSE);
+            self.errand.fruitless += 1;
+        } else {
+            self.errand.fruitless = 0;
         }
     }
 

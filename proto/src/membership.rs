@@ -42,6 +42,8 @@ pub(crate) struct Duty {
     pub(crate) subject: PeerId,
     /// How long it may sleep, in microseconds; 0 for a peer that should be up always.
     pub(crate) sleep_grace: u64,
+    /// The latest that it said, as far as this peer knows.
+    pub(crate) last_word: Version,
 }
 
 /// What membership asks its owner to do.
@@ -78,7 +80,6 @@ pub(crate) struct Membership {
     health: LocalHealth,
     connected: BTreeSet<PeerId>,
     indirect: BTreeMap<u32, PeerId>,
-    next_nonce: u32,
     next_aging: Time,
     actions: Vec<Action>,
 }
@@ -99,7 +100,7 @@ impl Membership {
             let watch = self.watches.entry(duty.subject).or_insert_with(|| {
                 Watch::new(duty.subject, connected, context.now, (context.random)())
             });
-            watch.set_sleep_grace(duty.sleep_grace);
+            watch.set_duty(duty.sleep_grace, duty.last_word);
         }
         if self.watched.set_observers(observers) || dropped {
             self.actions.push(Action::LinksChanged { urgent: false });
@@ -310,13 +311,16 @@ impl Membership {
         let mut helpers: Vec<PeerId> =
             self.connected.iter().copied().filter(|peer| *peer != subject).collect();
         let mut asked = 0;
-        self.next_nonce = self.next_nonce.wrapping_add(1);
-        self.indirect.retain(|_, target| *target != subject);
-        self.indirect.insert(self.next_nonce, subject);
+        // Random, so that nobody who was not asked can answer.
+        #[allow(clippy::cast_possible_truncation)]
+        let nonce = (context.random)() as u32;
+        let Self { indirect, watches, .. } = self;
+        indirect.retain(|_, target| *target != subject && watches.contains_key(target));
+        indirect.insert(nonce, subject);
         while asked < INDIRECT_ASKED && !helpers.is_empty() {
             #[allow(clippy::cast_possible_truncation)]
             let helper = helpers.swap_remove((context.random)() as usize % helpers.len());
-            let frame = Frame::IndirectRequest { target: subject, nonce: self.next_nonce };
+            let frame = Frame::IndirectRequest { target: subject, nonce };
             self.actions.push(Action::Frame(helper, frame));
             asked += 1;
         }

@@ -13,7 +13,7 @@ use crate::membership::frame::Frame;
 use crate::membership::state::{self, Evaluation, PeerState};
 use crate::membership::{Action, Context, Duty, Membership};
 use crate::port::{Crypto, Input, Output};
-use crate::record::{Availability, Kind, Resources};
+use crate::record::{Availability, EdgeStatus, Kind, Resources};
 use crate::roster::{Member, Roster};
 use crate::types::{MILLI, Now, PeerId, RequestId, SECOND, Time, Token, Version};
 use crate::view::{RecordStore, View};
@@ -22,6 +22,7 @@ mod accept;
 mod publish;
 mod reports;
 
+use accept::Accepted;
 use publish::Publisher;
 
 /// States are evaluated this long after a record changed them: one evaluation serves a burst of records.
@@ -78,10 +79,12 @@ pub struct Node<C, S> {
 
 impl<C: Crypto, S: RecordStore> Node<C, S> {
     /// A node over what `store` holds of an earlier start.
-    pub fn new(config: Config, mut crypto: C, store: S, now: Now) -> Self {
+    pub fn new(mut config: Config, mut crypto: C, store: S, now: Now) -> Self {
         let view = View::open(store, crypto.random_u64());
-        let mut clock = HybridClock::resume(config.last_version);
+        let mut clock = HybridClock::default();
+        clock.observe(config.last_version, now.wall_ms);
         clock.overtake(view.highest_version(&config.certificate.peer));
+        config.profile = config.profile.clipped();
         let publisher = Publisher::new(crypto.random_u64(), now.time);
         let mut node = Self {
             roster: Roster::default(),
@@ -156,7 +159,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         [
             (self.membership.deadline(), "probe"),
             (self.exchange.deadline(), "exchange"),
-            (self.publisher.deadline(), "publish"),
+            (self.publisher.deadline().filter(|_| !self.left), "publish"),
             (self.evaluate_at, "evaluate"),
             (Some(self.expire_at), "expire"),
             (self.needs_seeds().then_some(self.seed_at), "seed"),
@@ -234,7 +237,10 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     fn on_request(&mut self, from: PeerId, token: Token, request: &ExchangeRequest, now: Now) {
         for record in &request.push {
-            self.accept(record, Some(from), now);
+            // Who brings one forged record brings more of them.
+            if self.accept(record, Some(from), now) == Accepted::Forged {
+                break;
+            }
         }
         let answer = self.exchange.answer(from, request, &mut self.view, now.time);
         self.outputs.push_back(Output::Answer { token, answer });
@@ -242,22 +248,25 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     fn on_answer(&mut self, id: RequestId, answer: &ExchangeAnswer, now: Now) {
         let random = self.crypto.random_u64();
-        let Some(from) = self.exchange.on_answer(id, answer, &self.view, now.time, random) else {
+        let answered = self.exchange.on_answer(id, answer, &self.view, now.time, random);
+        let Some((from, began)) = answered else {
             self.count("answer_unasked");
             return;
         };
-        if answer.your_version != Version::default() {
-            self.clock.overtake(answer.your_version);
-        }
+        // A bare word: whoever gives it may be mistaken or lie, so it counts within the skew only.
+        self.clock.observe(answer.your_version, now.wall_ms);
         self.publisher.heard_of_own_versions(now.time);
-        if self.publisher.settled_version(now.time).is_some_and(|own| answer.your_version < own) {
+        let lacks =
+            self.publisher.settled_version(now.time).is_some_and(|own| answer.your_version < own);
+        if began && lacks {
             self.exchange.push(from, self.view.state_ids(&self.config.certificate.peer));
         }
         let mut learned = false;
         for record in &answer.records {
-            learned |= self.accept(record, Some(from), now).changed();
+            learned |= self.accept(record, Some(from), now).changed() && record.kind().is_state();
         }
         if learned {
+            self.exchange.learned_state(from);
             self.exchange.hurry(now.time);
         }
         self.state_changed = true;
@@ -316,6 +325,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
                 Action::Disconnect(peer) => self.outputs.push_back(Output::Disconnect { peer }),
                 Action::Rtt(peer, rtt_us) => self.learn_rtt(peer, rtt_us, now),
                 Action::EdgeChanged(subject, status) => {
+                    if status != EdgeStatus::Heard {
+                        self.exchange.give_up_on(subject, now.time);
+                    }
                     self.emit(Event::EdgeChanged { subject, status });
                 }
                 Action::LinksChanged { urgent } => {
@@ -390,9 +402,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             .roster
             .members()
             .iter()
-            .filter(|member| {
-                gone > 0 || member.certificate().is_none_or(|c| c.has_lapsed(now.wall_s()))
-            })
+            .filter(|member| gone > 0 || member.expires_s() <= now.wall_s())
             .map(|member| member.id)
             .collect();
         for peer in lapsed {
@@ -525,5 +535,5 @@ fn duty_towards(member: &Member) -> Duty {
         Availability::Always => 0,
         Availability::Intermittent => u64::from(profile.sleep_grace_s) * SECOND,
     });
-    Duty { subject: member.id, sleep_grace }
+    Duty { subject: member.id, sleep_grace, last_word: member.last_word }
 }

@@ -83,6 +83,9 @@ pub enum RecordError {
     /// A known kind with a payload that breaks that kind's rules.
     #[error("malformed payload: {0}")]
     Payload(#[from] PayloadError),
+    /// A known kind came with another scope than this mesh has.
+    #[error("this kind of record has no other scope")]
+    UnexpectedScope,
     /// A known kind that has no keys came with one.
     #[error("this kind of record has no key")]
     UnexpectedKey,
@@ -152,6 +155,9 @@ impl Record {
         let kind = Kind(parsed.kind);
         if kind.is_known() && !parsed.key.is_empty() {
             return Err(RecordError::UnexpectedKey);
+        }
+        if kind.is_known() && parsed.scope != 0 {
+            return Err(RecordError::UnexpectedScope);
         }
         let payload = Payload::decode(kind, &parsed.payload)?;
         let hash = hash(&origin, &body);

@@ -39,6 +39,13 @@ impl Member {
         }
     }
 
+    /// When the first of the records that it stands on stops to count, in Unix seconds.
+    #[must_use]
+    pub fn expires_s(&self) -> u64 {
+        let links = self.links.as_ref().map_or(u64::MAX, |links| links.expires_s());
+        self.peer.expires_s().min(links)
+    }
+
     /// Its certificate.
     #[must_use]
     pub fn certificate(&self) -> Option<&Certificate> {

@@ -87,8 +87,8 @@ impl Version {
 
 /// Names one record body: the first 8 bytes of its hash.
 ///
-/// Eight bytes, because ids are most of what peers send in a quiet mesh. An origin can make two of its own records collide; that hides
-/// nothing but its own record, and set reconciliation (16 byte items) still finds it.
+/// Eight bytes, because ids are most of what peers send in a quiet mesh. With 2^32 hashes an origin can make two of its own records share an id; then
+/// peers may hold one or the other of them and their digests differ, which is seen, and hides nobody else's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordId(pub u64);
 

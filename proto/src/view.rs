@@ -124,6 +124,8 @@ impl<S: RecordStore> View<S> {
         };
         self.add(record, from);
         self.store.put(key, slot);
+        let store = &self.store;
+        self.log.compact(store.len(), |id| store.by_id(id).is_some());
         outcome
     }
 

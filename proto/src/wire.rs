@@ -230,5 +230,6 @@ fn records(wire: Vec<schema::SignedRecord>) -> Result<Vec<Arc<Record>>, WireErro
     if wire.len() > MAX_RECORDS {
         return Err(WireError::TooLarge);
     }
-    wire.into_iter().map(|signed| record(signed).map(Arc::new)).collect()
+    // One that does not parse, perhaps of a later version, must not take the others with it.
+    Ok(wire.into_iter().filter_map(|signed| record(signed).ok()).map(Arc::new).collect())
 }

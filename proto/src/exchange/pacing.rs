@@ -6,6 +6,8 @@ use crate::types::{MILLI, SECOND, Time};
 const REPAIR_BYTES_PER_SECOND: u64 = 40 * 1024;
 /// What may be spent at once after a quiet time: one full answer.
 const REPAIR_BURST_BYTES: u64 = 24 * 1024;
+/// Most debt: whoever asks without end must not silence this peer towards the others for longer than a few seconds.
+const DEBT_LIMIT_BYTES: u64 = 4 * REPAIR_BYTES_PER_SECOND;
 
 /// Interval of heartbeats per member. A heartbeat costs every peer about 350 bytes with its share of ids; one per member in 220 ms is 1.6 KB/s.
 const HEARTBEAT_PER_MEMBER: u64 = 220 * MILLI;
@@ -38,7 +40,9 @@ impl Budget {
     /// Counts bytes that were spent; the balance may go below zero.
     pub(crate) fn spend(&mut self, bytes: usize, now: Time) {
         self.fill(now);
-        self.bytes = self.bytes.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
+        let floor = -(DEBT_LIMIT_BYTES.cast_signed());
+        let spent = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.bytes = self.bytes.saturating_sub(spent).max(floor);
     }
 
     /// Whether anything may be spent now.

@@ -84,6 +84,7 @@ pub(super) struct Watch {
     lost_at: Option<Time>,
     reconnected: Option<Time>,
     sleep_grace: u64,
+    last_word: Version,
     grace_over: bool,
     asked: u32,
     indirect_heard: u32,
@@ -113,6 +114,7 @@ impl Watch {
             lost_at: None,
             reconnected: None,
             sleep_grace: 0,
+            last_word: Version::default(),
             grace_over: false,
             asked: 0,
             indirect_heard: 0,
@@ -138,9 +140,10 @@ impl Watch {
             && matches!(self.status, Some(EdgeStatus::Heard | EdgeStatus::Checking))
     }
 
-    /// Sets how long the subject may sleep.
-    pub(super) const fn set_sleep_grace(&mut self, grace_us: u64) {
+    /// Sets how long the subject may sleep, and the latest that it said.
+    pub(super) const fn set_duty(&mut self, grace_us: u64, last_word: Version) {
         self.sleep_grace = grace_us;
+        self.last_word = last_word;
     }
 
     /// A connection came up.
@@ -273,7 +276,7 @@ impl Watch {
     /// One of those asked reported.
     pub(super) const fn on_indirect_report(&mut self, heard: bool) {
         if heard {
-            self.indirect_heard += 1;
+            self.indirect_heard = self.indirect_heard.saturating_add(1);
         }
     }
 
@@ -402,7 +405,9 @@ impl Watch {
             }
             self.flaps.push_back(now);
             self.outstanding.clear();
-            self.turn(EdgeStatus::Lost, clock());
+            // Later than all that it said, also where its clock ran ahead: only what it says from now on contradicts the loss.
+            let since = clock().max(Version(self.last_word.0.saturating_add(1)));
+            self.turn(EdgeStatus::Lost, since);
             return true;
         }
         if surprise >= CHECK_BITS_X16 * halves / 2 && self.status == Some(EdgeStatus::Heard) {

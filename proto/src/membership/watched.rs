@@ -49,7 +49,7 @@ impl Watched {
     /// A probe of `peer` came; whether the deaf changed.
     pub(super) fn on_probe(&mut self, peer: PeerId, unheard: bool, now: Time) -> bool {
         self.probers.retain(|_, last| now.since(*last) <= HEARD_WITHIN);
-        if self.probers.len() < MAX_PROBERS {
+        if self.probers.len() < MAX_PROBERS || self.probers.contains_key(&peer) {
             self.probers.insert(peer, now);
         }
         let Some(observer) = self.observers.get_mut(&peer) else { return false };

@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::port::{Crypto, Verdict};
 use crate::record::{Heartbeat, Kind, Payload, Record};
 use crate::types::{Now, PeerId, SECOND};
-use crate::view::{Merge, RecordStore};
+use crate::view::{EXPIRY_GRACE_S, Merge, RecordStore};
 
 /// A cloned identity is told again after this; it does not go away by itself.
 pub(super) const CLONE_REMINDER: u64 = 600 * SECOND;
@@ -93,7 +93,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     /// What speaks against a record; `None` if its origin is a member and signed it.
     fn vouch(&mut self, record: &Record, now: Now) -> Option<Accepted> {
         let origin = record.origin();
-        let member = self.view.get(origin, Kind::PEER, now.wall_s());
+        // What may still be held may still be passed on: clocks differ, and a newcomer must take what others have.
+        let wall_s = now.wall_s().saturating_sub(EXPIRY_GRACE_S);
+        let member = self.view.get(origin, Kind::PEER, wall_s);
         let config = &self.config;
         match record.payload() {
             Payload::Peer(_, certificate) => {
@@ -101,21 +103,23 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
                 let same = matches!(known, Some(Payload::Peer(_, held)) if held == certificate);
                 let checked = same
                     || certificate
-                        .check(
-                            &mut self.crypto,
-                            &config.mesh,
-                            &config.authorities,
-                            &origin,
-                            now.wall_s(),
-                        )
+                        .check(&mut self.crypto, &config.mesh, &config.authorities, &origin, wall_s)
                         .is_ok();
                 // A record may not outlive the membership that it rests on.
                 if !checked || record.expires_s() > certificate.not_after_s {
                     return Some(Accepted::Forged);
                 }
             }
-            _ if member.is_none() => return Some(Accepted::Stranger),
-            _ => {}
+            _ => {
+                // Nothing that a member says outlives its membership; a renewal may be on its way.
+                let held = member.as_deref().map(Record::payload);
+                let Some(Payload::Peer(_, certificate)) = held else {
+                    return Some(Accepted::Stranger);
+                };
+                if record.expires_s() > certificate.not_after_s {
+                    return Some(Accepted::Stranger);
+                }
+            }
         }
         let genuine = record.verify(&mut self.crypto, &self.config.mesh);
         (!genuine).then_some(Accepted::Forged)

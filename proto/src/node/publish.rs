@@ -185,7 +185,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     }
 
     pub(super) fn publish_leave(&mut self, reason: String, now: Now) {
-        self.publish(Payload::Leave { reason }, now);
+        self.publish(Payload::leave(reason), now);
     }
 
     fn publish_links(&mut self, now: Now) {
@@ -222,7 +222,8 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             self.config.certificate.not_after_s
         } else {
             let interval = heartbeat_interval(self.roster.rings().len());
-            now.wall_s() + HEARTBEAT_LIVES * interval / SECOND + HEARTBEAT_TRAVEL_S
+            let lives_s = HEARTBEAT_LIVES * interval / SECOND + HEARTBEAT_TRAVEL_S;
+            (now.wall_s() + lives_s).min(self.config.certificate.not_after_s)
         };
         let version = self.clock.tick(now.wall_ms);
         self.publisher.first_version.get_or_insert(version);

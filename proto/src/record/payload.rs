@@ -184,6 +184,13 @@ pub struct Resources {
 }
 
 impl Payload {
+    /// A good-bye; the reason is cut to its cap.
+    #[must_use]
+    pub fn leave(mut reason: String) -> Self {
+        clip(&mut reason, MAX_REASON_BYTES);
+        Self::Leave { reason }
+    }
+
     /// The kind of record that carries this.
     #[must_use]
     pub const fn kind(&self) -> Kind {
@@ -251,11 +258,7 @@ impl Profile {
             &mut self.agent_version,
         ];
         for label in labels {
-            let mut end = MAX_LABEL_BYTES.min(label.len());
-            while !label.is_char_boundary(end) {
-                end -= 1;
-            }
-            label.truncate(end);
+            clip(label, MAX_LABEL_BYTES);
         }
         self.addresses.retain(|address| address.len() <= MAX_ADDRESS_BYTES);
         self.addresses.truncate(MAX_ADDRESSES);
@@ -431,6 +434,15 @@ impl Heartbeat {
 
 const fn within(size: usize, cap: usize) -> Result<(), PayloadError> {
     if size <= cap { Ok(()) } else { Err(PayloadError::TooLarge) }
+}
+
+/// Cuts a text to at most `cap` bytes, between two characters.
+fn clip(text: &mut String, cap: usize) {
+    let mut end = cap.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
 }
 
 fn rising_peers(wire: &[Vec<u8>]) -> Result<Vec<PeerId>, PayloadError> {
