@@ -144,7 +144,7 @@ impl Mask {
             });
         }
         // Another expiry makes another body even where there is no edge to lie about.
-        let expires_s = own.expires_s() + 1;
+        let expires_s = own.expires_s() - 1;
         let (origin, version, payload) = (own.origin(), own.version(), Payload::Links(links));
         let crypto = node.crypto_mut();
         let forged = Record::sign(crypto, &self.mesh, origin, version, expires_s, payload);
