@@ -22,7 +22,7 @@ const NOT_OWNER: u32 = 0o077;
 #[derive(Debug, Error)]
 pub enum FileError {
     /// The file cannot be read.
-    #[error("cannot read {}: {source}", .path.display())]
+    #[error("cannot read {}", .path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -30,7 +30,7 @@ pub enum FileError {
         source: io::Error,
     },
     /// The file cannot be written.
-    #[error("cannot write {}: {source}", .path.display())]
+    #[error("cannot write {}", .path.display())]
     Write {
         /// The file.
         path: PathBuf,
