@@ -51,7 +51,7 @@ const HOPELESS: u8 = 8;
 ///
 /// A newcomer has an empty view, and for it the whole log is also the cheapest way in a large mesh.
 const WHOLE_LOG_RECORDS: usize = 256;
-/// Neighbours remembered: ring neighbours of both directions, visits, and some that are gone for now.
+/// Neighbours remembered: ring neighbours of both directions, visits, and some that are gone.
 const MAX_PARTNERS: usize = 64;
 /// A neighbour that answered within this counts for convergence.
 const FRESH: u64 = 30 * SECOND;
