@@ -8,6 +8,8 @@ use plexmesh_proto::record::{Payload, Record};
 use plexmesh_proto::types::{MILLI, Time, Version};
 use plexmesh_proto::view::{MemoryStore, RecordStore, Slot};
 
+use serde::{Deserialize, Serialize};
+
 use crate::dice::{Chance, Dice};
 use crate::links::{LatencyModel, Links, UniformLatency};
 use crate::world::{Happening, WALL_START_MS, World, micros};
@@ -21,7 +23,8 @@ const PRELOADED_S: u64 = 24 * 3_600;
 const MAX_SEEDS: u64 = 3;
 
 /// What peers know when they start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Start {
     /// One to three peers that start earlier, by address; the first knows nobody. They join.
     #[default]

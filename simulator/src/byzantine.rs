@@ -11,10 +11,13 @@ use plexmesh_proto::record::{EdgeStatus, Evidence, Kind, Links, MeshId, Payload,
 use plexmesh_proto::types::{RecordId, StateDigest};
 use plexmesh_proto::view::{MemoryStore, RecordStore, Slot, View};
 
+use serde::{Deserialize, Serialize};
+
 use crate::world::VirtualNode;
 
 /// How a peer lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Lie {
     /// It reports every peer that it observes as lost.
     FalseObserver,

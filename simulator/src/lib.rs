@@ -31,6 +31,8 @@ mod host;
 pub mod keys;
 pub mod links;
 mod queue;
+pub mod report;
+pub mod scenario;
 pub mod traffic;
 mod transport;
 pub mod world;
