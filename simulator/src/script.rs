@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::byzantine::Lie;
+use crate::dice::Dice;
 use crate::scenario::{Conditions, Direction, Entry, Fault, Problem, Scenario, Span, Who};
 
 mod cast;
@@ -13,6 +14,10 @@ use cast::{Cast, cast};
 /// Most pairs of hosts of one cut or missing path. Whole sides are separated by a partition, which
 /// costs nothing per pair.
 const MAX_PAIRS: usize = 1_000_000;
+
+/// A process that has said good-bye runs on for so long, as an agent does for its last records to
+/// get out.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What is done in a run, and to whom.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -126,8 +131,10 @@ pub enum Deed {
     },
     /// New hosts start; they get these indices.
     Join(Vec<usize>),
-    /// Hosts say good-bye and stop.
+    /// Hosts say good-bye.
     Leave(Vec<usize>),
+    /// The processes of hosts that have said good-bye end.
+    Depart(Vec<usize>),
     /// A host goes if it is there and comes if it is away, and so on until the end of the fault
     /// phase; how long it stays is drawn.
     ComeAndGo {
@@ -135,6 +142,8 @@ pub enum Deed {
         host: usize,
         /// Whether it is away.
         is_away: bool,
+        /// Whether it comes back with an empty disk.
+        lose_state: bool,
     },
 }
 
@@ -171,10 +180,16 @@ pub fn compile(scenario: &Scenario) -> Result<Script, Problem> {
     for (index, (entry, sets)) in scenario.faults.iter().zip(&cast.faults).enumerate() {
         plan.entry(index, entry, sets)?;
     }
-    plan.steps.extend(cast.churn.iter().map(|&host| Planned {
-        ends: false,
-        step: Step { at: plan.begin, deed: Deed::ComeAndGo { host, is_away: true } },
-    }));
+    if let Some(churn) = &scenario.churn {
+        for &host in &cast.churn {
+            let mut dice = Dice::new(scenario.seed, "first session", host as u64);
+            let at = plan.begin.saturating_add(exponential(&mut dice, churn.session));
+            if at >= plan.end {
+                continue;
+            }
+            plan.push(at, false, Deed::ComeAndGo { host, is_away: false, lose_state: false });
+        }
+    }
     // What ends makes room for what begins at the same time.
     plan.steps.sort_by_key(|planned| (planned.step.at, !planned.ends));
     let steps = plan.steps.into_iter().map(|planned| planned.step).collect();
@@ -206,6 +221,13 @@ pub fn pin(scenario: &Scenario) -> Result<Scenario, Problem> {
         pin(&mut plan.peers, &churn);
     }
     Ok(pinned)
+}
+
+/// Draws a length of time from the exponential distribution of a mean.
+pub(crate) fn exponential(dice: &mut Dice, mean: Span) -> Duration {
+    // 53 bits above nothing and up to one: the logarithm is finite.
+    let share = ((dice.bits() >> 11) + 1) as f64 / 9_007_199_254_740_992.0;
+    Duration::from_micros((-libm::log(share) * mean.micros() as f64) as u64)
 }
 
 #[derive(Debug)]
@@ -269,7 +291,11 @@ impl Plan {
             ),
             Fault::Lie { lie, .. } => (Deed::Lie { hosts, lie: *lie }, None),
             Fault::Join { .. } => (Deed::Join(hosts), None),
-            Fault::Leave { .. } => (Deed::Leave(hosts), None),
+            Fault::Leave { .. } => {
+                let gone = self.begin + entry.at.0 + FAREWELL;
+                self.push(gone, false, Deed::Depart(hosts.clone()));
+                (Deed::Leave(hosts), None)
+            }
         };
         self.push(self.begin + entry.at.0, false, begins);
         if let (Some(deed), Some(_)) = (ends, entry.lasts) {

@@ -208,6 +208,22 @@ pub struct Conditions {
     pub down_kbps: Option<u64>,
 }
 
+impl Conditions {
+    /// These conditions, and where they say nothing, others.
+    #[must_use]
+    pub fn over(&self, others: &Self) -> Self {
+        Self {
+            jitter: self.jitter.or(others.jitter),
+            loss: self.loss.or(others.loss),
+            burst: self.burst.or(others.burst),
+            duplicate: self.duplicate.or(others.duplicate),
+            reorder: self.reorder.or(others.reorder),
+            up_kbps: self.up_kbps.or(others.up_kbps),
+            down_kbps: self.down_kbps.or(others.down_kbps),
+        }
+    }
+}
+
 /// The two-state loss of Gilbert (1960) and Elliott (1963).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

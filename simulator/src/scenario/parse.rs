@@ -83,8 +83,8 @@ fn parse(text: &str, file: &str) -> Result<Scenario, ScenarioError> {
     })?;
     let mut walk = Walk::default();
     walk.table(&SCENARIO, root.get_ref(), 0);
-    if let Some(fault) = walk.faults.into_iter().min_by_key(|fault| fault.offset) {
-        return Err(error(Some(fault.offset), fault.what, fault.expected));
+    if let Some(first) = walk.misfits.into_iter().min_by_key(|misfit| misfit.offset) {
+        return Err(error(Some(first.offset), first.what, first.expected));
     }
     toml::from_str(text).map_err(|toml| {
         error(toml.span().map(|span| span.start), toml.message().trim().to_owned(), String::new())
@@ -101,12 +101,12 @@ struct Misfit {
 
 #[derive(Debug, Default)]
 struct Walk {
-    faults: Vec<Misfit>,
+    misfits: Vec<Misfit>,
 }
 
 impl Walk {
     fn misfit(&mut self, offset: usize, what: String, expected: impl Into<String>) {
-        self.faults.push(Misfit { offset, what, expected: expected.into() });
+        self.misfits.push(Misfit { offset, what, expected: expected.into() });
     }
 
     fn table(&mut self, form: &Form, table: &DeTable<'_>, offset: usize) {
