@@ -36,6 +36,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod script;
+pub mod topology;
 pub mod traffic;
 mod transport;
 pub mod world;
