@@ -1,6 +1,7 @@
 //! Ways that are cut, and since when.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use plexmesh_proto::types::Time;
 
@@ -17,6 +18,8 @@ type Way = (usize, usize);
 pub(super) struct Cuts {
     cuts: BTreeMap<Way, Time>,
     partition: Option<Partitioning>,
+    /// Cut ways towards each host, and away from it.
+    counts: BTreeMap<usize, (usize, usize)>,
     mended: BTreeMap<Way, Time>,
     past: Vec<(Partitioning, Time)>,
     /// No path counts as open since before this.
@@ -39,11 +42,17 @@ impl Partitioning {
 
 impl Cuts {
     pub(super) fn cut(&mut self, from: usize, to: usize, now: Time) {
-        self.cuts.entry((from, to)).or_insert(now);
+        if let Entry::Vacant(place) = self.cuts.entry((from, to)) {
+            place.insert(now);
+            self.counts.entry(to).or_default().0 += 1;
+            self.counts.entry(from).or_default().1 += 1;
+        }
     }
 
     pub(super) fn mend(&mut self, from: usize, to: usize, now: Time) {
         if self.cuts.remove(&(from, to)).is_some() {
+            self.counts.entry(to).or_default().0 -= 1;
+            self.counts.entry(from).or_default().1 -= 1;
             self.remember((from, to), now);
         }
     }
@@ -62,6 +71,7 @@ impl Cuts {
 
     pub(super) fn heal(&mut self, now: Time) {
         self.end_partition(now);
+        self.counts.clear();
         for way in std::mem::take(&mut self.cuts).into_keys() {
             self.remember(way, now);
         }
@@ -90,9 +100,7 @@ impl Cuts {
 
     /// Cut ways towards a host, and away from it.
     pub(super) fn count(&self, host: usize) -> (usize, usize) {
-        let out = self.cuts.range((host, 0)..=(host, usize::MAX)).count();
-        let into = self.cuts.keys().filter(|(_, to)| *to == host).count();
-        (into, out)
+        self.counts.get(&host).copied().unwrap_or_default()
     }
 
     fn remember(&mut self, way: Way, now: Time) {
