@@ -16,8 +16,8 @@ use crate::links::mix;
 
 mod memory;
 
-pub(crate) use memory::Name;
 use memory::Memory;
+pub(crate) use memory::Name;
 
 /// Mesh size that a host fills up, or prunes down, to; like the two bounds the agent's setting.
 const MESH: usize = 6;
@@ -98,7 +98,8 @@ impl Gossip {
         while member.window.front().is_some_and(|(came, _)| age(*came) > KEPT_BEATS) {
             member.window.pop_front();
         }
-        let told = member.window.iter().filter(|(came, _)| (1..=GOSSIP_BEATS).contains(&age(*came)));
+        let told =
+            member.window.iter().filter(|(came, _)| (1..=GOSSIP_BEATS).contains(&age(*came)));
         let names = told.map(|(_, record)| record.item()).collect();
         member.beating = !member.window.is_empty();
         (names, member.beating.then(|| next_beat(now, host)))

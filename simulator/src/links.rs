@@ -20,8 +20,8 @@ pub use watch::PathStats;
 
 use access::Access;
 use burst::Bursts;
-pub(crate) use conditions::Rules;
 use conditions::Path;
+pub(crate) use conditions::Rules;
 use cuts::Cuts;
 pub(crate) use latency::mix;
 

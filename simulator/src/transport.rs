@@ -23,9 +23,9 @@ mod stream;
 mod table;
 
 use connection::Side;
+pub(crate) use message::Message;
 use parcel::{Parcel, Parcels};
 use table::Table;
-pub(crate) use message::Message;
 
 /// A connection end that hears no packet for this long closes. The agent's setting.
 const IDLE_TIMEOUT_US: u64 = 15 * SECOND;

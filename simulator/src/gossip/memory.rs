@@ -5,7 +5,8 @@ use std::collections::{HashMap, VecDeque};
 
 use plexmesh_proto::types::{SECOND, Time};
 
-/// A message is remembered for this long: the agent's setting of gossipsub's duplicate cache.
+/// A message is remembered for at least this long after it was last new to somebody, and at most
+/// for twice as long: the agent's setting of gossipsub's duplicate cache.
 const REMEMBERED_US: u64 = 300 * SECOND;
 /// Most messages of a world that are remembered: at 10,000 hosts their bits take 80 MB. A flood of
 /// a hundred a second stays below.
@@ -107,7 +108,7 @@ mod tests {
         memory.is_new(Time(200 * SECOND), 1, [1; 16]);
         memory.is_new(Time(400 * SECOND), 0, [2; 16]);
         assert!(memory.knows(0, &[1; 16]));
-        memory.is_new(Time(601 * SECOND), 0, [3; 16]);
+        memory.is_new(Time(701 * SECOND), 0, [3; 16]);
         assert!(!memory.knows(0, &[1; 16]));
         memory.is_new(Time(2_000 * SECOND), 0, [4; 16]);
         assert_eq!(memory.messages.len(), 1);

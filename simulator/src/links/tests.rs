@@ -154,7 +154,11 @@ fn a_link_that_is_off_and_on_in_turn_passes_what_is_sent_while_it_is_on() {
     for packet in 0..4_000_u64 {
         let now = Time(packet * 10 * MILLI);
         let off = now.0 % (4 * SECOND) < 3 * SECOND;
-        if off { bench.links.cut(0, 1, now) } else { bench.links.mend(0, 1, now) }
+        if off {
+            bench.links.cut(0, 1, now)
+        } else {
+            bench.links.mend(0, 1, now)
+        }
         for (from, to) in [(0, 1), (1, 0)] {
             let load = Load { from, to, bytes: BYTES, packets: 1 };
             let fate = bench.links.send(now, load, &mut bench.dice);

@@ -53,7 +53,8 @@ impl Transport {
             sky.sent(from, Channel::Connection, HELLO_BYTES);
         }
         let there = if asleep { None } else { sky.one_packet(from, to, HELLO_BYTES) };
-        let back = there.and_then(|_| sky.one_packet(to, from, HELLO_BYTES));
+        let answers = matches!(self.power(to), Power::On | Power::Off { refuses: true, .. });
+        let back = there.filter(|_| answers).and_then(|_| sky.one_packet(to, from, HELLO_BYTES));
         let ends = (from as u32, to as u32);
         if let (Some(there), Some(back)) = (there, back) {
             let answered = Time(there.0 + back.since(sky.now));
@@ -73,8 +74,7 @@ impl Transport {
             }
         }
         let repeat = sky.now.plus(FIRST_REPEAT_US << attempt.min(3));
-        let event =
-            WireEvent::DialAttempt { from: ends.0, to: ends.1, dial, attempt: attempt + 1 };
+        let event = WireEvent::DialAttempt { from: ends.0, to: ends.1, dial, attempt: attempt + 1 };
         sky.push(repeat, event);
     }
 

@@ -28,8 +28,14 @@ const FULL_PACKET_BYTES: usize = 1_200;
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
     Frame(Frame),
-    Request { id: RequestId, request: Box<ExchangeRequest> },
-    Answer { id: RequestId, answer: Box<ExchangeAnswer> },
+    Request {
+        id: RequestId,
+        request: Box<ExchangeRequest>,
+    },
+    Answer {
+        id: RequestId,
+        answer: Box<ExchangeAnswer>,
+    },
     Broadcast(Arc<Record>),
     /// Gossipsub's `IHAVE`.
     Have(Arc<[Name]>),

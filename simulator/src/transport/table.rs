@@ -65,9 +65,8 @@ impl Table {
     /// All connections of `host`, those too that only the other end believes in.
     pub(super) fn all(&self, host: usize) -> impl Iterator<Item = (usize, &Connection)> + '_ {
         let list = self.of.get(host).map(Vec::as_slice).unwrap_or_default();
-        list.iter().filter_map(|&(peer, slot)| {
-            Some((peer as usize, self.slots.get(slot as usize)?))
-        })
+        list.iter()
+            .filter_map(|&(peer, slot)| Some((peer as usize, self.slots.get(slot as usize)?)))
     }
 
     fn slot(&self, a: usize, b: usize) -> Option<usize> {

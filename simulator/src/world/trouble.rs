@@ -133,12 +133,7 @@ impl World {
 
     /// Sets what the path from one host to another does to packets, in place of all else that is
     /// said of it; bandwidths, which belong to hosts, have no effect here.
-    pub fn set_path_conditions(
-        &mut self,
-        from: usize,
-        to: usize,
-        conditions: Option<&Conditions>,
-    ) {
+    pub fn set_path_conditions(&mut self, from: usize, to: usize, conditions: Option<&Conditions>) {
         self.links.set_pair(from, to, conditions.map(Into::into));
         self.after_change();
     }
