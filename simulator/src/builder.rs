@@ -11,7 +11,7 @@ use plexmesh_proto::view::{MemoryStore, RecordStore, Slot};
 use serde::{Deserialize, Serialize};
 
 use crate::dice::{Chance, Dice};
-use crate::links::{LatencyModel, Links, UniformLatency};
+use crate::links::{LatencyModel, Links, Rules, UniformLatency};
 use crate::world::{Happening, WALL_START_MS, World, micros};
 
 /// How long certificates of virtual peers last, in seconds: 90 days, as those of real ones.
@@ -123,7 +123,8 @@ impl WorldBuilder {
     /// Makes the world; time stands at its beginning.
     #[must_use]
     pub fn build(self) -> World {
-        let links = Links::new(self.latency, self.jitter_us, Chance::new(self.loss));
+        let rules = Rules::of_jitter_and_loss(self.jitter_us, Chance::new(self.loss));
+        let links = Links::new(self.seed, self.latency, rules);
         let mut world = World::empty(self.seed, links);
         world.trace = self.trace;
         let mut dice = Dice::new(self.seed, "seeds", 0);
