@@ -3,6 +3,8 @@
 mod latency;
 pub mod quantile;
 mod sampler;
+#[cfg(test)]
+mod tests;
 pub(crate) mod traffic;
 
 pub use latency::{edges, latency_error};

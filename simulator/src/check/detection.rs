@@ -169,7 +169,8 @@ impl Case {
 
     fn learn(&mut self, change: &Change) {
         let Some(waits) = &mut self.waits else { return };
-        if change.at < self.at || self.fate != Fate::Open {
+        let of_itself = change.observer == self.subject;
+        if change.at < self.at || self.fate != Fate::Open || of_itself {
             return;
         }
         if self.known_as.contains(&change.to) {
