@@ -472,4 +472,20 @@ mod tests {
         assert_eq!(hosts, [vec![3], vec![0, 1, 2]]);
         assert_eq!(found[1].since, Time(3));
     }
+
+    #[test]
+    fn peers_in_touch_that_rest_with_different_digests_break_agreement_once() {
+        let known = |digest| Known { digest: StateDigest([digest; 16]), ..Known::default() };
+        let hosts = vec![known(1), known(1), known(2)];
+        let mut agreement = Agreement { hosts, ..Agreement::default() };
+        let start = Some(Time(0));
+        let truths = [Truth { running_since: start, well_since: start, ..Truth::default() }; 3];
+        let component = Component { hosts: vec![0, 1, 2], since: Time(5 * SECOND) };
+        agreement.look_at_rest(&component, &truths, Time(34 * SECOND));
+        assert!(agreement.checks()[0].held, "they may still be exchanging");
+        agreement.look_at_rest(&component, &truths, Time(35 * SECOND));
+        agreement.look_at_rest(&component, &truths, Time(36 * SECOND));
+        let [found, _] = agreement.checks();
+        assert_eq!((found.violation_count, found.violations[0].observer), (1, Some(2)));
+    }
 }

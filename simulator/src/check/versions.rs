@@ -10,9 +10,11 @@ use super::truth::Truth;
 use crate::report::Check;
 use crate::world::World;
 
-/// Pairs of an observer and an origin that are looked at in one look: all of a mesh of a hundred,
-/// and a few milliseconds' worth of a larger one.
-const PAIRS_PER_LOOK: usize = 10_000;
+/// Up to so many peers, every observer is looked at every time: ten thousand pairs of an observer
+/// and an origin, about ten milliseconds' worth.
+const SMALL_MESH: usize = 100;
+/// Pairs that are looked at in one look at a larger mesh: one or two milliseconds' worth.
+const PAIRS_PER_LOOK: usize = 1_500;
 /// Pairs whose versions are remembered, by twelve words each: in a mesh of a thousand those of a
 /// hundred observers.
 const MAX_PAIRS: usize = 100_000;
@@ -58,7 +60,10 @@ impl Versions {
         let hosts = truths.len().max(1);
         // The same observers every time, evenly spread, so that there is something to compare with.
         let watched = (MAX_PAIRS / hosts).clamp(1, hosts);
-        let turns = (PAIRS_PER_LOOK / hosts).clamp(1, watched);
+        let turns = match hosts {
+            0..=SMALL_MESH => watched,
+            _ => (PAIRS_PER_LOOK / hosts).clamp(1, watched),
+        };
         for _ in 0..turns {
             let observer = self.next_observer % watched * hosts / watched;
             self.next_observer = (self.next_observer + 1) % watched;
