@@ -30,6 +30,7 @@ pub mod history;
 mod host;
 pub mod keys;
 pub mod links;
+pub mod measure;
 pub mod output;
 mod queue;
 pub mod report;
