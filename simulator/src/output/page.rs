@@ -16,7 +16,7 @@ const STYLE: &str = include_str!("page/style.css");
 pub fn html(report: &RunReport) -> String {
     let (_, word) = verdict(report.outcome);
     let title = format!("{word}: {}, seed {}", report.name, report.scenario.seed);
-    html! {
+    let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -41,8 +41,8 @@ pub fn html(report: &RunReport) -> String {
                 }
             }
         }
-    }
-    .into_string()
+    };
+    words::valid(page.into_string())
 }
 
 fn header(report: &RunReport) -> Markup {

@@ -8,6 +8,7 @@ mod topology;
 
 use maud::{Markup, PreEscaped, html};
 
+use super::words;
 use crate::report::RunReport;
 
 /// The style sheet of all drawings: colours as variables, for a light and a dark ground.
@@ -115,7 +116,7 @@ fn alone(figure: &Figure) -> String {
     let (width, height) = (frame::WIDTH + 2.0 * MARGIN, figure.height + TITLE + 2.0 * MARGIN);
     let (left, top) = (-MARGIN, -TITLE - MARGIN);
     let view = format!("{left} {top} {width} {}", frame::px(height));
-    html! {
+    let drawn = html! {
         svg.plot xmlns="http://www.w3.org/2000/svg" role="img" aria-label=(figure.label())
             width=(width) height=(frame::px(height)) viewBox=(view) {
             title { (figure.title) }
@@ -125,6 +126,6 @@ fn alone(figure: &Figure) -> String {
             text.title x="2" y="-14" { (figure.title) }
             (figure.body)
         }
-    }
-    .into_string()
+    };
+    words::valid(drawn.into_string())
 }

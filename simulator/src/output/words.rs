@@ -62,6 +62,16 @@ pub(super) fn percent(share: f64) -> String {
     }
 }
 
+/// Markup without the characters that XML does not have: those of names out of files.
+pub(super) fn valid(markup: String) -> String {
+    let none = |char: char| match char {
+        '\t' | '\n' | '\r' => false,
+        '\u{fffe}' | '\u{ffff}' => true,
+        char => char.is_control(),
+    };
+    if markup.contains(none) { markup.replace(none, "\u{fffd}") } else { markup }
+}
+
 /// The value below which a share of sorted values lies (nearest rank).
 pub(super) fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     let rank = (share * sorted.len() as f64).ceil().max(1.0) as usize;

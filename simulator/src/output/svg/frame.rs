@@ -137,8 +137,11 @@ impl Axis {
         title: impl Into<String>,
         label: impl Fn(f64) -> String,
     ) -> Self {
-        let from = low.max(f64::MIN_POSITIVE).log10().floor() as i32;
-        let to = (high.max(low).max(f64::MIN_POSITIVE).log10().ceil() as i32).max(from + 1);
+        /// No plot needs more, and what is no number has no bounds of its own.
+        const DECADES: std::ops::RangeInclusive<f64> = 1e-9..=1e15;
+        let within = |value: f64| value.max(*DECADES.start()).min(*DECADES.end());
+        let from = within(low).log10().floor() as i32;
+        let to = (within(high.max(low)).log10().ceil() as i32).max(from + 1);
         let factors: &[f64] = if to - from <= 2 { &[1.0, 2.0, 5.0] } else { &[1.0] };
         let end = 10f64.powi(to);
         let ticks = (from..=to)

@@ -82,7 +82,8 @@ pub(super) fn bytes(report: &RunReport) -> Figure {
     if report.series.is_empty() {
         return Figure::empty(title, NO_SERIES);
     }
-    let highest = report.series.iter().map(|sample| sample.sent_max).fold(0.0, f64::max);
+    let peaks = words::sorted(report.series.iter().map(|sample| sample.sent_max));
+    let highest = peaks.last().copied().unwrap_or(0.0);
     let means = words::sorted(report.series.iter().map(|sample| sample.sent_mean));
     let usual = words::quantile(&means, 0.5).unwrap_or(0.0).max(1.0);
     let y = if highest > STEEP * usual {
