@@ -71,7 +71,6 @@ pub(crate) struct Load {
 #[derive(Debug)]
 pub(crate) struct Links {
     model: Box<dyn LatencyModel>,
-<<<<<<< HEAD
     /// What the scenario says of all paths, and what holds now.
     base: Rules,
     all: Rules,
@@ -84,30 +83,12 @@ pub(crate) struct Links {
     watched: BTreeMap<(usize, usize), PathStats>,
     /// Nothing but one jitter and one loss for everybody: most worlds, most of the time.
     plain: bool,
-=======
-    jitter_us: u64,
-    loss: Chance,
-    pair_loss: BTreeMap<(usize, usize), Chance>,
-    cuts: BTreeMap<(usize, usize), Time>,
-    partition: Option<Partitioning>,
-    /// When cuts were mended, and the last partition with its end.
-    mended: BTreeMap<(usize, usize), Time>,
-    healed: Option<(Partitioning, Time)>,
-}
-
-#[derive(Debug)]
-struct Partitioning {
-    /// Listed hosts and their group; the others form one more.
-    group_of: BTreeMap<usize, usize>,
-    since: Time,
->>>>>>> wt-d
 }
 
 impl Links {
     pub(crate) fn new(seed: u64, model: Box<dyn LatencyModel>, base: Rules) -> Self {
         let mut links = Self {
             model,
-<<<<<<< HEAD
             base,
             all: base,
             base_pairs: BTreeMap::new(),
@@ -120,16 +101,6 @@ impl Links {
         };
         links.changed();
         links
-=======
-            jitter_us,
-            loss,
-            pair_loss: BTreeMap::new(),
-            cuts: BTreeMap::new(),
-            partition: None,
-            mended: BTreeMap::new(),
-            healed: None,
-        }
->>>>>>> wt-d
     }
 
     pub(crate) fn set_loss(&mut self, loss: Chance) {
@@ -195,14 +166,8 @@ impl Links {
     }
 
     pub(crate) fn mend(&mut self, from: usize, to: usize, now: Time) {
-<<<<<<< HEAD
         self.cuts.mend(from, to, now);
         self.changed();
-=======
-        if self.cuts.remove(&(from, to)).is_some() {
-            self.mended.insert((from, to), now);
-        }
->>>>>>> wt-d
     }
 
     pub(crate) fn partition(&mut self, groups: &[&[usize]], now: Time) {
@@ -211,7 +176,6 @@ impl Links {
     }
 
     pub(crate) fn heal(&mut self, now: Time) {
-<<<<<<< HEAD
         self.cuts.heal(now);
         self.changed();
     }
@@ -224,26 +188,6 @@ impl Links {
 
     pub(crate) fn stats(&self, from: usize, to: usize) -> Option<&PathStats> {
         self.watched.get(&(from, to))
-=======
-        if let Some(partition) = self.partition.take() {
-            self.healed = Some((partition, now));
-        }
-        let cuts = std::mem::take(&mut self.cuts);
-        self.mended.extend(cuts.into_keys().map(|path| (path, now)));
-    }
-
-    /// Since when packets pass from one host to the other; `None` while they do not. A partition
-    /// before the last one is forgotten.
-    pub(crate) fn open_since(&self, from: usize, to: usize) -> Option<Time> {
-        if self.is_blocked(from, to) {
-            return None;
-        }
-        let mended = self.mended.get(&(from, to)).copied();
-        let healed = self.healed.as_ref().and_then(|(parted, end)| {
-            (parted.group_of.get(&from) != parted.group_of.get(&to)).then_some(*end)
-        });
-        Some(mended.into_iter().chain(healed).max().unwrap_or_default())
->>>>>>> wt-d
     }
 
     /// Since when no packet passes from one host to the other; `None` while packets pass.
@@ -318,7 +262,7 @@ impl Links {
     }
 
     /// One way without jitter, in microseconds.
-    pub(crate) fn one_way_us(&self, from: usize, to: usize) -> u64 {
+    pub(crate) fn latency_us(&self, from: usize, to: usize) -> u64 {
         self.model.one_way_us(from, to)
     }
 
@@ -422,46 +366,4 @@ fn escape(packets: usize, loss: Chance, jitter_us: u64, dice: &mut Dice) -> Opti
 }
 
 #[cfg(test)]
-<<<<<<< HEAD
 mod tests;
-=======
-mod tests {
-    use super::*;
-
-    fn links() -> Links {
-        Links::new(Box::new(UniformLatency::new(9, 1_000..50_000)), 0, Chance::NEVER)
-    }
-
-    #[test]
-    fn latencies_lie_in_the_range_and_are_the_same_both_ways() {
-        let model = UniformLatency::new(9, 1_000..50_000);
-        for (a, b) in [(0, 1), (3, 200), (7, 8)] {
-            assert!((1_000..50_000).contains(&model.one_way_us(a, b)));
-            assert_eq!(model.one_way_us(a, b), model.one_way_us(b, a));
-        }
-        assert_ne!(model.one_way_us(0, 1), model.one_way_us(0, 2));
-    }
-
-    #[test]
-    fn a_cut_blocks_one_way() {
-        let mut links = links();
-        links.cut(1, 2, Time(5));
-        assert_eq!(links.blocked_since(1, 2), Some(Time(5)));
-        assert!(!links.is_blocked(2, 1));
-        links.mend(1, 2, Time(9));
-        assert!(!links.is_blocked(1, 2));
-    }
-
-    #[test]
-    fn a_partition_separates_groups_and_leaves_the_rest_together() {
-        let mut links = links();
-        links.partition(&[&[0, 1], &[2]], Time(5));
-        assert!(!links.is_blocked(0, 1));
-        assert!(links.is_blocked(1, 2) && links.is_blocked(2, 0));
-        assert!(links.is_blocked(0, 3) && !links.is_blocked(3, 4));
-        links.heal(Time(9));
-        assert_eq!(links.open_since(0, 3), Some(Time(9)));
-        assert!(!links.is_blocked(0, 3));
-    }
-}
->>>>>>> wt-d

@@ -3,19 +3,21 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::check::{Judge, Phase};
+use crate::measure::{self, Sampler};
 use crate::report::{self, Happened, Outcome, RunReport, Sample, Wall};
 use crate::scenario::{Problem, Scenario};
-use crate::script::{Script, compile};
+use crate::script::{Deed, Script, compile};
+use crate::topology::TopologyError;
 use crate::world::World;
 
 mod agenda;
 mod hands;
-mod seams;
+mod stage;
 mod words;
 
 use agenda::Agenda;
 use hands::Hands;
-use seams::Judging;
 
 /// How often the world is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -27,31 +29,8 @@ pub enum RunError {
     #[error(transparent)]
     Scenario(#[from] Problem),
     /// The paths between peers could not be made.
-    #[error("{0}")]
-    Topology(String),
-}
-
-/// A part of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Peers start and find each other.
-    Settle,
-    /// Faults happen.
-    Faults,
-    /// Everything is whole again.
-    Healed,
-}
-
-impl Phase {
-    /// Its name in scenario files.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Settle => "settle",
-            Self::Faults => "faults",
-            Self::Healed => "healed",
-        }
-    }
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
 }
 
 /// How far a run is.
@@ -67,10 +46,27 @@ pub struct Progress<'a> {
     pub sample: &'a Sample,
 }
 
+impl Progress<'_> {
+    /// Name of the phase, as scenario files call it.
+    #[must_use]
+    pub const fn phase_name(&self) -> &'static str {
+        match self.phase {
+            Phase::Settle => "settle",
+            Phase::Faults => "faults",
+            Phase::Healed => "healed",
+        }
+    }
+}
+
 /// Looks on while a scenario runs.
 pub trait Watch {
     /// Called once per virtual second; `false` stops the run.
     fn tick(&mut self, world: &World, progress: &Progress<'_>) -> bool;
+
+    /// Whether every event that a node tells is printed on standard error.
+    fn traces(&self) -> bool {
+        false
+    }
 }
 
 /// Looks on without interest.
@@ -95,17 +91,20 @@ pub fn run(
     let began = Instant::now();
     scenario.validate()?;
     let script = compile(scenario)?;
-    let (mut world, picture) = seams::world(scenario, &script, base)?;
+    let (mut world, mut picture) = stage::world(scenario, &script, base, watch.traces())?;
     let mut runner = Runner::new(scenario, script, &mut world);
     let finished = runner.play(&mut world, watch);
-    let judged = runner.judging.finish(&world, finished);
-    let broken = judged.checks.iter().any(|check| !check.held);
+    let judged = runner.judge.finish(&world);
+    let broken = judged.checks.iter().any(|check| !check.held && (finished || !is_late(check)));
     let outcome = match (broken, finished) {
         (true, _) => Outcome::Broken,
         (false, true) => Outcome::Held,
         (false, false) => Outcome::Interrupted,
     };
-    let traffic = runner.traffic.unwrap_or_else(|| seams::traffic(&world));
+    let traffic = runner.traffic.unwrap_or_else(|| traffic(&world));
+    if picture.edges.is_empty() {
+        picture.edges = measure::edges(&world);
+    }
     let seconds = began.elapsed().as_secs_f64();
     Ok(RunReport {
         api_version: report::API_VERSION.to_owned(),
@@ -121,9 +120,9 @@ pub fn run(
         healed_seconds: judged.healed_seconds,
         event_counts: counts(&world),
         traffic,
-        latency_error: seams::latency_error(&world),
+        latency_error: measure::latency_error(&world),
         series: runner.series,
-        topology: seams::picture(picture, &world),
+        topology: picture,
         happenings: runner.happenings,
         wall: Wall { seconds, events_per_second: world.events() as f64 / seconds.max(1e-9) },
     })
@@ -133,8 +132,8 @@ struct Runner<'a> {
     scenario: &'a Scenario,
     agenda: Agenda,
     hands: Hands,
-    judging: Judging,
-    sampler: seams::Sampling,
+    judge: Judge,
+    sampler: Sampler,
     series: Vec<Sample>,
     happenings: Vec<Happened>,
     traffic: Option<report::Traffic>,
@@ -147,8 +146,8 @@ impl<'a> Runner<'a> {
             scenario,
             agenda: Agenda::new(scenario, script.steps),
             hands,
-            judging: Judging::new(scenario),
-            sampler: seams::Sampling::new(),
+            judge: Judge::new(&scenario.promises),
+            sampler: Sampler::new(),
             series: Vec::new(),
             happenings: Vec::new(),
             traffic: None,
@@ -163,11 +162,10 @@ impl<'a> Runner<'a> {
             return false;
         }
         world.reset_traffic();
-        self.sampler.reset();
         if !self.phase(world, watch, Phase::Faults, end) {
             return false;
         }
-        self.traffic = Some(seams::traffic(world));
+        self.traffic = Some(traffic(world));
         // What the script ends together with the phase comes before all that is left.
         self.act(world);
         if let Some(what) = self.hands.heal(world) {
@@ -183,7 +181,7 @@ impl<'a> Runner<'a> {
         phase: Phase,
         end: Duration,
     ) -> bool {
-        self.judging.begin(world, phase);
+        self.judge.begin(world, phase);
         while world.elapsed() < end {
             let next_look = LOOK_EVERY * (1 + second_of(world.elapsed()));
             let until = next_look.min(end);
@@ -201,9 +199,10 @@ impl<'a> Runner<'a> {
 
     /// Does what is due.
     fn act(&mut self, world: &mut World) {
-        while let Some(deed) = self.agenda.due(world.elapsed()) {
-            let what = words::of(&deed);
-            self.hands.act(world, &deed, &mut self.judging);
+        while let Some((deed, again)) = self.agenda.due(world.elapsed()) {
+            let turns = again && matches!(deed, Deed::Flip { .. });
+            let what = words::of(&deed).filter(|_| !turns);
+            self.hands.act(world, &deed, &mut self.judge);
             if let Some(what) = what {
                 self.happened(world, what);
             }
@@ -211,7 +210,7 @@ impl<'a> Runner<'a> {
     }
 
     fn look(&mut self, world: &World, watch: &mut dyn Watch, phase: Phase) -> bool {
-        self.judging.look(world);
+        self.judge.look(world);
         let sample = self.sampler.sample(world);
         let total = self.scenario.phases.total();
         let elapsed = world.elapsed();
@@ -223,6 +222,16 @@ impl<'a> Runner<'a> {
     fn happened(&mut self, world: &World, what: String) {
         self.happenings.push(Happened { at_seconds: world.elapsed().as_secs_f64(), what });
     }
+}
+
+/// Whether a check can only be held at the end of a run.
+fn is_late(check: &report::Check) -> bool {
+    check.promise == "agreement" || check.promise == "healing"
+}
+
+fn traffic(world: &World) -> report::Traffic {
+    let hosts: Vec<usize> = (0..world.len()).filter(|&host| !world.truth(host).lies).collect();
+    measure::traffic(world, &hosts)
 }
 
 fn second_of(elapsed: Duration) -> u32 {

@@ -18,15 +18,15 @@ mod span;
 mod validate;
 mod who;
 
-pub use builtin::{Builtin, builtin, builtins};
+pub use builtin::{Builtin, builtin, builtins, nearest_builtin};
 pub use faults::{Churn, Direction, Entry, Fault};
 pub use network::{
     Burst, Conditions, Latency, LinkChange, MatrixValues, Network, Region, Reorder, Shape, Unit,
 };
 pub use parse::{ScenarioError, load, nearest};
 pub use span::Span;
-pub use validate::{MAX_PEERS, MAX_TOTAL, Problem};
 pub(crate) use validate::unreadable;
+pub use validate::{MAX_PEERS, MAX_TOTAL, Problem};
 pub use who::{Choice, Who};
 
 /// The version of the format that this program reads and writes.

@@ -254,7 +254,9 @@ impl Plan {
         let hosts = sets.first().cloned().unwrap_or_default();
         let others = sets.get(1).cloned().unwrap_or_default();
         let path = |key: &str| format!("faults[{index}].{key}");
-        let ail = |ailment| (Deed::Ail { id: index, hosts: hosts.clone(), ailment }, Some(Deed::Cure { id: index }));
+        let ail = |ailment| {
+            (Deed::Ail { id: index, hosts: hosts.clone(), ailment }, Some(Deed::Cure { id: index }))
+        };
         let (begins, ends) = match &entry.fault {
             Fault::Crash { process_only, lose_state, .. } => (
                 Deed::Stop { hosts: hosts.clone(), process_only: *process_only },
@@ -279,8 +281,8 @@ impl Plan {
                 let direction = *direction;
                 (Deed::Flip { id: index, hosts, direction, off, on, until, is_off: false }, None)
             }
-            Fault::Cut { .. } => self::cut(hosts, others, false, path("to"))?,
-            Fault::NoPath { .. } => self::cut(hosts, others, true, path("and"))?,
+            Fault::Cut { .. } => cut(hosts, others, false, path("to"))?,
+            Fault::NoPath { .. } => cut(hosts, others, true, path("and"))?,
             Fault::Partition { .. } => {
                 self.part(entry, path("at"))?;
                 (Deed::Part(sets.to_vec()), Some(Deed::Unite))

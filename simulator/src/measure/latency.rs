@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use plexmesh_proto::record::EdgeStatus;
 
 use super::quantile::percentiles;
-use crate::check::Outside as _;
 use crate::dice::Dice;
 use crate::world::{VirtualNode, World};
 
@@ -50,7 +49,7 @@ pub fn edges(world: &World) -> Vec<(usize, usize, f64)> {
             .edges()
             .filter(|(_, edge)| matches!(edge.status, EdgeStatus::Heard | EdgeStatus::Checking));
         for to in works.filter_map(|(_, edge)| world.host_of(&edge.subject)) {
-            edges.push((from, to, world.links.one_way_us(from, to) as f64 / 1e3));
+            edges.push((from, to, world.links.latency_us(from, to) as f64 / 1e3));
         }
     }
     edges.sort_by_key(|&(from, to, _)| (from, to));

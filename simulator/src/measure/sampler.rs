@@ -6,7 +6,7 @@ use plexmesh_proto::record::Kind;
 
 use super::quantile::{quantile, sorted};
 use super::traffic::sent_and_received;
-use crate::check::{Outside as _, digests};
+use crate::check::digests;
 use crate::report::Sample;
 use crate::traffic::Bytes;
 use crate::world::World;

@@ -42,20 +42,22 @@ impl Agenda {
         scripted.into_iter().chain(later).min().filter(|at| *at < until)
     }
 
-    /// Takes a deed that is due, and puts down what it brings with it.
-    pub(super) fn due(&mut self, now: Duration) -> Option<Deed> {
+    /// Takes a deed that is due, and puts down what it brings with it. Says too whether it goes on
+    /// with something that began before.
+    pub(super) fn due(&mut self, now: Duration) -> Option<(Deed, bool)> {
         let scripted = self.script.front().map(|step| step.at).filter(|at| *at <= now);
         let later = self.later.keys().next().copied().filter(|(at, _)| *at <= now);
-        let (at, deed) = match (scripted, later) {
-            (scripted, Some(key)) if scripted.is_none_or(|at| key.0 < at) => {
-                (key.0, self.later.remove(&key)?)
+        // What goes on comes first: its turn ends where something else begins.
+        let (at, deed, again) = match (scripted, later) {
+            (scripted, Some(key)) if scripted.is_none_or(|at| key.0 <= at) => {
+                (key.0, self.later.remove(&key)?, true)
             }
-            (Some(at), _) => (at, self.script.pop_front()?.deed),
+            (Some(at), _) => (at, self.script.pop_front()?.deed, false),
             _ => return None,
         };
         let deed = self.complete(deed);
         self.repeat(at, &deed);
-        Some(deed)
+        Some((deed, again))
     }
 
     /// Whether a peer that comes back has lost its disk is drawn when it does.

@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::powers;
-use super::seams::Judging;
+use crate::check::Judge;
 use crate::scenario::{Conditions, Direction, Scenario};
 use crate::script::{Ailment, Deed, Script};
 use crate::world::{Crash, World};
@@ -28,7 +27,7 @@ pub(super) struct Hands {
 impl Hands {
     pub(super) fn new(scenario: &Scenario, script: &Script, world: &mut World) -> Self {
         let mut hands = Self::default();
-        powers::set_conditions(world, &scenario.network.conditions);
+        world.set_conditions(&scenario.network.conditions);
         for group in &scenario.groups {
             let members = script.groups.get(&group.name).map_or(&[][..], Vec::as_slice);
             if group.conditions == Conditions::default() {
@@ -43,33 +42,33 @@ impl Hands {
     }
 
     /// Does a deed.
-    pub(super) fn act(&mut self, world: &mut World, deed: &Deed, judging: &mut Judging) {
+    pub(super) fn act(&mut self, world: &mut World, deed: &Deed, judge: &mut Judge) {
         match deed {
             Deed::Stop { hosts, process_only } => {
                 for &host in hosts {
                     stop(world, host, *process_only);
-                    judging.fell_silent(host, world.time());
+                    judge.fell_silent(host, world.time());
                 }
             }
             Deed::Start { hosts, lose_state } => {
                 for &host in hosts {
                     world.restart(host, !lose_state);
-                    judging.returned(host, world.time());
+                    judge.returned(host, world.time());
                 }
             }
             Deed::ComeAndGo { host, is_away, lose_state } => {
                 if *is_away {
                     world.restart(*host, !lose_state);
-                    judging.returned(*host, world.time());
+                    judge.returned(*host, world.time());
                 } else {
                     stop(world, *host, false);
-                    judging.fell_silent(*host, world.time());
+                    judge.fell_silent(*host, world.time());
                 }
             }
             Deed::Leave(hosts) => {
                 for &host in hosts {
                     world.leave(host, "the scenario says so");
-                    judging.fell_silent(host, world.time());
+                    judge.fell_silent(host, world.time());
                 }
             }
             Deed::Depart(hosts) => hosts.iter().for_each(|&host| stop(world, host, true)),
@@ -104,19 +103,12 @@ impl Hands {
             || !self.paused.is_empty()
             || !self.asleep.is_empty()
             || self.clocks.values().any(|by| *by != 0);
-        let hosts: Vec<usize> = std::mem::take(&mut self.ails).into_keys().collect();
-        for host in hosts {
-            self.apply(world, host);
-        }
+        self.ails.clear();
         self.cuts.clear();
+        self.paused.clear();
+        self.asleep.clear();
         self.parted = false;
-        world.heal();
-        for host in std::mem::take(&mut self.paused) {
-            world.resume(host);
-        }
-        for host in std::mem::take(&mut self.asleep) {
-            powers::wake(world, host);
-        }
+        world.heal_all();
         for host in std::mem::take(&mut self.clocks).into_keys() {
             world.set_clock_offset(host, 0);
         }
@@ -139,13 +131,13 @@ impl Hands {
             }
             Deed::Sleep(hosts) => {
                 for &host in hosts {
-                    powers::sleep(world, host);
+                    world.sleep(host);
                     self.asleep.insert(host);
                 }
             }
             Deed::Wake(hosts) => {
                 for &host in hosts {
-                    powers::wake(world, host);
+                    world.wake(host);
                     self.asleep.remove(&host);
                 }
             }
@@ -207,7 +199,8 @@ impl Hands {
     }
 
     fn cure(&mut self, world: &mut World, id: usize) {
-        let ailing = self.ails.iter_mut().filter_map(|(host, ails)| ails.remove(&id).map(|_| *host));
+        let ailing =
+            self.ails.iter_mut().filter_map(|(host, ails)| ails.remove(&id).map(|_| *host));
         let cured: Vec<usize> = ailing.collect();
         self.ails.retain(|_, ails| !ails.is_empty());
         for host in cured {
@@ -234,9 +227,10 @@ impl Hands {
                 }
             }
         }
-        powers::set_host(world, host, conditions.as_ref(), (lost_in, lost_out));
-        powers::set_slow(world, host, slow);
-        powers::set_starved(world, host, starved);
+        world.set_host_conditions(host, conditions.as_ref());
+        world.set_host_loss(host, lost_in, lost_out);
+        world.set_slow(host, slow);
+        world.set_starved(host, starved);
     }
 }
 

@@ -176,10 +176,7 @@ impl Fault {
     pub const fn ends(&self) -> bool {
         !matches!(
             self,
-            Self::RollingRestart { .. }
-                | Self::Lie { .. }
-                | Self::Join { .. }
-                | Self::Leave { .. }
+            Self::RollingRestart { .. } | Self::Lie { .. } | Self::Join { .. } | Self::Leave { .. }
         )
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Span, one};
 
+/// The paths between peers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Network {

@@ -101,11 +101,8 @@ static NETWORK: Form = plain(&[
     may("links", Kind::Tables(&LINK)),
 ]);
 
-static LINK: Form = plain(&[
-    need("from", Kind::Whole),
-    need("to", Kind::Whole),
-    need("latency", Kind::Span),
-]);
+static LINK: Form =
+    plain(&[need("from", Kind::Whole), need("to", Kind::Whole), need("latency", Kind::Span)]);
 
 static LATENCY: Form = Form {
     keys: &[],
@@ -166,11 +163,8 @@ static CONDITIONS: Form = plain(&[
     may("down-kbps", Kind::Whole),
 ]);
 
-static BURST: Form = plain(&[
-    need("every", Kind::Span),
-    need("lasts", Kind::Span),
-    need("loss", Kind::Number),
-]);
+static BURST: Form =
+    plain(&[need("every", Kind::Span), need("lasts", Kind::Span), need("loss", Kind::Number)]);
 
 static REORDER: Form = plain(&[need("share", Kind::Number), need("by", Kind::Span)]);
 
@@ -188,10 +182,7 @@ static FAULT: Form = Form {
     tag: Some(Tag {
         name: "fault",
         variants: &[
-            (
-                "crash",
-                &[PEERS, may("process-only", Kind::Flag), may("lose-state", Kind::Flag)],
-            ),
+            ("crash", &[PEERS, may("process-only", Kind::Flag), may("lose-state", Kind::Flag)]),
             (
                 "rolling-restart",
                 &[

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::who::is_group_name;
 use super::{
-    Churn, Conditions, Entry, FORMAT, Fault, Group, Latency, Network, Phases, Scenario, Shape, Span,
-    Who,
+    Churn, Conditions, Entry, FORMAT, Fault, Group, Latency, Network, Phases, Scenario, Shape,
+    Span, Who,
 };
 use crate::script;
 

@@ -132,7 +132,9 @@ mod tests {
 
     #[test]
     fn what_names_nobody_is_refused() {
-        for text in ["0%", "101%", "NaN%", "inf%", "-3%", "%", "5..5", "9..2", "a..b", "", "5", "a b"] {
+        for text in
+            ["0%", "101%", "NaN%", "inf%", "-3%", "%", "5..5", "9..2", "a..b", "", "5", "a b"]
+        {
             assert!(Who::Named(text.to_owned()).choice().is_err(), "{text}");
         }
         assert!(Who::Count(0).choice().is_err());

@@ -97,8 +97,7 @@ impl<'a> Casting<'a> {
                 let mut dice = Dice::new(scenario.seed, "group", index as u64);
                 let free: Vec<usize> =
                     (0..scenario.peers).filter(|peer| !taken.contains_key(peer)).collect();
-                let members =
-                    self.choose(&group.peers, &path, &mut dice, scenario.peers, free)?;
+                let members = self.choose(&group.peers, &path, &mut dice, scenario.peers, free)?;
                 for &member in &members {
                     if member >= scenario.peers {
                         return Err(no_such_peer(path, member, scenario.peers));
@@ -218,7 +217,7 @@ impl<'a> Casting<'a> {
             .filter(|&host| self.gone(host, booking.from).is_none())
             .collect();
         let free = there.iter().copied().filter(|host| {
-            !besides.contains(host) && !(exclusive && self.conflict(*host, booking).is_some())
+            !besides.contains(host) && (!exclusive || self.conflict(*host, booking).is_none())
         });
         let hosts = if who.choice() == Ok(Choice::All) {
             there.clone()
@@ -271,10 +270,13 @@ impl<'a> Casting<'a> {
             }
             Choice::Listed(hosts) => Ok(hosts.to_vec()),
             // One host behind the last is enough to be told that there is none.
-            Choice::Range(from, to) => Ok((from..to.min((self.joins.len() + 1).max(from + 1))).collect()),
+            Choice::Range(from, to) => {
+                Ok((from..to.min((self.joins.len() + 1).max(from + 1))).collect())
+            }
             Choice::All => Ok((0..peers).collect()),
             Choice::Group(name) => self.cast.groups.get(name).cloned().ok_or_else(|| {
-                let names: Vec<&str> = self.scenario.groups.iter().map(|group| group.name.as_str()).collect();
+                let names: Vec<&str> =
+                    self.scenario.groups.iter().map(|group| group.name.as_str()).collect();
                 let expected = match names.as_slice() {
                     [] => "a count, share, list, range or \"all\": there are no groups".to_owned(),
                     names => format!("one of the groups {}", names.join(", ")),

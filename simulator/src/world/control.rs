@@ -99,56 +99,6 @@ impl World {
         self.settle();
     }
 
-<<<<<<< HEAD
-=======
-    /// Cuts the path from one host to another; the way back stays.
-    pub fn cut(&mut self, from: usize, to: usize) {
-        self.links.cut(from, to, self.now);
-    }
-
-    /// Mends one cut.
-    pub fn mend(&mut self, from: usize, to: usize) {
-        self.links.mend(from, to, self.now);
-    }
-
-    /// Separates groups of hosts from each other; hosts in none of them form one more group.
-    pub fn partition(&mut self, groups: &[&[usize]]) {
-        self.links.partition(groups, self.now);
-    }
-
-    /// Ends the partition and mends all cuts.
-    pub fn heal(&mut self) {
-        self.links.heal(self.now);
-    }
-
-    /// Sets the probability from 0 to 1 that a packet is lost, on every path that has none of its
-    /// own.
-    pub fn set_loss(&mut self, probability: f64) {
-        self.links.set_loss(Chance::new(probability));
-    }
-
-    /// Sets the probability that a packet from one host to another is lost; `None` goes back to
-    /// that of all paths.
-    pub fn set_pair_loss(&mut self, from: usize, to: usize, probability: Option<f64>) {
-        self.links.set_pair_loss(from, to, probability.map(Chance::new));
-    }
-
-    /// Sets a host's wall clock ahead of the world's, or behind it, in milliseconds.
-    pub fn set_clock_offset(&mut self, host: usize, offset_ms: i64) {
-        if let Some(host) = self.hosts.get_mut(host) {
-            host.clock_offset_ms = offset_ms;
-        }
-    }
-
-    /// Makes a host lie from now on.
-    pub fn corrupt(&mut self, host: usize, lie: Lie) {
-        let mesh = self.keys.mesh;
-        if let Some(host) = self.hosts.get_mut(host) {
-            host.mask = Some(Mask::new(lie, mesh));
-        }
-    }
-
->>>>>>> wt-d
     /// Sets what a host says of itself when it next starts.
     pub fn set_profile(&mut self, host: usize, profile: Profile) {
         if let Some(host) = self.hosts.get_mut(host) {
