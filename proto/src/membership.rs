@@ -237,6 +237,11 @@ impl Membership {
         self.errands.targets()
     }
 
+    /// Whether [`Self::visited`] changed since this was last asked.
+    pub(crate) const fn take_visits_changed(&mut self) -> bool {
+        self.errands.take_changed()
+    }
+
     /// Figures of the edges that this peer observes.
     pub(crate) fn edge_stats(&self) -> impl Iterator<Item = (PeerId, &EdgeStats)> {
         self.watches.iter().map(|(peer, watch)| (*peer, watch.stats()))

@@ -74,13 +74,9 @@ pub struct View<S> {
 impl<S: RecordStore> View<S> {
     /// A view over what `store` already holds. `epoch` is random and not 0: it tells this log from those of earlier starts.
     pub fn open(store: S, epoch: u64) -> Self {
-        let mut view = Self { digest: DigestSum::default(), log: ChangeLog::new(epoch), store };
-        let (digest, log) = (&mut view.digest, &mut view.log);
-        view.store.for_each(&mut |record| {
-            digest.add(record);
-            log.push(record.id(), None);
-        });
-        view
+        let mut digest = DigestSum::default();
+        store.for_each(&mut |record| digest.add(record));
+        Self { digest, log: ChangeLog::new(epoch), store }
     }
 
     /// Merges a record whose signature the caller checked. `from` is who passed it on, so that it is not offered back.
@@ -124,8 +120,6 @@ impl<S: RecordStore> View<S> {
         };
         self.add(record, from);
         self.store.put(key, slot);
-        let store = &self.store;
-        self.log.compact(store.len(), |id| store.by_id(id).is_some());
         outcome
     }
 
@@ -227,16 +221,32 @@ impl<S: RecordStore> View<S> {
         self.len() == 0
     }
 
-    /// What was learned past `cursor`, not from `asker` itself; at most `limit` ids.
-    pub fn changes_since(&mut self, cursor: Cursor, asker: PeerId, limit: usize) -> Changes {
+    /// What was learned past `cursor`, not from `asker` itself; at most `limit` ids. The default cursor asks for everything.
+    pub fn changes_since(&self, cursor: Cursor, asker: PeerId, limit: usize) -> Changes {
         let store = &self.store;
-        self.log.compact(store.len(), |id| store.by_id(id).is_some());
-        self.log.since(cursor, asker, limit, |id| store.by_id(id).is_some())
+        let Some(walk) = self.log.walk(cursor) else {
+            return self.log.since(cursor, asker, limit, |id| store.by_id(id).is_some());
+        };
+        let (mut place, mut ids) = (0, Vec::new());
+        store.for_each(&mut |record| {
+            if (walk.place..walk.place.saturating_add(limit)).contains(&place) {
+                ids.push(record.id());
+            }
+            place += 1;
+        });
+        let rest = place.saturating_sub(walk.place) > limit;
+        let next = rest.then(|| walk.place.saturating_add(limit));
+        Changes { ids, cursor: self.log.after_walk(walk, next), reset: false }
     }
 
     /// The end of this view's log.
     pub fn log_end(&self) -> Cursor {
         self.log.end()
+    }
+
+    /// The storage port.
+    pub const fn store(&self) -> &S {
+        &self.store
     }
 
     /// The storage port, for a driver that keeps more than the view in it.

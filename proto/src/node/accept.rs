@@ -35,7 +35,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     pub(super) fn load_roster(&mut self, now: Now) {
         let roster = &mut self.roster;
         self.view.for_each(&mut |record| roster.touch(record.origin()));
-        self.roster.refresh(&self.view, now.wall_s());
+        self.refreshed = self.roster.refresh(&self.view, now.wall_s());
     }
 
     pub(super) fn accept_broadcast(
