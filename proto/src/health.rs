@@ -68,11 +68,7 @@ pub fn partition(roster: &Roster, evaluation: &Evaluation) -> Option<Partition> 
     sides(roster, evaluation, &evaluation.judgements(roster))
 }
 
-fn sides(
-    roster: &Roster,
-    evaluation: &Evaluation,
-    judgements: &[Judgement],
-) -> Option<Partition> {
+fn sides(roster: &Roster, evaluation: &Evaluation, judgements: &[Judgement]) -> Option<Partition> {
     let since = |index: u32| judgements.get(index as usize).and_then(|judgement| judgement.since);
     let members = (0..).zip(roster.members());
     let mut lost: Vec<(Option<Version>, PeerId)> = members

@@ -460,6 +460,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     fn evaluate(&mut self, now: Now) {
         self.evaluate_at = None;
         self.evaluated = now.time;
+        self.state_changed = true;
         let refreshed = self.roster.refresh(&self.view, now.wall_s());
         let refreshed = core::mem::take(&mut self.refreshed).and(refreshed);
         self.keep_changed = true;
@@ -502,10 +503,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
                 unreached.push((0, duty));
             } else if let Some(seat) = seats.iter().find(|seat| seat.observer == me) {
                 let reached = self.evaluation.is_reachable(index);
-                if seat.passed_over == 0
-                    || reached
-                    || self.membership.has_reached(&member.id())
-                {
+                if seat.passed_over == 0 || reached || self.membership.has_reached(&member.id()) {
                     duties.insert(duty);
                 } else if !seats.iter().any(|seat| self.has_lost(seat.observer, index)) {
                     // Nobody in reach ever heard it. One that somebody lost is dialled by whoever lost it.

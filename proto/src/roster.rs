@@ -269,7 +269,9 @@ impl Roster {
         let standings = || {
             members.iter().map(|member| Standing {
                 peer: member.id(),
-                nonce: member.certificate().map_or(&[][..], |certificate| &certificate.ring_nonce[..]),
+                nonce: member
+                    .certificate()
+                    .map_or(&[][..], |certificate| &certificate.ring_nonce[..]),
                 left: member.left,
             })
         };

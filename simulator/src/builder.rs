@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use plexmesh_proto::record::{Payload, Record};
 use plexmesh_proto::types::{MILLI, Time, Version};
-use plexmesh_proto::view::{MemoryStore, RecordStore, Slot};
+use plexmesh_proto::view::{RecordStore, Slot};
 
 use serde::{Deserialize, Serialize};
 
 use crate::dice::{Chance, Dice};
 use crate::links::{LatencyModel, Links, UniformLatency};
+use crate::store::SharedStore;
 use crate::world::{Happening, WALL_START_MS, World, micros};
 
 /// How long certificates of virtual peers last, in seconds: 90 days, as those of real ones.
@@ -146,7 +147,7 @@ impl WorldBuilder {
 fn preload(world: &mut World) {
     let version = Version::at_ms(WALL_START_MS - 60_000);
     let expires_s = WALL_START_MS / 1_000 + PRELOADED_S;
-    let mut store = MemoryStore::default();
+    let mut store = SharedStore::new(&world.shelf);
     for (index, host) in world.hosts.iter().enumerate() {
         let mut crypto = world.crypto_of(index);
         let certificate = Box::new(host.certificate.clone());
@@ -157,7 +158,7 @@ fn preload(world: &mut World) {
         store.put(&slot, Slot { top: Arc::new(record), rival: None });
     }
     for host in &mut world.hosts {
-        host.disk.store = store.clone();
+        host.disk.store = Some(store.clone());
         host.disk.last_version = version;
     }
 }

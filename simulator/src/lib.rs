@@ -33,6 +33,7 @@ pub mod links;
 mod queue;
 pub mod report;
 pub mod scenario;
+pub mod store;
 pub mod traffic;
 mod transport;
 pub mod world;

@@ -211,9 +211,9 @@ fn component(roster: &Roster, me: u32) -> Vec<bool> {
     while let Some(index) = queue.pop_front() {
         let heard = roster.sightings(index).iter().filter(|sighting| sighting.is_heard());
         let subjects = heard.filter_map(|sighting| sighting.subject());
-        let watchers = roster.watchers(index).filter(|watcher| {
-            roster.sighting(*watcher, index).is_some_and(Sighting::is_heard)
-        });
+        let watchers = roster
+            .watchers(index)
+            .filter(|watcher| roster.sighting(*watcher, index).is_some_and(Sighting::is_heard));
         for next in subjects.chain(watchers) {
             if let Some(known) = reachable.get_mut(next as usize)
                 && !*known

@@ -135,7 +135,6 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             _ => {
                 self.roster.touch(origin);
                 self.need_evaluation(now.time);
-                self.state_changed = true;
             }
         }
     }

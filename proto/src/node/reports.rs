@@ -56,8 +56,8 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         let interval_ms = heartbeat_interval(self.roster.rings().len()) / MILLI;
         let mut lag = HeartbeatLag { interval_ms, ..HeartbeatLag::default() };
         let members = (0..).zip(self.roster.members());
-        let reachable = members
-            .filter(|(index, member)| self.evaluation.is_reachable(*index) && !member.left);
+        let reachable =
+            members.filter(|(index, member)| self.evaluation.is_reachable(*index) && !member.left);
         for (_, member) in reachable {
             match self.heartbeat_of(&member.id(), now) {
                 None => lag.missing += 1,
