@@ -200,6 +200,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     fn start(&mut self, now: Now) {
         self.started = true;
+        self.resume(now);
         let alone = self.config.seeds.is_empty() && self.view.is_empty();
         self.publisher.start(now.time, alone);
         self.exchange.start(alone || !self.roster.members().is_empty());

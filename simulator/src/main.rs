@@ -53,6 +53,9 @@ struct Run {
     /// Let every peer know all others at the start, instead of joining through seeds
     #[arg(long)]
     warm: bool,
+    /// Let the mesh have run before
+    #[arg(long)]
+    settled: bool,
     /// Print every event that a node tells, on standard error
     #[arg(long)]
     trace: bool,
@@ -102,7 +105,13 @@ impl Run {
             .nodes(self.nodes)
             .loss(self.loss)
             .latency_ms(self.latency_min_ms..self.latency_max_ms)
-            .start(if self.warm { Start::Warm } else { Start::Cold })
+            .start(if self.settled {
+                Start::Settled
+            } else if self.warm {
+                Start::Warm
+            } else {
+                Start::Cold
+            })
             .trace(self.trace)
             .build()
     }
