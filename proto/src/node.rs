@@ -80,6 +80,8 @@ pub struct Node<C, S> {
     /// Deadline of the children, as of the end of the last input.
     deadline: Option<(Time, &'static str)>,
     keep_changed: bool,
+    /// A seed is a member, as of the last evaluation.
+    joined: bool,
     expire_at: Time,
     seed_at: Time,
     scout_at: Time,
@@ -120,6 +122,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             told: Vec::new(),
             deadline: None,
             keep_changed: true,
+            joined: false,
             expire_at: now.time.plus(EXPIRY_INTERVAL),
             seed_at: now.time,
             scout_at: now.time.plus(SCOUT_INTERVAL),
@@ -143,6 +146,8 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     /// Takes in one thing that happened.
     pub fn handle(&mut self, input: Input, now: Now) {
         let late_us = self.deadline.map_or(0, |(deadline, _)| now.time.since(deadline));
+        // Frames are most of what happens, and seldom is anything else due with one.
+        let alone = matches!(input, Input::Frame { .. }) && !self.is_due(now.time);
         match input {
             Input::Start => self.start(now),
             Input::Tick => {}
@@ -164,8 +169,14 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             }
             Input::Leave { reason } => self.leave(reason, now),
         }
-        self.run_due(late_us, now);
-        self.deadline = self.next_deadline();
+        if alone {
+            self.carry_out(now);
+            self.deadline = self.next_deadline();
+        }
+        if !alone || self.is_due(now.time) {
+            self.run_due(late_us, now);
+            self.deadline = self.next_deadline();
+        }
     }
 
     /// The next thing to do; `None` when all is done.
@@ -290,6 +301,10 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         }
     }
 
+    fn is_due(&self, now: Time) -> bool {
+        self.deadline.is_some_and(|(deadline, _)| deadline <= now)
+    }
+
     fn next_deadline(&self) -> Option<(Time, &'static str)> {
         if !self.started {
             return None;
@@ -333,7 +348,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             self.scout(now);
         }
         self.dial_seeds(now);
-        self.publish_due(now);
+        if self.publisher.deadline().is_some_and(|at| at <= now.time) {
+            self.publish_due(now);
+        }
         if self.exchange.deadline().is_some_and(|at| at <= now.time) {
             let random = self.crypto.random_u64();
             if let Some((to, id, request)) = self.exchange.tick(&self.view, now.time, random) {
@@ -392,9 +409,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     /// Whether this peer is alone, or in a mesh that none of its seeds belongs to: two newcomers that found each other first are no mesh.
     fn needs_seeds(&self) -> bool {
-        let seeds = &self.config.seeds;
-        let joined = || seeds.iter().any(|seed| self.roster.find(seed).is_some());
-        !seeds.is_empty() && (self.connected.is_empty() || !joined())
+        !self.config.seeds.is_empty() && (self.connected.is_empty() || !self.joined)
     }
 
     fn learn_rtt(&mut self, peer: PeerId, rtt_us: u32, now: Now) {
@@ -429,6 +444,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     fn expire(&mut self, now: Now) {
         self.expire_at = now.time.plus(EXPIRY_INTERVAL);
+        if !self.view.has_expired(now.wall_s()) {
+            return;
+        }
         let gone = self.view.expire(now.wall_s());
         let lapsed: Vec<PeerId> = self
             .roster
@@ -465,6 +483,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         let refreshed = self.roster.refresh(&self.view, now.wall_s());
         let refreshed = core::mem::take(&mut self.refreshed).and(refreshed);
         self.keep_changed = true;
+        self.joined = self.config.seeds.iter().any(|seed| self.roster.find(seed).is_some());
         let Some(me) = self.roster.index_of(&self.me()) else {
             self.evaluation = Evaluation::default();
             return;

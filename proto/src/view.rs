@@ -69,14 +69,20 @@ pub struct View<S> {
     store: S,
     digest: DigestSum,
     log: ChangeLog,
+    /// No record expires before this, in Unix seconds.
+    first_expiry_s: u64,
 }
 
 impl<S: RecordStore> View<S> {
     /// A view over what `store` already holds. `epoch` is random and not 0: it tells this log from those of earlier starts.
     pub fn open(store: S, epoch: u64) -> Self {
         let mut digest = DigestSum::default();
-        store.for_each(&mut |record| digest.add(record));
-        Self { digest, log: ChangeLog::new(epoch), store }
+        let mut first_expiry_s = u64::MAX;
+        store.for_each(&mut |record| {
+            digest.add(record);
+            first_expiry_s = first_expiry_s.min(record.expires_s());
+        });
+        Self { digest, log: ChangeLog::new(epoch), store, first_expiry_s }
     }
 
     /// Merges a record whose signature the caller checked. `from` is who passed it on, so that it is not offered back.
@@ -135,14 +141,23 @@ impl<S: RecordStore> View<S> {
         (record.version() < slot.top.version()).then_some(Merge::Outdated)
     }
 
+    /// Whether any record may have expired.
+    pub const fn has_expired(&self, wall_s: u64) -> bool {
+        self.first_expiry_s <= wall_s
+    }
+
     /// Drops what has been expired for longer than the grace. Gives how many records left.
     pub fn expire(&mut self, wall_s: u64) -> usize {
         let mut over: Vec<Arc<Record>> = Vec::new();
+        let mut first_expiry_s = u64::MAX;
         self.store.for_each(&mut |record| {
             if is_over(record, wall_s) {
                 over.push(record.clone());
+            } else {
+                first_expiry_s = first_expiry_s.min(record.expires_s());
             }
         });
+        self.first_expiry_s = first_expiry_s;
         for record in &over {
             self.remove(record);
         }
@@ -255,6 +270,7 @@ impl<S: RecordStore> View<S> {
     }
 
     fn add(&mut self, record: &Record, from: Option<PeerId>) {
+        self.first_expiry_s = self.first_expiry_s.min(record.expires_s());
         self.digest.add(record);
         self.log.push(record.id(), from);
     }

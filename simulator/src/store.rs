@@ -27,6 +27,8 @@ pub(crate) struct Shelf {
     records: Vec<Option<Arc<Record>>>,
     /// How many stores hold each record.
     holders: Vec<u32>,
+    /// Where each record stands: its origin, and its place among the usual kinds.
+    places: Vec<(u32, u32)>,
     free: Vec<u32>,
     by_id: HashMap<u64, u32, BuildHasherDefault<Uniform>>,
     origins: HashMap<PeerId, u32, BuildHasherDefault<Uniform>>,
@@ -68,6 +70,7 @@ impl Shelf {
         let handle = self.free.pop().unwrap_or_else(|| {
             self.records.push(None);
             self.holders.push(0);
+            self.places.push((NONE, NONE));
             u32::try_from(self.records.len() - 1).unwrap_or(NONE)
         });
         if let (Some(place), Some(holders)) =
@@ -75,6 +78,11 @@ impl Shelf {
         {
             *place = Some(record.clone());
             *holders = 1;
+        }
+        let kind = usual(record.slot()).and_then(|kind| u32::try_from(kind).ok());
+        let origin = u32::try_from(self.origin(record.origin())).unwrap_or(NONE);
+        if let Some(place) = self.places.get_mut(handle as usize) {
+            *place = (origin, kind.unwrap_or(NONE));
         }
         self.by_id.entry(record.id().0).or_insert(handle);
         handle
@@ -236,10 +244,14 @@ impl RecordStore for SharedStore {
     fn by_id(&self, id: RecordId) -> Option<Arc<Record>> {
         let shelf = self.shelf.borrow();
         if let Some(handle) = shelf.by_id.get(&id.0)
-            && let Some(record) = shelf.get(*handle)
-            && self.handle(&shelf, record.slot()) == *handle
+            && let Some((origin, kind)) = shelf.places.get(*handle as usize)
+            && let Some(handles) = self.usual.get(*origin as usize)
+            && handles.get(*kind as usize) == Some(handle)
         {
-            return Some(record.clone());
+            return shelf.get(*handle).cloned();
+        }
+        if self.unusual.is_empty() {
+            return None;
         }
         let unusual = self.unusual.values();
         let mut bodies = unusual.flat_map(|slot| [Some(&slot.top), slot.rival.as_ref()]).flatten();
