@@ -41,6 +41,8 @@ const SEED_INTERVAL: u64 = 2 * SECOND;
 const SCOUT_INTERVAL: u64 = 60 * SECOND;
 /// A newcomer takes up duties when it has fetched what its first neighbour knows, or after this much time: with half of the roster it would dial the wrong peers.
 const SETTLE_LIMIT: u64 = 10 * SECOND;
+/// Room for outputs that is kept while there are none: what one input usually makes. The first evaluation of a large mesh makes thousands.
+const IDLE_OUTPUTS: usize = 64;
 /// Seeds dialled at a time.
 const MAX_SEEDS: usize = 8;
 /// Peers out of reach that this observer may take over from observers out of reach, at a time.
@@ -181,7 +183,11 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     /// The next thing to do; `None` when all is done.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        if output.is_none() && self.outputs.capacity() > IDLE_OUTPUTS {
+            self.outputs = VecDeque::new();
+        }
+        output
     }
 
     /// When the node wants an [`Input::Tick`] at the latest, and what for.

@@ -119,6 +119,24 @@ pub struct Roster {
 }
 
 impl Roster {
+    /// The roster that a view makes.
+    pub fn load<S: RecordStore>(view: &View<S>, wall_s: u64) -> Self {
+        let mut members: Vec<Member> = Vec::new();
+        let mut said = Said::default();
+        let mut origin = None;
+        view.for_each(&mut |record| {
+            if origin != Some(record.origin()) {
+                origin = Some(record.origin());
+                members.extend(core::mem::take(&mut said).member(wall_s));
+            }
+            said.take(record, wall_s);
+        });
+        members.extend(said.member(wall_s));
+        let mut roster = Self::default();
+        roster.seat(members, view);
+        roster
+    }
+
     /// Notes that the view has something new of `origin`. Members and indices stay as they are until [`Self::refresh`].
     pub fn touch(&mut self, origin: PeerId) {
         self.touched.insert(origin);
@@ -266,6 +284,11 @@ impl Roster {
         }
         members.extend(moved.into_values().flatten());
         members.sort_unstable_by_key(Member::id);
+        self.seat(members, view);
+    }
+
+    /// Takes over all members, by rising id, and packs their reports.
+    fn seat<S: RecordStore>(&mut self, members: Vec<Member>, view: &View<S>) {
         let standings = || {
             members.iter().map(|member| Standing {
                 peer: member.id(),
@@ -278,12 +301,14 @@ impl Roster {
         let key = ring::membership_key(standings());
         self.rings = view.store().rings(&key, &mut || Rings::build(0, standings()));
         self.members = members;
+        self.members.shrink_to_fit();
         self.arena = Arena::default();
         let mut words = Vec::new();
         for member in &mut self.members {
             let (edges, watchers) = sightings::pack(member, &self.rings, &mut words);
             member.place = self.arena.put(None, &words, edges, watchers);
         }
+        self.arena.shrink();
     }
 }
 
@@ -292,15 +317,45 @@ fn same_shape(old: &Member, edges: usize) -> bool {
 }
 
 fn derive<S: RecordStore>(view: &View<S>, id: PeerId, wall_s: u64) -> Option<Member> {
-    let peer = view.get(id, Kind::PEER, wall_s)?;
-    let Payload::Peer(_, certificate) = peer.payload() else { return None };
-    if certificate.has_lapsed(wall_s) {
-        return None;
+    let mut said = Said::default();
+    view.for_origin(&id, &mut |record| said.take(record, wall_s));
+    said.member(wall_s)
+}
+
+/// What one origin said that decides whether and how it belongs to the mesh.
+#[derive(Default)]
+struct Said {
+    peer: Option<Arc<Record>>,
+    links: Option<Arc<Record>>,
+    leave: Option<Arc<Record>>,
+    contradicts: bool,
+}
+
+impl Said {
+    /// Takes in one record; of two under one version the first one visited is the higher.
+    fn take(&mut self, record: &Arc<Record>, wall_s: u64) {
+        let (place, counts) = match record.kind() {
+            Kind::PEER => (&mut self.peer, true),
+            Kind::LINKS => (&mut self.links, true),
+            Kind::LEAVE => (&mut self.leave, false),
+            _ => return,
+        };
+        match place {
+            Some(_) => self.contradicts |= counts,
+            None if record.expires_s() > wall_s => *place = Some(record.clone()),
+            None => {}
+        }
     }
-    let links = view.get(id, Kind::LINKS, wall_s);
-    let left =
-        view.get(id, Kind::LEAVE, wall_s).is_some_and(|leave| leave.version() > peer.version());
-    let contradicts =
-        [Kind::PEER, Kind::LINKS].iter().any(|kind| view.contradiction(id, *kind).is_some());
-    Some(Member { peer, links, place: Place::default(), left, contradicts })
+
+    /// The member that it makes; `None` without a valid certificate.
+    fn member(self, wall_s: u64) -> Option<Member> {
+        let peer = self.peer?;
+        let Payload::Peer(_, certificate) = peer.payload() else { return None };
+        if certificate.has_lapsed(wall_s) {
+            return None;
+        }
+        let left = self.leave.is_some_and(|leave| leave.version() > peer.version());
+        let (links, contradicts) = (self.links, self.contradicts);
+        Some(Member { peer, links, place: Place::default(), left, contradicts })
+    }
 }

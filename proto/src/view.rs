@@ -199,6 +199,11 @@ impl<S: RecordStore> View<S> {
         self.store.for_each(visit);
     }
 
+    /// Calls `visit` for every record of one origin.
+    pub fn for_origin(&self, origin: &PeerId, visit: &mut dyn FnMut(&Arc<Record>)) {
+        self.store.for_origin(origin, visit);
+    }
+
     /// The ids of all state records of one origin.
     pub fn state_ids(&self, origin: &PeerId) -> Vec<RecordId> {
         let mut ids = Vec::new();

@@ -149,6 +149,11 @@ impl Arena {
         self.void > WASTE && 2 * self.void > self.words.len()
     }
 
+    /// Gives back room that nothing stands in.
+    pub(super) fn shrink(&mut self) {
+        self.words.shrink_to_fit();
+    }
+
     /// Moves all places together.
     pub(super) fn compact<'a>(&mut self, places: impl Iterator<Item = &'a mut Place>) {
         let mut words = Vec::with_capacity(self.words.len().saturating_sub(self.void));

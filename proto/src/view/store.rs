@@ -32,7 +32,7 @@ pub trait RecordStore {
     /// The record with this id.
     fn by_id(&self, id: RecordId) -> Option<Arc<Record>>;
 
-    /// Visits every record, rivals too.
+    /// Visits every record, rivals too: origins by rising id, and those of one origin together.
     fn for_each(&self, visit: &mut dyn FnMut(&Arc<Record>));
 
     /// Visits every record of one origin.
