@@ -30,6 +30,7 @@ pub mod history;
 mod host;
 pub mod keys;
 pub mod links;
+pub mod measure;
 mod queue;
 pub mod report;
 pub mod scenario;

@@ -57,6 +57,9 @@ pub(crate) struct Links {
     pair_loss: BTreeMap<(usize, usize), Chance>,
     cuts: BTreeMap<(usize, usize), Time>,
     partition: Option<Partitioning>,
+    /// When cuts were mended, and the last partition with its end.
+    mended: BTreeMap<(usize, usize), Time>,
+    healed: Option<(Partitioning, Time)>,
 }
 
 #[derive(Debug)]
@@ -75,6 +78,8 @@ impl Links {
             pair_loss: BTreeMap::new(),
             cuts: BTreeMap::new(),
             partition: None,
+            mended: BTreeMap::new(),
+            healed: None,
         }
     }
 
@@ -93,8 +98,10 @@ impl Links {
         self.cuts.entry((from, to)).or_insert(now);
     }
 
-    pub(crate) fn mend(&mut self, from: usize, to: usize) {
-        self.cuts.remove(&(from, to));
+    pub(crate) fn mend(&mut self, from: usize, to: usize, now: Time) {
+        if self.cuts.remove(&(from, to)).is_some() {
+            self.mended.insert((from, to), now);
+        }
     }
 
     pub(crate) fn partition(&mut self, groups: &[&[usize]], now: Time) {
@@ -106,9 +113,25 @@ impl Links {
         self.partition = Some(Partitioning { group_of, since: now });
     }
 
-    pub(crate) fn heal(&mut self) {
-        self.partition = None;
-        self.cuts.clear();
+    pub(crate) fn heal(&mut self, now: Time) {
+        if let Some(partition) = self.partition.take() {
+            self.healed = Some((partition, now));
+        }
+        let cuts = std::mem::take(&mut self.cuts);
+        self.mended.extend(cuts.into_keys().map(|path| (path, now)));
+    }
+
+    /// Since when packets pass from one host to the other; `None` while they do not. A partition
+    /// before the last one is forgotten.
+    pub(crate) fn open_since(&self, from: usize, to: usize) -> Option<Time> {
+        if self.is_blocked(from, to) {
+            return None;
+        }
+        let mended = self.mended.get(&(from, to)).copied();
+        let healed = self.healed.as_ref().and_then(|(parted, end)| {
+            (parted.group_of.get(&from) != parted.group_of.get(&to)).then_some(*end)
+        });
+        Some(mended.into_iter().chain(healed).max().unwrap_or_default())
     }
 
     /// Since when no packet passes from one host to the other; `None` while packets pass.
@@ -134,6 +157,11 @@ impl Links {
     pub(crate) fn delay_us(&self, from: usize, to: usize, dice: &mut Dice) -> u64 {
         let jitter = if self.jitter_us == 0 { 0 } else { dice.below(self.jitter_us) };
         self.model.one_way_us(from, to) + jitter
+    }
+
+    /// One way without jitter, in microseconds.
+    pub(crate) fn one_way_us(&self, from: usize, to: usize) -> u64 {
+        self.model.one_way_us(from, to)
     }
 
     /// A round trip without jitter, in microseconds.
@@ -166,7 +194,7 @@ mod tests {
         links.cut(1, 2, Time(5));
         assert_eq!(links.blocked_since(1, 2), Some(Time(5)));
         assert!(!links.is_blocked(2, 1));
-        links.mend(1, 2);
+        links.mend(1, 2, Time(9));
         assert!(!links.is_blocked(1, 2));
     }
 
@@ -177,7 +205,8 @@ mod tests {
         assert!(!links.is_blocked(0, 1));
         assert!(links.is_blocked(1, 2) && links.is_blocked(2, 0));
         assert!(links.is_blocked(0, 3) && !links.is_blocked(3, 4));
-        links.heal();
+        links.heal(Time(9));
+        assert_eq!(links.open_since(0, 3), Some(Time(9)));
         assert!(!links.is_blocked(0, 3));
     }
 }

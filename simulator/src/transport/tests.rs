@@ -196,7 +196,7 @@ fn a_cut_that_heals_in_time_delivers_what_was_held_back() {
     bench.links.partition(&[&[0]], bench.now);
     bench.send(0, 1);
     bench.run_to(5 * SECOND);
-    bench.links.heal();
+    bench.links.heal(bench.now);
     bench.run_to(9 * SECOND);
     assert_eq!(bench.seen_at(1), ["1"]);
     bench.run_to(60 * SECOND);
@@ -210,7 +210,7 @@ fn an_end_that_missed_the_close_learns_it_by_the_answer_to_its_next_message() {
     bench.act(|transport, sky| transport.close(sky, 1, 0));
     bench.run_to(2 * SECOND);
     assert_eq!(bench.seen_at(0), Vec::<&str>::new());
-    bench.links.heal();
+    bench.links.heal(bench.now);
     bench.send(0, 1);
     bench.run_to(3 * SECOND);
     assert_eq!(bench.seen_at(0), ["Disconnected"]);

@@ -137,7 +137,7 @@ impl World {
 
     /// Mends one cut.
     pub fn mend(&mut self, from: usize, to: usize) {
-        self.links.mend(from, to);
+        self.links.mend(from, to, self.now);
     }
 
     /// Separates groups of hosts from each other; hosts in none of them form one more group.
@@ -147,7 +147,7 @@ impl World {
 
     /// Ends the partition and mends all cuts.
     pub fn heal(&mut self) {
-        self.links.heal();
+        self.links.heal(self.now);
     }
 
     /// Sets the probability from 0 to 1 that a packet is lost, on every path that has none of its

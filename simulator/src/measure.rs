@@ -1,0 +1,12 @@
+//! Measures: figures of a world for reports. They look from outside and judge nothing.
+
+mod latency;
+pub mod quantile;
+mod sampler;
+#[cfg(test)]
+mod tests;
+pub(crate) mod traffic;
+
+pub use latency::{edges, latency_error};
+pub use sampler::Sampler;
+pub use traffic::traffic;
