@@ -61,8 +61,8 @@ pub fn table(report: &RunReport, out: &mut impl Write, style: Style) -> io::Resu
     facts(report, out, style)?;
     violations(report, out, style)?;
     writeln!(out)?;
-    pair(out, "reproduce", &reproduce(report))?;
-    pair(out, "event hash", &report.event_hash)
+    pair(out, "reproduce", &plain(&reproduce(report)))?;
+    pair(out, "event hash", &plain(&report.event_hash))
 }
 
 fn head(report: &RunReport, out: &mut impl Write, style: Style) -> io::Result<()> {

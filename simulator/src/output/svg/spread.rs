@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::Figure;
-use super::frame::{Axis, HEIGHT, Key, Panel, class, legend, px, short};
+use super::frame::{Axis, HEIGHT, Key, Panel, class, legend, letters, px, short};
 use crate::output::words;
 use crate::report::{Detection, RunReport};
 
@@ -12,7 +12,7 @@ const MOST_CURVES: usize = 12;
 /// Shares at which many curves are drawn as one band.
 const LEVELS: u32 = 100;
 /// Space above the panel, for the title of its y axis.
-const ABOVE: f64 = 24.0;
+const ABOVE: f64 = 28.0;
 /// Space below the panel, for the x axis.
 const BELOW: f64 = 42.0;
 /// Errors below this, 0.1 %, are as good as none; a scale by magnitude has no zero.
@@ -92,13 +92,11 @@ pub(super) fn latency_error(report: &RunReport) -> Figure {
 fn mark(panel: &Panel, share: f64, error: f64) -> Markup {
     let (x, y) = (panel.x.scale.at(error), panel.y.scale.at(share));
     let text = format!("p{} {}", share * 100.0, words::percent(error));
-    // On the side where there is room, and below the curve, which rises.
-    let end = x > (panel.left() + panel.right()) / 2.0;
-    let (class, x_text) = if end { ("name end", x - 9.0) } else { ("name", x + 9.0) };
-    let y_text = if end && share < 0.95 { y - 4.0 } else { y + 13.0 };
+    // The curve rises: below it on the right there is room, but not beyond the edge.
+    let x_text = (x + 9.0).min(panel.right() - letters(&text));
     html! {
         circle.dot cx=(px(x)) cy=(px(y)) r="4" {}
-        text class=(class) x=(px(x_text)) y=(px(y_text)) { (text) }
+        text.name x=(px(x_text)) y=(px(y + 15.0)) { (text) }
     }
 }
 
