@@ -54,7 +54,7 @@ fn header(report: &RunReport) -> Markup {
     };
     let scenario = &report.scenario;
     let healed = match report.healed_seconds {
-        Some(_) => format!("{} after the faults", words::seconds(report.healed_seconds)),
+        Some(_) => format!("after {}", words::seconds(report.healed_seconds)),
         None => "no".to_owned(),
     };
     let speed = words::events_rate(report.wall.events_per_second);

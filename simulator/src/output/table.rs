@@ -241,7 +241,7 @@ fn section(out: &mut impl Write, style: Style, title: &str, table: &Table) -> io
 }
 
 fn pair(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
-    writeln!(out, "{name:<14}{value}")
+    writeln!(out, "{name:<15}{value}")
 }
 
 /// Names and texts come from files: what steers a terminal is taken out.

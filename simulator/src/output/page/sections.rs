@@ -35,7 +35,7 @@ pub(super) fn promises(report: &RunReport) -> Markup {
                                     td { (state(check.held)) }
                                     th scope="row" { (check.promise) }
                                     td { (check.measured) }
-                                    td { (check.bound.as_deref().unwrap_or(words::NOTHING)) }
+                                    td.bound { (check.bound.as_deref().unwrap_or(words::NOTHING)) }
                                 }
                             }
                         }
@@ -62,7 +62,7 @@ fn violations(report: &RunReport, check: &Check) -> Markup {
     let rest = check.violation_count.saturating_sub(check.violations.len() as u64);
     html! {
         h3 { "Where " (check.promise) " was broken" }
-        div.scroll tabindex="0" {
+        div.scroll.tall tabindex="0" {
             table {
                 thead { tr { th.figure { "At" } th { "Observer" } th { "About" } th { "What" } } }
                 tbody {
@@ -177,7 +177,7 @@ pub(super) fn traffic(report: &RunReport) -> Markup {
                             tr {
                                 th.part scope="row" { "sent as " (channel) }
                                 td.figure { (words::rate(mean)) }
-                                td {} td {} td {}
+                                td.figure {} td.figure {} td.figure {}
                             }
                         }
                     }

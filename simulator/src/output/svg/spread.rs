@@ -159,27 +159,31 @@ fn band_keys() -> Vec<Key> {
 
 /// Many curves as the quantiles of when each share was reached.
 fn band(panel: &Panel, curves: &[Curve]) -> Markup {
-    let mut early = Vec::new();
-    let mut median = Vec::new();
-    let mut late = Vec::new();
-    let mut slowest = Vec::new();
-    for level in 0..=LEVELS {
-        let share = f64::from(level) / f64::from(LEVELS);
-        let mut times: Vec<f64> = curves.iter().map(|curve| curve.reached(share)).collect();
-        times.sort_by(f64::total_cmp);
-        let at = |quantile| {
-            let time = words::quantile(&times, quantile).unwrap_or(f64::INFINITY);
-            format!("{} {}", px(panel.x.scale.at(time)), px(panel.y.scale.at(share)))
+    let reached = |quantile: f64| -> Vec<(f64, f64)> {
+        let levels = (0..=LEVELS).map(|level| f64::from(level) / f64::from(LEVELS));
+        let time = |share: f64| {
+            let mut times: Vec<f64> = curves.iter().map(|curve| curve.reached(share)).collect();
+            times.sort_by(f64::total_cmp);
+            words::quantile(&times, quantile).unwrap_or(f64::INFINITY)
         };
-        early.push(at(0.1));
-        median.push(at(0.5));
-        late.push(at(0.9));
-        slowest.push(at(1.0));
-    }
-    late.reverse();
+        levels.map(|share| (time(share), share)).collect()
+    };
+    let at = |&(time, share): &(f64, f64)| {
+        format!("{} {}", px(panel.x.scale.at(time)), px(panel.y.scale.at(share)))
+    };
+    // What is never reached must not be drawn as reached at the edge: there the line stays level.
+    let line = |points: &[(f64, f64)]| {
+        let known: Vec<String> =
+            points.iter().take_while(|(time, _)| time.is_finite()).map(at).collect();
+        let start = format!("{} {}", px(panel.left()), px(panel.bottom));
+        let begin = if known.is_empty() { vec![start] } else { known };
+        format!("M{}H{}", begin.join("L"), px(panel.right()))
+    };
+    let early: Vec<String> = reached(0.1).iter().map(at).collect();
+    let late: Vec<String> = reached(0.9).iter().rev().map(at).collect();
     html! {
         path.band d={ "M" (early.join("L")) "L" (late.join("L")) "Z" } {}
-        path.line.c1.faint d={ "M" (slowest.join("L")) } {}
-        path.line.c0 d={ "M" (median.join("L")) } {}
+        path.line.c1.faint d=(line(&reached(1.0))) {}
+        path.line.c0 d=(line(&reached(0.5))) {}
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn convergence(report: &RunReport) -> Figure {
         (upper.line("c0", over(report, |sample| Some(sample.agreeing))))
         (lower.line("c1", over(report, |sample| Some(sample.digests as f64))))
         (happenings(report, &lower))
-        (phase_names(report, &upper))
+        (phase_names(report, &upper, upper.bottom - 5.0))
         (readings(report, &upper, lower.bottom, |sample| format!(
             "{} of {} running peers agree, {} digests",
             words::percent(sample.agreeing), sample.running, sample.digests,
@@ -69,7 +69,7 @@ pub(super) fn heartbeat_lag(report: &RunReport) -> Figure {
         (panel.axes(true))
         (panel.line("c0", over(report, |sample| sample.heartbeat_age_seconds)))
         (happenings(report, &panel))
-        (phase_names(report, &panel))
+        (phase_names(report, &panel, panel.top - 5.0 + LINE))
         (readings(report, &panel, panel.bottom, |sample| {
             format!("heartbeats are {} old", words::seconds(sample.heartbeat_age_seconds))
         }))
@@ -104,7 +104,7 @@ pub(super) fn bytes(report: &RunReport) -> Figure {
         (panel.line("c1 faint", over(report, |sample| Some(sample.sent_max))))
         (panel.line("c0", over(report, |sample| Some(sample.sent_mean))))
         (happenings(report, &panel))
-        (phase_names(report, &panel))
+        (phase_names(report, &panel, panel.top - 5.0 + LINE))
         (readings(report, &panel, panel.bottom, |sample| format!(
             "mean {}, highest {}", words::rate(sample.sent_mean), words::rate(sample.sent_max),
         )))
@@ -143,7 +143,7 @@ pub(super) fn judgements(report: &RunReport) -> Figure {
             (panel.line(&class(index), over(report, |sample| Some(of(sample, state) as f64))))
         }
         (happenings(report, &panel))
-        (phase_names(report, &panel))
+        (phase_names(report, &panel, panel.top - 5.0 + LINE))
         (readings(report, &panel, panel.bottom, |sample| {
             let all = states.iter().map(|state| format!("{state} {}", of(sample, state)));
             all.collect::<Vec<_>>().join(", ")
@@ -189,11 +189,11 @@ fn ground(report: &RunReport, panel: &Panel) -> Markup {
 }
 
 /// The names of the phases. They come after the lines, so that these do not cross them out.
-fn phase_names(report: &RunReport, panel: &Panel) -> Markup {
+fn phase_names(report: &RunReport, panel: &Panel, y: f64) -> Markup {
     html! {
         @for (name, from, to) in phases(report, panel) {
             @if letters(name) < to - from {
-                text.phase.end x=(px(to - 3.0)) y=(px(panel.top - 5.0 + LINE)) { (name) }
+                text.phase.end x=(px(to - 3.0)) y=(px(y)) { (name) }
             }
         }
     }
