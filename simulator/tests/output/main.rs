@@ -165,7 +165,7 @@ fn a_crash_that_not_all_noticed_is_not_drawn_as_noticed_by_all() {
         heights.map(|(_, y)| y.parse::<f64>().unwrap()).fold(f64::INFINITY, f64::min)
     };
     let class = |node: &roxmltree::Node<'_, '_>| node.attribute("class") == Some("line c0");
-    let median = document.descendants().filter(class).next_back().unwrap().attribute("d").unwrap();
+    let median = document.descendants().rfind(class).unwrap().attribute("d").unwrap();
     assert!(top(slowest) > top(median) + 30.0, "{slowest}");
 }
 
