@@ -31,6 +31,7 @@ mod host;
 pub mod keys;
 pub mod links;
 pub mod measure;
+pub mod output;
 mod queue;
 pub mod report;
 pub mod scenario;

@@ -43,7 +43,8 @@ pub struct RunReport {
     /// Relative error of latency estimates between peers without an edge: quantiles 0 to 100 in
     /// per cent; empty if nobody estimated.
     pub latency_error: Vec<f64>,
-    /// Once a second of virtual time.
+    /// Once a second of virtual time. `null` in a document that was written without them.
+    #[serde(deserialize_with = "null_is_empty")]
     pub series: Vec<Sample>,
     /// The peers and their paths as a picture.
     pub topology: Picture,
@@ -198,4 +199,12 @@ pub struct Wall {
     pub seconds: f64,
     /// Events per second of wall time.
     pub events_per_second: f64,
+}
+
+fn null_is_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
