@@ -36,6 +36,7 @@ mod queue;
 pub mod report;
 pub mod scenario;
 pub mod store;
+pub mod topology;
 pub mod traffic;
 mod transport;
 pub mod world;

@@ -9,6 +9,8 @@ use plexmesh_proto::membership::state::PeerState;
 use plexmesh_simulator::traffic::{Bytes, Channel};
 use plexmesh_simulator::{Start, World, check};
 
+mod cli;
+
 /// Hosts of one world that this program accepts: more need more memory than a workstation has.
 const MAX_NODES: usize = 10_000;
 /// Longest virtual run, in minutes: a week.
@@ -25,6 +27,8 @@ struct Cli {
 enum Command {
     /// Run one mesh and print a few figures and the event-log hash
     Run(Run),
+    /// List what latencies can come from, and draw it
+    Topologies(cli::topologies::Topologies),
 }
 
 #[derive(Debug, Args)]
@@ -62,9 +66,12 @@ struct Run {
 }
 
 fn main() -> Result<()> {
-    let Command::Run(options) = Cli::parse().command;
-    options.check()?;
     let mut out = std::io::stdout().lock();
+    let options = match Cli::parse().command {
+        Command::Run(options) => options,
+        Command::Topologies(options) => return cli::topologies::topologies(&options, &mut out),
+    };
+    options.check()?;
     writeln!(out, "{options:?}").context("cannot write to standard output")?;
     let began = Instant::now();
     let mut world = options.build();

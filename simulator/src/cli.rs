@@ -1,0 +1,3 @@
+//! The commands of `plexmesh-sim`.
+
+pub(crate) mod topologies;
