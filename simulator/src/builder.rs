@@ -14,7 +14,7 @@ use plexmesh_proto::view::{RecordStore, Slot};
 use serde::{Deserialize, Serialize};
 
 use crate::dice::{Chance, Dice};
-use crate::links::{LatencyModel, Links, UniformLatency};
+use crate::links::{LatencyModel, Links, Rules, UniformLatency};
 use crate::store::SharedStore;
 use crate::world::{Happening, WALL_START_MS, World, micros};
 
@@ -129,7 +129,8 @@ impl WorldBuilder {
     /// Makes the world; time stands at its beginning.
     #[must_use]
     pub fn build(self) -> World {
-        let links = Links::new(self.latency, self.jitter_us, Chance::new(self.loss));
+        let rules = Rules::of_jitter_and_loss(self.jitter_us, Chance::new(self.loss));
+        let links = Links::new(self.seed, self.latency, rules);
         let mut world = World::empty(self.seed, links);
         world.trace = self.trace;
         let mut dice = Dice::new(self.seed, "seeds", 0);

@@ -1,20 +1,30 @@
-//! Peers that lie: the shipped protocol behind a mask.
+//! Peers that lie: the shipped protocol behind something that rewrites what it says, or beside
+//! something that speaks in its place.
 //!
-//! The node behind the mask is honest and sees itself as honest: everything that leaves it is
-//! rewritten into the lie, and whatever comes back of the lie is rewritten into what it said. Coded
-//! symbols are not rewritten.
+//! A mask rewrites an honest node's own report. A rogue lets its node work as it should and does
+//! harm of its own at times of its own.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use plexmesh_proto::exchange::message::{ExchangeAnswer, ExchangeRequest};
-use plexmesh_proto::record::{EdgeStatus, Evidence, Kind, Links, MeshId, Payload, Record, SlotKey};
-use plexmesh_proto::types::{RecordId, StateDigest};
-use plexmesh_proto::view::{RecordStore, Slot, View};
+use plexmesh_proto::record::{MeshId, Record};
+use plexmesh_proto::types::Now;
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::SharedStore;
+use crate::keys::Verified;
 use crate::world::VirtualNode;
+
+mod flooder;
+mod forger;
+mod mask;
+mod replayer;
+
+use flooder::Flooder;
+use forger::Forger;
+pub(crate) use mask::Mask;
+use replayer::Replayer;
 
 /// How a peer lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,156 +35,109 @@ pub enum Lie {
     /// It signs two different reports under one version and shows one to half of its peers, the
     /// other to the rest.
     Equivocator,
+    /// It broadcasts, pushes and answers with old versions of everybody's records, its own too.
+    Replayer,
+    /// It speaks in the name of other members, of strangers, and of its own far future.
+    Forger,
+    /// It broadcasts valid news of itself twenty times a second and asks everybody for everything
+    /// ten times a second.
+    Flooder,
 }
 
-/// What stands between a lying peer's node and the network.
+/// What does harm beside an honest node.
 #[derive(Debug)]
-pub(crate) struct Mask {
-    lie: Lie,
-    mesh: MeshId,
-    /// The node's own report, and what is shown in its place.
-    shown: Option<(Arc<Record>, Arc<Record>)>,
-    /// The node's digest, and that of its view with the lie in it.
-    digests: Option<(StateDigest, StateDigest)>,
+pub(crate) struct Rogue {
+    kind: Kind,
+    /// The start of the process in which it works.
+    works_in: u64,
 }
 
-impl Mask {
-    pub(crate) const fn new(lie: Lie, mesh: MeshId) -> Self {
-        Self { lie, mesh, shown: None, digests: None }
-    }
+#[derive(Debug)]
+enum Kind {
+    Replayer(Replayer),
+    Forger(Box<Forger>),
+    Flooder(Flooder),
+}
 
-    /// Takes over what the node says now. To be called before anything is rewritten.
-    pub(crate) fn look(&mut self, node: &mut VirtualNode) {
-        let key = links_of(node);
-        let own = node.store_mut().slot(&key).map(|slot| slot.top);
-        let unchanged = match (&own, &self.shown) {
-            (Some(own), Some((before, _))) => own == before,
-            (None, None) => true,
-            _ => false,
+/// What a rogue knows besides its node.
+pub(crate) struct Scene {
+    pub(crate) mesh: MeshId,
+    pub(crate) now: Now,
+}
+
+/// What a rogue does at once: all of it goes to everybody it is connected with.
+#[derive(Debug, Default)]
+pub(crate) struct Deed {
+    pub(crate) records: Vec<Arc<Record>>,
+    pub(crate) requests: Vec<ExchangeRequest>,
+}
+
+impl Rogue {
+    /// The rogue for a lie; `None` if the lie is a mask's.
+    pub(crate) fn new(lie: Lie, seed: u64, host: usize, verified: &Rc<Verified>) -> Option<Self> {
+        let kind = match lie {
+            Lie::FalseObserver | Lie::Equivocator => return None,
+            Lie::Replayer => Kind::Replayer(Replayer::default()),
+            Lie::Forger => Kind::Forger(Box::new(Forger::new(seed, host, verified))),
+            Lie::Flooder => Kind::Flooder(Flooder::default()),
         };
-        if !unchanged {
-            self.shown = own.and_then(|own| {
-                let lie = self.forge(node, &own)?;
-                Some((own, lie))
-            });
-            self.digests = None;
-        }
-        let digest = node.digest();
-        if self.digests.is_none_or(|(own, _)| own != digest) {
-            self.digests = Some((digest, self.digest_with_lie(node.store_mut().clone(), &key)));
+        Some(Self { kind, works_in: 0 })
+    }
+
+    /// Begins to work in a start of the process; gives the pause until its first deed, and `None`
+    /// if it works there already.
+    pub(crate) fn begins(&mut self, start: u64) -> Option<u64> {
+        let works = std::mem::replace(&mut self.works_in, start) == start;
+        (!works).then(|| self.pause_us())
+    }
+
+    /// Between two deeds.
+    pub(crate) const fn pause_us(&self) -> u64 {
+        match self.kind {
+            Kind::Replayer(_) => replayer::PAUSE_US,
+            Kind::Forger(_) => forger::PAUSE_US,
+            Kind::Flooder(_) => flooder::PAUSE_US,
         }
     }
 
-    /// The record as `peer` gets to see it.
-    pub(crate) fn show(&self, record: &Arc<Record>, peer: usize) -> Arc<Record> {
-        match &self.shown {
-            Some((own, lie)) if own == record && self.lies_to(peer) => lie.clone(),
-            _ => record.clone(),
+    /// A record that the host sent or received.
+    pub(crate) fn hear(&mut self, record: &Arc<Record>) {
+        if let Kind::Replayer(replayer) = &mut self.kind {
+            replayer.hear(record);
         }
     }
 
-    pub(crate) fn show_request(&self, request: &mut ExchangeRequest, peer: usize) {
-        request.digest = self.show_digest(request.digest);
-        for record in &mut request.push {
-            *record = self.show(record, peer);
+    /// Adds what the rogue wants to a request of its node.
+    pub(crate) fn show_request(&mut self, request: &mut ExchangeRequest) {
+        match &mut self.kind {
+            Kind::Replayer(replayer) => request.push.extend(replayer.some()),
+            Kind::Forger(forger) => request.push.extend(forger.last()),
+            Kind::Flooder(_) => {}
         }
     }
 
-    pub(crate) fn show_answer(&self, answer: &mut ExchangeAnswer, peer: usize) {
-        answer.digest = self.show_digest(answer.digest);
-        for record in &mut answer.records {
-            *record = self.show(record, peer);
-        }
-        if let Some((own, lie)) = self.shown.as_ref().filter(|_| self.lies_to(peer)) {
-            replace(&mut answer.ids, own.id(), lie.id());
-        }
-    }
-
-    /// The record as the node behind the mask gets to see it.
-    pub(crate) fn hide(&self, record: &Arc<Record>) -> Arc<Record> {
-        match &self.shown {
-            Some((own, lie)) if lie == record => own.clone(),
-            _ => record.clone(),
-        }
-    }
-
-    pub(crate) fn hide_request(&self, request: &mut ExchangeRequest) {
-        request.digest = self.hide_digest(request.digest);
-        for record in &mut request.push {
-            *record = self.hide(record);
-        }
-        if let Some((own, lie)) = &self.shown {
-            replace(&mut request.wants, lie.id(), own.id());
-        }
-    }
-
-    pub(crate) fn hide_answer(&self, answer: &mut ExchangeAnswer) {
-        answer.digest = self.hide_digest(answer.digest);
-        for record in &mut answer.records {
-            *record = self.hide(record);
-        }
-        if let Some((own, lie)) = &self.shown {
-            replace(&mut answer.ids, lie.id(), own.id());
-        }
-    }
-
-    fn lies_to(&self, peer: usize) -> bool {
-        self.lie == Lie::FalseObserver || !peer.is_multiple_of(2)
-    }
-
-    fn show_digest(&self, digest: StateDigest) -> StateDigest {
-        self.digests.filter(|(own, _)| *own == digest).map_or(digest, |(_, shown)| shown)
-    }
-
-    fn hide_digest(&self, digest: StateDigest) -> StateDigest {
-        self.digests.filter(|(_, shown)| *shown == digest).map_or(digest, |(own, _)| own)
-    }
-
-    fn forge(&self, node: &mut VirtualNode, own: &Record) -> Option<Arc<Record>> {
-        let Payload::Links(links) = own.payload() else { return None };
-        let mut links: Links = links.clone();
-        let lies = match self.lie {
-            Lie::FalseObserver => links.edges.len(),
-            Lie::Equivocator => 1,
-        };
-        for edge in links.edges.iter_mut().take(lies) {
-            edge.status = EdgeStatus::Lost;
-            edge.since = own.version();
-            edge.evidence = Some(Evidence {
-                missed: 9,
-                silence_ms: 9_000,
-                surprise: 640,
-                ..Evidence::default()
-            });
-        }
-        // Another expiry makes another body even where there is no edge to lie about.
-        let expires_s = own.expires_s() - 1;
-        let (origin, version, payload) = (own.origin(), own.version(), Payload::Links(links));
-        let crypto = node.crypto_mut();
-        let forged = Record::sign(crypto, &self.mesh, origin, version, expires_s, payload);
-        Some(Arc::new(forged))
-    }
-
-    /// The digest that a peer has that believes this one.
-    fn digest_with_lie(&self, mut store: SharedStore, key: &SlotKey) -> StateDigest {
-        if let Some((own, lie)) = &self.shown {
-            let slot = match self.lie {
-                Lie::FalseObserver => Slot { top: lie.clone(), rival: None },
-                Lie::Equivocator if own.order() > lie.order() => {
-                    Slot { top: own.clone(), rival: Some(lie.clone()) }
+    /// Puts what the rogue wants into an answer of its node.
+    pub(crate) fn show_answer(&mut self, answer: &mut ExchangeAnswer) {
+        match &mut self.kind {
+            Kind::Replayer(replayer) => {
+                for record in &mut answer.records {
+                    *record = replayer.older(record);
                 }
-                Lie::Equivocator => Slot { top: lie.clone(), rival: Some(own.clone()) },
-            };
-            store.put(key, slot);
+                answer.records.extend(replayer.some());
+            }
+            Kind::Forger(forger) => answer.records.extend(forger.last()),
+            Kind::Flooder(_) => {}
         }
-        View::open(store, 1).digest()
     }
-}
 
-fn links_of(node: &VirtualNode) -> SlotKey {
-    SlotKey { origin: node.me(), scope: 0, kind: Kind::LINKS, key: [].into() }
-}
-
-fn replace(ids: &mut [RecordId], from: RecordId, to: RecordId) {
-    ids.iter_mut().filter(|id| **id == from).for_each(|id| *id = to);
+    /// One deed.
+    pub(crate) fn act(&mut self, node: &mut VirtualNode, scene: &Scene) -> Deed {
+        match &mut self.kind {
+            Kind::Replayer(replayer) => Deed { records: replayer.some(), requests: Vec::new() },
+            Kind::Forger(forger) => {
+                Deed { records: forger.forge(node, scene), requests: Vec::new() }
+            }
+            Kind::Flooder(flooder) => flooder.act(node, scene),
+        }
+    }
 }

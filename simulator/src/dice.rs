@@ -37,6 +37,18 @@ impl Dice {
         }
     }
 
+    /// One draw for two questions: `None` if something of this chance happens, else a number in
+    /// `0..bound`. The chance lies in the high half of the bits and the number in the low one, so
+    /// the bound is cut to 32 bits.
+    pub(crate) fn escapes(&mut self, chance: Chance, bound: u64) -> Option<u64> {
+        const LOW: u64 = 0xffff_ffff;
+        if chance == Chance::NEVER && bound == 0 {
+            return Some(0);
+        }
+        let bits = self.bits();
+        (!chance.is_met_by(bits)).then(|| ((bits & LOW) * bound.min(LOW)) >> 32)
+    }
+
     /// Up to `count` different numbers of `0..bound`, in drawn order.
     pub fn sample(&mut self, count: usize, bound: usize) -> Vec<usize> {
         let mut pool: Vec<usize> = (0..bound).collect();
@@ -62,6 +74,23 @@ impl Chance {
     pub fn new(probability: f64) -> Self {
         // Scaling by a power of two is exact, and the cast saturates.
         Self((probability.clamp(0.0, 1.0) * 18_446_744_073_709_551_616.0) as u64)
+    }
+
+    /// The chance that at least one of two independent things happens.
+    #[must_use]
+    pub(crate) const fn or(self, other: Self) -> Self {
+        match (self.0, other.0) {
+            (0, chance) | (chance, 0) => Self(chance),
+            (a, b) => {
+                let both = ((a as u128 * b as u128) >> 64) as u64;
+                Self(a.saturating_add(b - both))
+            }
+        }
+    }
+
+    /// Whether it happens with these 64 random bits.
+    pub(crate) const fn is_met_by(self, bits: u64) -> bool {
+        bits < self.0
     }
 }
 

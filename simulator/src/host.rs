@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use plexmesh_proto::record::{Certificate, Profile};
 use plexmesh_proto::types::{PeerId, RequestId, Time, Version};
 
-use crate::byzantine::Mask;
+use crate::byzantine::{Mask, Rogue};
 use crate::store::SharedStore;
 use crate::transport::Arrival;
-use crate::world::VirtualNode;
+use crate::world::{Plight, VirtualNode};
 
 /// Most arrivals that wait for a paused process; a kernel's socket buffer holds fewer.
-const MAX_INBOX: usize = 16 * 1024;
+pub(crate) const MAX_INBOX: usize = 16 * 1024;
 
 /// A host.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub(crate) struct Host {
     /// Requests without an answer, and whom they asked.
     pub(crate) asked: BTreeMap<RequestId, usize>,
     pub(crate) mask: Option<Mask>,
+    pub(crate) rogue: Option<Rogue>,
+    pub(crate) plight: Plight,
     inbox: VecDeque<Arrival>,
     /// Arrivals that found the inbox full.
     pub(crate) inbox_dropped: u64,
@@ -68,6 +70,8 @@ impl Host {
             well_since: None,
             asked: BTreeMap::new(),
             mask: None,
+            rogue: None,
+            plight: Plight::default(),
             inbox: VecDeque::new(),
             inbox_dropped: 0,
         }
@@ -83,6 +87,7 @@ impl Host {
         self.well_since = None;
         self.asked.clear();
         self.inbox.clear();
+        self.plight.stop();
     }
 
     /// Puts something aside until the process goes on.
@@ -92,6 +97,10 @@ impl Host {
         } else {
             self.inbox_dropped += 1;
         }
+    }
+
+    pub(crate) fn inbox_len(&self) -> usize {
+        self.inbox.len()
     }
 
     pub(crate) fn take_inbox(&mut self) -> VecDeque<Arrival> {

@@ -43,4 +43,4 @@ pub mod world;
 
 pub use builder::{Start, WorldBuilder};
 pub use byzantine::Lie;
-pub use world::{Crash, VirtualNode, World};
+pub use world::{Crash, QueueLengths, Truth, VirtualNode, World};

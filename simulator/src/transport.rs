@@ -3,14 +3,14 @@
 //! What is modelled is what a protocol above can notice: a dial takes a round trip and gives up
 //! after five seconds; a lost packet delays what stands behind it on its stream; a path that went
 //! silent is noticed by each end for itself, at its idle timeout or when the other end's close or
-//! reset comes. Congestion windows and bandwidth are not modelled: plexmesh sends far below them.
+//! reset comes. Congestion windows are not modelled: plexmesh sends far below them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use plexmesh_proto::types::{MILLI, RequestId, SECOND, Time};
 
 use crate::dice::Dice;
-use crate::links::Links;
+use crate::links::{Fate, Links, Load};
 use crate::queue::Queue;
 use crate::traffic::{Channel, Meter};
 use crate::world::Happening;
@@ -18,10 +18,14 @@ use crate::world::Happening;
 mod connection;
 mod dial;
 mod message;
+mod parcel;
 mod stream;
+mod table;
 
-use connection::{Connection, Side};
+use connection::Side;
 pub(crate) use message::Message;
+use parcel::{Parcel, Parcels};
+use table::Table;
 
 /// A connection end that hears no packet for this long closes. The agent's setting.
 const IDLE_TIMEOUT_US: u64 = 15 * SECOND;
@@ -35,7 +39,12 @@ const KEEP_ALIVE_PACKETS: usize = 12;
 const UNWANTED_GRACE_US: u64 = 10 * SECOND;
 /// Most messages that wait on one direction of one connection. A path that is cut holds what is
 /// sent until the idle timeout; the agent's queues are bounded alike.
-const MAX_STUCK: usize = 1_024;
+pub(crate) const MAX_STUCK: usize = 1_024;
+/// What a keep-alive or its acknowledgement takes: UDP, IP, a short QUIC header, one frame, its
+/// authentication tag.
+const KEEP_ALIVE_BYTES: usize = 60;
+/// What a close or a reset takes.
+const CLOSE_BYTES: usize = 80;
 
 /// Whether a host takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +52,8 @@ pub(crate) enum Power {
     On,
     /// Its kernel still takes packets in; its process does nothing.
     Paused(Time),
+    /// The whole host stands still and takes nothing in; its process keeps what it has in memory.
+    Asleep(Time),
     /// `refuses`: the kernel answers that nobody listens. Otherwise the host is silent.
     Off {
         since: Time,
@@ -75,33 +86,33 @@ pub(crate) enum Arrived {
 /// A pair of hosts, the lower index first.
 pub(crate) type Pair = (usize, usize);
 
-/// What the transport put into the queue for itself.
+/// What the transport put into the queue for itself. Small, because the queue moves it about.
 #[derive(Debug)]
 pub(crate) enum WireEvent {
     /// One handshake attempt.
-    DialAttempt { from: usize, to: usize, dial: u64, attempt: u32 },
+    DialAttempt { from: u32, to: u32, dial: u64, attempt: u32 },
     /// The answer to a handshake attempt is back.
-    DialAnswered { from: usize, to: usize, dial: u64, start: u64 },
+    DialAnswered { from: u32, to: u32, dial: u64, start: u32 },
     /// The handshake has lasted too long, or was refused.
-    DialOver { from: usize, to: usize, dial: u64 },
+    DialOver { from: u32, to: u32, dial: u64 },
     /// The last flight of a handshake reaches the answering end.
-    Accepted { from: usize, to: usize, epoch: u64 },
+    Accepted { from: u32, to: u32, epoch: u64 },
     /// A message is complete at the other end.
-    Deliver { from: usize, to: usize, epoch: u64, message: Message, bytes: usize },
+    Deliver { parcel: u32 },
     /// A direction's probe timeout, or the loss detection that came before it.
-    Retry { from: usize, to: usize, epoch: u64, turn: u64 },
+    Retry { from: u32, to: u32, epoch: u64, turn: u32 },
     /// An end looks at when it last heard something.
-    Idle { at: usize, peer: usize, epoch: u64 },
+    Idle { at: u32, peer: u32, epoch: u64 },
     /// A close or a reset reaches an end.
-    Closed { at: usize, peer: usize, epoch: u64 },
+    Closed { at: u32, peer: u32, epoch: u64 },
     /// Nobody wanted a connection for the grace.
-    Unwanted { pair: Pair, since: Time },
+    Unwanted { a: u32, b: u32, since: Time },
 }
 
 /// What the transport uses of the world around it.
 pub(crate) struct Sky<'a> {
     pub(crate) now: Time,
-    pub(crate) links: &'a Links,
+    pub(crate) links: &'a mut Links,
     pub(crate) dice: &'a mut Dice,
     pub(crate) queue: &'a mut Queue<Happening>,
     pub(crate) meters: &'a mut [Meter],
@@ -125,9 +136,18 @@ impl Sky<'_> {
     }
 
     /// When one packet sent now arrives; `None` if it does not.
-    fn one_packet(&mut self, from: usize, to: usize) -> Option<Time> {
-        let lost = self.links.is_blocked(from, to) || self.links.loses(from, to, self.dice);
-        (!lost).then(|| self.now.plus(self.links.delay_us(from, to, self.dice)))
+    fn one_packet(&mut self, from: usize, to: usize, bytes: usize) -> Option<Time> {
+        self.load(Load { from, to, bytes, packets: 1 }, Channel::Connection)
+    }
+
+    /// When a load sent now arrives; `None` if it does not. What comes twice takes its bytes: QUIC
+    /// throws it away.
+    fn load(&mut self, load: Load, channel: Channel) -> Option<Time> {
+        let fate = self.links.send(self.now, load, self.dice);
+        if let Fate::Arrives { copies: copies @ 1.., .. } = fate {
+            self.received(load.to, channel, copies as usize * (load.bytes / load.packets.max(1)));
+        }
+        fate.after_us().map(|after_us| self.now.plus(after_us))
     }
 }
 
@@ -136,11 +156,10 @@ impl Sky<'_> {
 pub(crate) struct Transport {
     power: Vec<Power>,
     /// Starts of each host's process.
-    starts: Vec<u64>,
+    starts: Vec<u32>,
     keep: Vec<BTreeSet<usize>>,
-    connections: BTreeMap<Pair, Connection>,
-    /// Hosts with which each host has a usable end of a connection.
-    connected: Vec<BTreeSet<usize>>,
+    connections: Table,
+    parcels: Parcels,
     /// Running dials, from and to, and their numbers.
     dials: BTreeMap<(usize, usize), u64>,
     /// Numbers dials, and with them the connections that they make.
@@ -156,7 +175,7 @@ impl Transport {
         self.power.push(Power::Off { since: now, refuses: false });
         self.starts.push(0);
         self.keep.push(BTreeSet::new());
-        self.connected.push(BTreeSet::new());
+        self.connections.add_host();
     }
 
     pub(crate) fn power(&self, host: usize) -> Power {
@@ -169,7 +188,16 @@ impl Transport {
 
     /// Hosts that `host` has a usable connection with.
     pub(crate) fn connected(&self, host: usize) -> impl Iterator<Item = usize> + '_ {
-        self.connected.get(host).into_iter().flatten().copied()
+        self.connections.usable(host)
+    }
+
+    /// Connections of a host, and the longest queue of what it could not yet hand over on one.
+    pub(crate) fn queued(&self, host: usize) -> (usize, usize) {
+        let stuck = self.connections.all(host).map(|(peer, connection)| {
+            let (_, side) = Side::of(host, peer);
+            connection.end(side).out.stuck_len()
+        });
+        stuck.fold((0, 0), |(count, most), stuck| (count + 1, most.max(stuck)))
     }
 
     pub(crate) fn switch_on(&mut self, host: usize) {
@@ -181,6 +209,20 @@ impl Transport {
 
     pub(crate) fn pause(&mut self, host: usize, now: Time) {
         self.set_power(host, Power::Paused(now));
+    }
+
+    /// The whole host stands still.
+    pub(crate) fn sleep(&mut self, host: usize, now: Time) {
+        self.set_power(host, Power::Asleep(now));
+    }
+
+    pub(crate) fn is_asleep(&self, host: usize) -> bool {
+        matches!(self.power(host), Power::Asleep(_))
+    }
+
+    /// Goes on after a sleep: nothing was taken in meanwhile.
+    pub(crate) fn wake(&mut self, host: usize) {
+        self.set_power(host, Power::On);
     }
 
     /// Goes on after a pause: what the kernel took in meanwhile counts as heard now.
@@ -227,7 +269,7 @@ impl Transport {
     /// The epoch of the connection that `at` uses with `peer`.
     pub(crate) fn epoch(&self, at: usize, peer: usize) -> Option<u64> {
         let (pair, side) = Side::of(at, peer);
-        self.connections.get(&pair)?.end(side).epoch
+        self.connections.get(pair)?.end(side).epoch
     }
 
     /// Takes over whom `host` wants to stay connected to.
@@ -243,49 +285,60 @@ impl Transport {
     pub(crate) fn handle(&mut self, sky: &mut Sky<'_>, event: WireEvent) {
         match event {
             WireEvent::DialAttempt { from, to, dial, attempt } => {
-                self.on_dial_attempt(sky, from, to, dial, attempt);
+                self.on_dial_attempt(sky, (from as usize, to as usize), dial, attempt);
             }
             WireEvent::DialAnswered { from, to, dial, start } => {
-                self.on_dial_answered(sky, from, to, dial, start);
+                self.on_dial_answered(sky, (from as usize, to as usize), dial, start);
             }
-            WireEvent::DialOver { from, to, dial } => self.on_dial_over(from, to, dial),
-            WireEvent::Accepted { from, to, epoch } => self.on_accepted(sky, from, to, epoch),
-            WireEvent::Deliver { from, to, epoch, message, bytes } => {
-                self.on_deliver(sky, (from, to), epoch, message, bytes);
+            WireEvent::DialOver { from, to, dial } => {
+                self.on_dial_over(from as usize, to as usize, dial);
             }
-            WireEvent::Retry { from, to, epoch, turn } => self.on_retry(sky, from, to, epoch, turn),
-            WireEvent::Idle { at, peer, epoch } => self.on_idle(sky, at, peer, epoch),
+            WireEvent::Accepted { from, to, epoch } => {
+                self.on_accepted(sky, from as usize, to as usize, epoch);
+            }
+            WireEvent::Deliver { parcel } => {
+                if let Some(parcel) = self.parcels.take(parcel) {
+                    self.on_deliver(sky, parcel);
+                }
+            }
+            WireEvent::Retry { from, to, epoch, turn } => {
+                self.on_retry(sky, from as usize, to as usize, epoch, turn);
+            }
+            WireEvent::Idle { at, peer, epoch } => {
+                self.on_idle(sky, at as usize, peer as usize, epoch);
+            }
             WireEvent::Closed { at, peer, epoch } => {
-                if self.epoch(at, peer) == Some(epoch) {
+                let (at, peer) = (at as usize, peer as usize);
+                if self.epoch(at, peer) == Some(epoch) && !self.is_asleep(at) {
                     self.disconnect(at, peer);
                 }
             }
-            WireEvent::Unwanted { pair, since } => self.on_unwanted(sky, pair, since),
+            WireEvent::Unwanted { a, b, since } => {
+                self.on_unwanted(sky, (a as usize, b as usize), since);
+            }
         }
     }
 
-    fn on_deliver(
-        &mut self,
-        sky: &mut Sky<'_>,
-        (from, to): (usize, usize),
-        epoch: u64,
-        message: Message,
-        bytes: usize,
-    ) {
+    fn on_deliver(&mut self, sky: &mut Sky<'_>, parcel: Parcel) {
+        let Parcel { from, to, epoch, message, bytes } = parcel;
+        let (from, to, bytes) = (from as usize, to as usize, bytes as usize);
         if self.is_off(to) {
             return;
         }
         // A message may overtake the last flight of the handshake; either completes it.
         self.on_accepted(sky, from, to, epoch);
-        if self.epoch(to, from) != Some(epoch) {
-            // Nobody here knows the connection any more: a stateless reset tells the sender.
-            self.send_close(sky, to, from, epoch);
+        let Some(end) = self.end_mut(to, from).filter(|end| end.epoch == Some(epoch)) else {
+            if !self.is_asleep(to) {
+                // Nobody here knows the connection any more: a stateless reset tells the sender.
+                self.send_close(sky, to, from, epoch);
+            }
             return;
-        }
+        };
+        let quiet_us = sky.now.since(end.heard);
+        end.heard = sky.now;
         sky.received(to, message.channel(), bytes);
-        if let Some(end) = self.end_mut(to, from) {
-            end.heard = sky.now;
-        }
+        count_keep_alives(sky, to, quiet_us);
+        // What was on its way when the host fell asleep lies in its kernel until it wakes.
         let what = Arrived::Message { message, epoch, bytes };
         self.arrivals.push_back(Arrival { at: to, peer: from, what });
     }
@@ -295,13 +348,16 @@ impl Transport {
             return;
         }
         let now = sky.now;
+        let again = WireEvent::Idle { at: at as u32, peer: peer as u32, epoch };
         if self.power(at) != Power::On {
-            sky.push(now.plus(IDLE_TIMEOUT_US), WireEvent::Idle { at, peer, epoch });
+            sky.push(now.plus(IDLE_TIMEOUT_US), again);
             return;
         }
         let mut heard = self.end_mut(at, peer).map_or(now, |end| end.heard);
         if now.since(heard) >= KEEP_ALIVE_US {
-            heard = heard.max(self.last_keep_alive(sky, at, peer, epoch));
+            let last = self.last_keep_alive(sky, at, peer, epoch);
+            count_keep_alives(sky, at, last.since(heard));
+            heard = heard.max(last);
         }
         let deadline = heard.plus(IDLE_TIMEOUT_US);
         if deadline <= now {
@@ -311,7 +367,7 @@ impl Transport {
         if let Some(end) = self.end_mut(at, peer) {
             end.heard = heard;
         }
-        sky.push(deadline, WireEvent::Idle { at, peer, epoch });
+        sky.push(deadline, again);
     }
 
     /// When the last keep-alive of `peer` came, had it nothing else to say.
@@ -320,19 +376,20 @@ impl Transport {
             (self.epoch(peer, at) != Some(epoch)).then(|| self.gone_since(at, peer));
         let silent = match self.power(peer) {
             Power::On => None,
-            Power::Paused(since) | Power::Off { since, .. } => Some(since),
+            Power::Paused(since) | Power::Asleep(since) | Power::Off { since, .. } => Some(since),
         };
         let blocked = sky.links.blocked_since(peer, at);
         let quiet_since = [other_end_gone, silent, blocked].into_iter().flatten().min();
         let latest = quiet_since.unwrap_or(sky.now);
-        let passed = (0..KEEP_ALIVE_PACKETS).any(|_| !sky.links.loses(peer, at, sky.dice));
+        let tries = (KEEP_ALIVE_PACKETS, IDLE_TIMEOUT_US);
+        let passed = sky.links.any_passes(sky.now, (peer, at), tries, sky.dice);
         if passed { Time(latest.0.saturating_sub(sky.dice.below(KEEP_ALIVE_US))) } else { Time(0) }
     }
 
     /// Since when the other end of a half-open connection is gone.
     fn gone_since(&self, at: usize, peer: usize) -> Time {
         let (pair, side) = Side::of(peer, at);
-        self.connections.get(&pair).map_or(Time(0), |connection| connection.end(side).gone_since)
+        self.connections.get(pair).map_or(Time(0), |connection| connection.end(side).gone_since)
     }
 
     /// Closes `at`'s end and tells the other one.
@@ -348,8 +405,8 @@ impl Transport {
     /// A close, or a reset. Sent once; an end that misses it learns by the answer to its next
     /// message.
     fn send_close(&self, sky: &mut Sky<'_>, from: usize, to: usize, epoch: u64) {
-        if let Some(arrival) = sky.one_packet(from, to) {
-            sky.push(arrival, WireEvent::Closed { at: to, peer: from, epoch });
+        if let Some(arrival) = sky.one_packet(from, to, CLOSE_BYTES) {
+            sky.push(arrival, WireEvent::Closed { at: to as u32, peer: from as u32, epoch });
         }
     }
 
@@ -363,13 +420,10 @@ impl Transport {
     /// Forgets an end without telling anybody; gives the epoch that it had.
     fn drop_end(&mut self, at: usize, peer: usize) -> Option<u64> {
         let (pair, side) = Side::of(at, peer);
-        let connection = self.connections.get_mut(&pair)?;
+        let connection = self.connections.get_mut(pair)?;
         let epoch = connection.end_mut(side).reset();
         if connection.is_gone() {
-            self.connections.remove(&pair);
-        }
-        if let Some(connected) = self.connected.get_mut(at) {
-            connected.remove(&peer);
+            self.connections.remove(pair);
         }
         epoch
     }
@@ -382,18 +436,18 @@ impl Transport {
         };
         let wanted = wants(a, b) || wants(b, a);
         let (pair, _) = Side::of(a, b);
-        let Some(connection) = self.connections.get_mut(&pair) else { return };
+        let Some(connection) = self.connections.get_mut(pair) else { return };
         if wanted {
             connection.unwanted_since = None;
         } else if connection.unwanted_since.is_none() {
             connection.unwanted_since = Some(sky.now);
-            let event = WireEvent::Unwanted { pair, since: sky.now };
+            let event = when_unwanted(pair, sky.now);
             sky.push(sky.now.plus(UNWANTED_GRACE_US), event);
         }
     }
 
     fn on_unwanted(&mut self, sky: &mut Sky<'_>, (a, b): Pair, since: Time) {
-        let unwanted = self.connections.get(&(a, b)).and_then(|both| both.unwanted_since);
+        let unwanted = self.connections.get((a, b)).and_then(|both| both.unwanted_since);
         if unwanted != Some(since) {
             return;
         }
@@ -402,10 +456,7 @@ impl Transport {
         match [(a, b), (b, a)].into_iter().find(able) {
             Some((at, peer)) => self.close(sky, at, peer),
             // Whoever could close it is paused.
-            None => {
-                let event = WireEvent::Unwanted { pair: (a, b), since };
-                sky.push(sky.now.plus(UNWANTED_GRACE_US), event);
-            }
+            None => sky.push(sky.now.plus(UNWANTED_GRACE_US), when_unwanted((a, b), since)),
         }
     }
 
@@ -417,7 +468,21 @@ impl Transport {
 
     fn end_mut(&mut self, at: usize, peer: usize) -> Option<&mut connection::End> {
         let (pair, side) = Side::of(at, peer);
-        self.connections.get_mut(&pair).map(|connection| connection.end_mut(side))
+        self.connections.get_mut(pair).map(|connection| connection.end_mut(side))
+    }
+}
+
+const fn when_unwanted((a, b): Pair, since: Time) -> WireEvent {
+    WireEvent::Unwanted { a: a as u32, b: b as u32, since }
+}
+
+/// Counts the keep-alives of a quiet time, and their acknowledgements, at one end. Whichever end
+/// sends them, each end sends and receives one packet for each.
+fn count_keep_alives(sky: &mut Sky<'_>, at: usize, quiet_us: u64) {
+    let bytes = (quiet_us / KEEP_ALIVE_US) as usize * KEEP_ALIVE_BYTES;
+    if bytes > 0 {
+        sky.sent(at, Channel::Connection, bytes);
+        sky.received(at, Channel::Connection, bytes);
     }
 }
 

@@ -22,11 +22,18 @@ use crate::store::{SharedStore, Shelf};
 use crate::traffic::Meter;
 use crate::transport::{Sky, Transport, WireEvent};
 
+mod broadcasts;
 mod control;
 mod inputs;
+mod mischief;
 mod outputs;
+mod plight;
+mod trouble;
+mod truth;
 
 pub use control::Crash;
+pub(crate) use plight::Plight;
+pub use truth::{QueueLengths, Truth};
 
 /// The node that virtual hosts run: the shipped one.
 pub type VirtualNode = Node<VirtualCrypto, SharedStore>;
@@ -43,6 +50,14 @@ pub(crate) enum Happening {
     Tick { host: usize, start: u64 },
     /// A request has waited too long.
     RequestOver { host: usize, start: u64, id: RequestId },
+    /// What a slow host took in reaches its process.
+    Late { host: usize, start: u64 },
+    /// The stall of a starved process is over.
+    Drain { host: usize, start: u64 },
+    /// A heartbeat of gossipsub.
+    Gossip { host: usize, start: u64 },
+    /// A rogue's next deed.
+    Mischief { host: usize, start: u64 },
     /// The transport's own.
     Wire(WireEvent),
 }
@@ -86,6 +101,8 @@ pub struct World {
     pub(crate) shelf: Rc<RefCell<Shelf>>,
     pub(crate) dice: Dice,
     pub(crate) gossip_dice: Dice,
+    /// For packets that somebody outside sends to measure a path.
+    trial_dice: Dice,
     pub(crate) trace: bool,
     waiting: BTreeMap<Token, Waiting>,
     last_token: u64,
@@ -120,6 +137,7 @@ impl World {
             shelf: Rc::default(),
             dice: Dice::new(seed, "packets", 0),
             gossip_dice: Dice::new(seed, "gossip", 0),
+            trial_dice: Dice::new(seed, "trial", 0),
             trace: false,
             waiting: BTreeMap::new(),
             last_token: 0,
@@ -244,6 +262,10 @@ impl World {
                 Happening::Start { host } => self.boot(host),
                 Happening::Tick { host, start } => self.on_tick(host, start),
                 Happening::RequestOver { host, start, id } => self.on_request_over(host, start, id),
+                Happening::Late { host, start } => self.on_late(host, start),
+                Happening::Drain { host, start } => self.on_drain(host, start),
+                Happening::Gossip { host, start } => self.on_gossip(host, start),
+                Happening::Mischief { host, start } => self.on_mischief(host, start),
                 Happening::Wire(event) => {
                     let (transport, mut sky) = self.wire();
                     transport.handle(&mut sky, event);
@@ -270,4 +292,14 @@ impl World {
 
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_the_queue_is_small() {
+        assert!(size_of::<Happening>() <= 32, "{}", size_of::<Happening>());
+    }
 }

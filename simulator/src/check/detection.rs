@@ -6,7 +6,7 @@ use plexmesh_proto::membership::state::{DOWN_QUORUM, PeerState};
 use plexmesh_proto::types::Time;
 
 use super::ledger::{Ledger, Place, seconds, seconds_of};
-use super::truth::{self, Outside as _, Truth};
+use super::truth::{self, Truth};
 use crate::history::Change;
 use crate::measure::quantile;
 use crate::report::{Check, Detection};

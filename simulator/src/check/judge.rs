@@ -7,7 +7,7 @@ use super::agreement::{Agreement, components};
 use super::bounds::{Queues, Traffic, Views};
 use super::coverage::Coverage;
 use super::detection::Detections;
-use super::truth::{Outside as _, Truth};
+use super::truth::Truth;
 use super::versions::Versions;
 use crate::report::{Check, Detection};
 use crate::scenario::Promises;

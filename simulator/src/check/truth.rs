@@ -1,26 +1,10 @@
 //! What is true of a world, whatever its nodes think. All checkers take the truth from here.
 
-use plexmesh_proto::record::{Availability, Kind, SlotKey};
-use plexmesh_proto::types::{PeerId, Time};
-use plexmesh_proto::view::{MemoryStore, RecordStore};
+use plexmesh_proto::record::Availability;
+use plexmesh_proto::types::Time;
 
-use crate::host::Host;
+pub(crate) use crate::world::Truth;
 use crate::world::World;
-
-/// What is true of one host.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Truth {
-    /// Since when its process runs, unpaused and awake; `None` if it does not.
-    pub(crate) running_since: Option<Time>,
-    /// Whether something is wrong with it or its access.
-    pub(crate) impaired: bool,
-    /// Since when it runs unimpaired.
-    pub(crate) well_since: Option<Time>,
-    /// Whether it lies.
-    pub(crate) lies: bool,
-    /// Whether it said good-bye.
-    pub(crate) left: bool,
-}
 
 impl Truth {
     /// Whether its word counts: it runs, is a member and does not lie.
@@ -42,23 +26,15 @@ pub(crate) trait Outside {
 
 impl Outside for World {
     fn truth(&self, host: usize) -> Truth {
-        let Some(host) = self.hosts.get(host) else { return Truth::default() };
-        Truth {
-            running_since: host.well_since,
-            impaired: false,
-            well_since: host.well_since,
-            lies: host.mask.is_some(),
-            left: has_left(host),
-        }
+        Self::truth(self, host)
     }
 
     fn parted_since(&self, a: usize, b: usize) -> Option<Time> {
-        let ways = [self.links.blocked_since(a, b), self.links.blocked_since(b, a)];
-        ways.into_iter().flatten().min()
+        Self::parted_since(self, a, b)
     }
 
     fn joined_since(&self, a: usize, b: usize) -> Option<Time> {
-        Some(self.links.open_since(a, b)?.max(self.links.open_since(b, a)?))
+        Self::joined_since(self, a, b)
     }
 }
 
@@ -66,19 +42,4 @@ impl Outside for World {
 pub(crate) fn is_intermittent(world: &World, host: usize) -> bool {
     let profile = world.hosts.get(host).map(|host| &host.profile);
     profile.is_some_and(|profile| profile.availability == Availability::Intermittent)
-}
-
-fn has_left(host: &Host) -> bool {
-    match &host.node {
-        Some(node) => node.roster().find(&host.id).is_some_and(|member| member.left),
-        None => said_good_bye(&host.disk.store, host.id),
-    }
-}
-
-fn said_good_bye(store: &MemoryStore, origin: PeerId) -> bool {
-    let version = |kind| {
-        let slot = store.slot(&SlotKey { origin, scope: 0, kind, key: [].into() });
-        slot.map(|slot| slot.top.version())
-    };
-    version(Kind::LEAVE) > version(Kind::PEER)
 }

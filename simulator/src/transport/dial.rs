@@ -15,6 +15,8 @@ const FIRST_REPEAT_US: u64 = 999_000;
 /// What a handshake costs each end, in bytes: hello, certificates, padding, identify and stream
 /// negotiation.
 const HANDSHAKE_BYTES: usize = 4_500;
+/// The last flight of a handshake, in bytes.
+const LAST_FLIGHT_BYTES: usize = 1_000;
 /// One padded first packet, in bytes.
 const HELLO_BYTES: usize = 1_260;
 
@@ -27,8 +29,9 @@ impl Transport {
         self.last_epoch += 1;
         let dial = self.last_epoch;
         self.dials.insert((from, to), dial);
-        sky.push(sky.now.plus(DIAL_TIMEOUT_US), WireEvent::DialOver { from, to, dial });
-        self.on_dial_attempt(sky, from, to, dial, 0);
+        let over = WireEvent::DialOver { from: from as u32, to: to as u32, dial };
+        sky.push(sky.now.plus(DIAL_TIMEOUT_US), over);
+        self.on_dial_attempt(sky, (from, to), dial, 0);
     }
 
     fn is_running(&self, from: usize, to: usize, dial: u64) -> bool {
@@ -38,46 +41,52 @@ impl Transport {
     pub(super) fn on_dial_attempt(
         &mut self,
         sky: &mut Sky<'_>,
-        from: usize,
-        to: usize,
+        (from, to): (usize, usize),
         dial: u64,
         attempt: u32,
     ) {
         if !self.is_running(from, to, dial) {
             return;
         }
-        sky.sent(from, Channel::Connection, HELLO_BYTES);
-        let there = sky.one_packet(from, to);
-        let back = sky.one_packet(to, from);
+        let asleep = self.is_asleep(from);
+        if !asleep {
+            sky.sent(from, Channel::Connection, HELLO_BYTES);
+        }
+        let there = if asleep { None } else { sky.one_packet(from, to, HELLO_BYTES) };
+        let answers = matches!(self.power(to), Power::On | Power::Off { refuses: true, .. });
+        let back = there.filter(|_| answers).and_then(|_| sky.one_packet(to, from, HELLO_BYTES));
+        let ends = (from as u32, to as u32);
         if let (Some(there), Some(back)) = (there, back) {
             let answered = Time(there.0 + back.since(sky.now));
             match self.power(to) {
                 Power::On => {
                     let start = self.starts.get(to).copied().unwrap_or_default();
-                    sky.push(answered, WireEvent::DialAnswered { from, to, dial, start });
+                    let event = WireEvent::DialAnswered { from: ends.0, to: ends.1, dial, start };
+                    sky.push(answered, event);
                     return;
                 }
                 Power::Off { refuses: true, .. } => {
-                    sky.push(answered, WireEvent::DialOver { from, to, dial });
+                    let event = WireEvent::DialOver { from: ends.0, to: ends.1, dial };
+                    sky.push(answered, event);
                     return;
                 }
-                Power::Off { .. } | Power::Paused(_) => {}
+                Power::Off { .. } | Power::Paused(_) | Power::Asleep(_) => {}
             }
         }
         let repeat = sky.now.plus(FIRST_REPEAT_US << attempt.min(3));
-        sky.push(repeat, WireEvent::DialAttempt { from, to, dial, attempt: attempt + 1 });
+        let event = WireEvent::DialAttempt { from: ends.0, to: ends.1, dial, attempt: attempt + 1 };
+        sky.push(repeat, event);
     }
 
     pub(super) fn on_dial_answered(
         &mut self,
         sky: &mut Sky<'_>,
-        from: usize,
-        to: usize,
+        (from, to): (usize, usize),
         dial: u64,
-        start: u64,
+        start: u32,
     ) {
         let same_process = self.starts.get(to) == Some(&start) && !self.is_off(to);
-        if !same_process || !self.is_running(from, to, dial) {
+        if !same_process || !self.is_running(from, to, dial) || self.is_asleep(from) {
             return;
         }
         self.dials.remove(&(from, to));
@@ -89,7 +98,7 @@ impl Transport {
             return;
         }
         let (pair, side) = Side::of(from, to);
-        let connection = self.connections.entry(pair).or_default();
+        let Some(connection) = self.connections.entry(pair) else { return };
         let (_, other) = Side::of(to, from);
         // Both may have dialled at once; then the handshake that ended first serves both.
         let first =
@@ -99,18 +108,21 @@ impl Transport {
         connection.unwanted_since = None;
         if first.is_none() {
             connection.accepting = Some(epoch);
-            let arrival = sky.now.plus(sky.links.delay_us(from, to, sky.dice));
-            sky.push(arrival, WireEvent::Accepted { from, to, epoch });
+            // Whatever is sent next repeats it, so it is only lost with that.
+            if let Some(arrival) = sky.one_packet(from, to, LAST_FLIGHT_BYTES) {
+                let event = WireEvent::Accepted { from: from as u32, to: to as u32, epoch };
+                sky.push(arrival, event);
+            }
         }
         self.begin(sky, from, to, epoch, true);
     }
 
     pub(super) fn on_accepted(&mut self, sky: &mut Sky<'_>, from: usize, to: usize, epoch: u64) {
         let (pair, side) = Side::of(to, from);
-        if self.is_off(to) {
+        if self.is_off(to) || self.is_asleep(to) {
             return;
         }
-        let Some(connection) = self.connections.get_mut(&pair) else { return };
+        let Some(connection) = self.connections.get_mut(pair) else { return };
         if connection.accepting != Some(epoch) {
             return;
         }
@@ -128,10 +140,8 @@ impl Transport {
 
     /// An end has begun a new epoch.
     fn begin(&mut self, sky: &mut Sky<'_>, at: usize, peer: usize, epoch: u64, news: bool) {
-        sky.push(sky.now.plus(IDLE_TIMEOUT_US), WireEvent::Idle { at, peer, epoch });
-        if let Some(connected) = self.connected.get_mut(at) {
-            connected.insert(peer);
-        }
+        let idle = WireEvent::Idle { at: at as u32, peer: peer as u32, epoch };
+        sky.push(sky.now.plus(IDLE_TIMEOUT_US), idle);
         if news {
             self.arrivals.push_back(Arrival { at, peer, what: Arrived::Connected });
         }

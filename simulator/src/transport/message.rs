@@ -9,6 +9,7 @@ use plexmesh_proto::types::RequestId;
 use plexmesh_proto::wire;
 
 use super::stream::Lane;
+use crate::gossip::Name;
 use crate::traffic::Channel;
 
 /// UDP, IP and QUIC around one small datagram, with its share of acknowledgements, in bytes.
@@ -18,6 +19,8 @@ const PACKET_BYTES: usize = 60;
 const EXCHANGE_BYTES: usize = 120;
 /// What a broadcast costs on top: packet, gossipsub frame and topic.
 const BROADCAST_BYTES: usize = 80;
+/// One name of a message in a list, with its tag and length.
+const NAME_BYTES: usize = 18;
 /// Payload of a full packet; QUIC does not assume a larger path.
 const FULL_PACKET_BYTES: usize = 1_200;
 
@@ -25,9 +28,19 @@ const FULL_PACKET_BYTES: usize = 1_200;
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
     Frame(Frame),
-    Request { id: RequestId, request: Box<ExchangeRequest> },
-    Answer { id: RequestId, answer: Box<ExchangeAnswer> },
+    Request {
+        id: RequestId,
+        request: Box<ExchangeRequest>,
+    },
+    Answer {
+        id: RequestId,
+        answer: Box<ExchangeAnswer>,
+    },
     Broadcast(Arc<Record>),
+    /// Gossipsub's `IHAVE`.
+    Have(Arc<[Name]>),
+    /// Gossipsub's `IWANT`.
+    Want(Arc<[Name]>),
 }
 
 impl Message {
@@ -35,7 +48,7 @@ impl Message {
         match self {
             Self::Frame(_) => Channel::Frame,
             Self::Request { .. } | Self::Answer { .. } => Channel::Exchange,
-            Self::Broadcast(_) => Channel::Broadcast,
+            Self::Broadcast(_) | Self::Have(_) | Self::Want(_) => Channel::Broadcast,
         }
     }
 
@@ -43,7 +56,7 @@ impl Message {
         match self {
             Self::Frame(_) => Lane::Frames,
             Self::Request { .. } | Self::Answer { .. } => Lane::Single,
-            Self::Broadcast(_) => Lane::Broadcasts,
+            Self::Broadcast(_) | Self::Have(_) | Self::Want(_) => Lane::Broadcasts,
         }
     }
 
@@ -54,6 +67,8 @@ impl Message {
             Self::Request { request, .. } => with_packets(wire::request_bytes(request)),
             Self::Answer { answer, .. } => with_packets(wire::answer_bytes(answer)),
             Self::Broadcast(record) => record.wire_bytes() + BROADCAST_BYTES,
+            Self::Have(names) => BROADCAST_BYTES + names.len() * NAME_BYTES,
+            Self::Want(names) => PACKET_BYTES + names.len() * NAME_BYTES,
         }
     }
 }

@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 use plexmesh_proto::types::{SECOND, Time};
 
 use super::message::packets;
-use super::{MAX_STUCK, Message, Sky, Transport, WireEvent, probe_timeout_us};
+use super::{MAX_STUCK, Message, Parcel, Sky, Transport, WireEvent, probe_timeout_us};
+use crate::links::Load;
 use crate::traffic::Channel;
 
 /// Longest pause between two probe timeouts. RFC 9002 doubles without end; within an idle timeout
@@ -42,7 +43,7 @@ pub(super) struct Direction {
     tries: u32,
     /// When the retry comes, and its number; earlier numbers are void.
     retry: Option<Time>,
-    turn: u64,
+    turn: u32,
 }
 
 /// A message that cannot be handed over yet.
@@ -55,6 +56,10 @@ pub(super) struct Stuck {
 }
 
 impl Direction {
+    pub(super) fn stuck_len(&self) -> usize {
+        self.stuck.len()
+    }
+
     fn holds_back(&self, lane: Lane) -> bool {
         lane != Lane::Single && self.stuck.iter().any(|stuck| stuck.message.lane() == lane)
     }
@@ -84,22 +89,45 @@ impl Transport {
         bytes: usize,
     ) {
         let lane = message.lane();
-        let blocked = sky.links.is_blocked(from, to);
-        let lost = blocked || (0..packets(bytes)).any(|_| sky.links.loses(from, to, sky.dice));
-        let arrival = sky.now.plus(sky.links.delay_us(from, to, sky.dice));
+        // A host that sleeps takes nothing in: for QUIC that is a loss.
+        let arrival = if self.is_asleep(to) {
+            None
+        } else {
+            let load = Load { from, to, bytes, packets: packets(bytes) };
+            sky.load(load, message.channel())
+        };
         let Some(end) = self.end_mut(from, to) else { return };
         let out = &mut end.out;
-        if !lost && !out.holds_back(lane) {
+        if let Some(arrival) = arrival.filter(|_| !out.holds_back(lane)) {
             let arrival = out.in_order(lane, arrival);
-            sky.push(arrival, WireEvent::Deliver { from, to, epoch, message, bytes });
+            let is_stuck = !out.stuck.is_empty();
+            self.dispatch(sky, arrival, (from, to), epoch, message, bytes);
+            if !is_stuck {
+                return;
+            }
         } else if out.stuck.len() < MAX_STUCK {
-            out.stuck.push_back(Stuck { message, bytes, arrives: (!lost).then_some(arrival) });
+            out.stuck.push_back(Stuck { message, bytes, arrives: arrival });
         } else {
             self.overflowed += 1;
             return;
         }
-        let acknowledged = !lost && !sky.links.is_blocked(to, from);
+        let acknowledged = arrival.is_some() && !sky.links.is_blocked(to, from);
         self.plan_retry(sky, from, to, epoch, acknowledged);
+    }
+
+    /// Puts a message on its way.
+    fn dispatch(
+        &mut self,
+        sky: &mut Sky<'_>,
+        arrival: Time,
+        (from, to): (usize, usize),
+        epoch: u64,
+        message: Message,
+        bytes: usize,
+    ) {
+        let (from, to, bytes) = (from as u32, to as u32, bytes as u32);
+        let parcel = self.parcels.put(Parcel { from, to, epoch, bytes, message });
+        sky.push(arrival, WireEvent::Deliver { parcel });
     }
 
     /// Makes sure that a retry comes when it should: after the probe timeout, or sooner if a later
@@ -120,9 +148,9 @@ impl Transport {
             return;
         }
         out.retry = Some(at);
-        out.turn += 1;
+        out.turn = out.turn.wrapping_add(1);
         let turn = out.turn;
-        sky.push(at, WireEvent::Retry { from, to, epoch, turn });
+        sky.push(at, WireEvent::Retry { from: from as u32, to: to as u32, epoch, turn });
     }
 
     /// Sends everything that is stuck once more. It shares packets, so it passes or is lost as one.
@@ -132,30 +160,38 @@ impl Transport {
         from: usize,
         to: usize,
         epoch: u64,
-        turn: u64,
+        turn: u32,
     ) {
         if self.epoch(from, to) != Some(epoch) {
             return;
         }
+        let stands_still = self.is_asleep(from);
+        let reachable = !stands_still && !self.is_asleep(to);
         let Some(end) = self.end_mut(from, to) else { return };
         if end.out.turn != turn {
             return;
         }
         end.out.retry = None;
-        let Some(arrival) = sky.one_packet(from, to) else {
+        let lost = end.out.stuck.iter().filter(|stuck| stuck.arrives.is_none());
+        let bytes = lost.clone().map(|stuck| stuck.bytes).sum::<usize>();
+        let arrival = if reachable { sky.one_packet(from, to, bytes) } else { None };
+        let Some(arrival) = arrival else {
             end.out.tries += 1;
-            sky.sent(from, Channel::Connection, PROBE_PACKET_BYTES);
+            if !stands_still {
+                sky.sent(from, Channel::Connection, PROBE_PACKET_BYTES);
+            }
             self.plan_retry(sky, from, to, epoch, false);
             return;
         };
-        for stuck in end.out.stuck.iter().filter(|stuck| stuck.arrives.is_none()) {
+        for stuck in lost {
             sky.sent(from, stuck.message.channel(), stuck.bytes);
         }
         end.out.tries = 0;
         for Stuck { message, bytes, arrives } in std::mem::take(&mut end.out.stuck) {
             let complete = arrives.unwrap_or(arrival).max(arrival);
+            let Some(end) = self.end_mut(from, to) else { return };
             let complete = end.out.in_order(message.lane(), complete);
-            sky.push(complete, WireEvent::Deliver { from, to, epoch, message, bytes });
+            self.dispatch(sky, complete, (from, to), epoch, message, bytes);
         }
     }
 }

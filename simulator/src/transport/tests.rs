@@ -2,7 +2,7 @@ use plexmesh_proto::membership::frame::Frame;
 
 use super::*;
 use crate::dice::Chance;
-use crate::links::UniformLatency;
+use crate::links::{Rules, UniformLatency};
 
 /// One-way latency of the path, in microseconds.
 const LATENCY_US: u64 = 50 * MILLI;
@@ -29,7 +29,7 @@ impl Bench {
         }
         Self {
             now: Time(0),
-            links: Links::new(Box::new(model), 0, Chance::NEVER),
+            links: Links::new(1, Box::new(model), Rules::of_jitter_and_loss(0, Chance::NEVER)),
             dice: Dice::new(1, "test", 0),
             queue: Queue::new(),
             meters: vec![Meter::default(); 2],
@@ -253,4 +253,44 @@ fn what_is_sent_and_received_is_counted() {
     let frames = |host: usize| bench.meters[host].channel(Channel::Frame);
     assert_eq!((frames(0).sent, frames(1).received), (2 * bytes, 2 * bytes));
     assert_eq!((frames(1).sent, frames(0).received), (0, 0));
+}
+
+#[test]
+fn a_quiet_connection_costs_a_keep_alive_each_five_seconds_at_each_end() {
+    let mut bench = Bench::connected();
+    bench.meters.iter_mut().for_each(|meter| meter.reset(Time(0)));
+    bench.run_to(601 * SECOND);
+    for meter in &bench.meters {
+        let bytes = meter.channel(Channel::Connection);
+        let expected = (600 / 5 * KEEP_ALIVE_BYTES) as u64;
+        // What came since the last look is not counted yet, and a look rounds down.
+        assert!((expected / 2..=expected).contains(&bytes.sent), "{bytes:?}");
+        assert_eq!(bytes.sent, bytes.received);
+    }
+}
+
+#[test]
+fn what_is_sent_to_a_sleeping_host_comes_when_it_wakes_in_order() {
+    let mut bench = Bench::connected();
+    bench.send(0, 1);
+    bench.act(|transport, sky| transport.sleep(1, sky.now));
+    bench.send(0, 2);
+    bench.run_to(4 * SECOND);
+    // The first was on its way: it waits in the kernel, which the world around holds back.
+    assert_eq!(bench.seen_at(1), ["1"]);
+    bench.transport.wake(1);
+    bench.run_to(9 * SECOND);
+    assert_eq!(bench.seen_at(1), ["1", "2"]);
+}
+
+#[test]
+fn a_host_that_slept_long_finds_its_connections_dead() {
+    let mut bench = Bench::connected();
+    bench.act(|transport, sky| transport.sleep(1, sky.now));
+    bench.run_to(40 * SECOND);
+    assert_eq!((bench.seen_at(0), bench.seen_at(1)), (vec!["Disconnected"], vec![]));
+    bench.transport.wake(1);
+    bench.send(1, 1);
+    bench.run_to(41 * SECOND);
+    assert_eq!(bench.seen_at(1), ["Disconnected"]);
 }

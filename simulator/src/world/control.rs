@@ -8,12 +8,9 @@ use plexmesh_proto::types::{PeerId, Version};
 
 use super::{Happening, World};
 use crate::builder::CERTIFICATE_S;
-use crate::byzantine::{Lie, Mask};
-use crate::dice::Chance;
 use crate::host::{Disk, Host};
 use crate::keys::VirtualCrypto;
 use crate::traffic::Meter;
-use crate::transport::Power;
 
 /// How a process ends without a word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,88 +90,13 @@ impl World {
         self.start(host);
     }
 
-    /// Stops a process as SIGSTOP does: its kernel goes on taking packets in.
-    pub fn pause(&mut self, host: usize) {
-        let now = self.now;
-        if let Some(place) = self.hosts.get_mut(host).filter(|place| place.node.is_some()) {
-            place.well_since = None;
-            self.transport.pause(host, now);
-        }
-    }
-
-    /// Lets a paused process go on: what came meanwhile and the overdue timer come now, in an order
-    /// that the seed decides.
-    pub fn resume(&mut self, host: usize) {
-        if !matches!(self.transport.power(host), Power::Paused(_)) {
-            return;
-        }
-        let timer_first = self.dice.below(2) == 0;
-        self.transport.resume(host, self.now);
-        let Some(place) = self.hosts.get_mut(host) else { return };
-        place.well_since = Some(self.now);
-        place.armed = None;
-        let inbox = place.take_inbox();
-        if timer_first {
-            self.feed(host, Input::Tick, 0);
-        }
-        for arrival in inbox {
-            self.arrive(arrival);
-        }
-        self.arm(host);
-        self.settle();
-    }
-
     /// A host's operator takes it out of the mesh.
     pub fn leave(&mut self, host: usize, reason: &str) {
+        if let Some(place) = self.hosts.get_mut(host) {
+            place.plight.left = true;
+        }
         self.feed(host, Input::Leave { reason: reason.to_owned() }, 0);
         self.settle();
-    }
-
-    /// Cuts the path from one host to another; the way back stays.
-    pub fn cut(&mut self, from: usize, to: usize) {
-        self.links.cut(from, to, self.now);
-    }
-
-    /// Mends one cut.
-    pub fn mend(&mut self, from: usize, to: usize) {
-        self.links.mend(from, to, self.now);
-    }
-
-    /// Separates groups of hosts from each other; hosts in none of them form one more group.
-    pub fn partition(&mut self, groups: &[&[usize]]) {
-        self.links.partition(groups, self.now);
-    }
-
-    /// Ends the partition and mends all cuts.
-    pub fn heal(&mut self) {
-        self.links.heal(self.now);
-    }
-
-    /// Sets the probability from 0 to 1 that a packet is lost, on every path that has none of its
-    /// own.
-    pub fn set_loss(&mut self, probability: f64) {
-        self.links.set_loss(Chance::new(probability));
-    }
-
-    /// Sets the probability that a packet from one host to another is lost; `None` goes back to
-    /// that of all paths.
-    pub fn set_pair_loss(&mut self, from: usize, to: usize, probability: Option<f64>) {
-        self.links.set_pair_loss(from, to, probability.map(Chance::new));
-    }
-
-    /// Sets a host's wall clock ahead of the world's, or behind it, in milliseconds.
-    pub fn set_clock_offset(&mut self, host: usize, offset_ms: i64) {
-        if let Some(host) = self.hosts.get_mut(host) {
-            host.clock_offset_ms = offset_ms;
-        }
-    }
-
-    /// Makes a host lie from now on.
-    pub fn corrupt(&mut self, host: usize, lie: Lie) {
-        let mesh = self.keys.mesh;
-        if let Some(host) = self.hosts.get_mut(host) {
-            host.mask = Some(Mask::new(lie, mesh));
-        }
     }
 
     /// Sets what a host says of itself when it next starts.
@@ -212,7 +134,7 @@ impl World {
     pub fn inject(&mut self, at: usize, from: PeerId, record: Arc<Record>) {
         let Some(peer) = self.host_of(&from) else { return };
         let bytes = record.wire_bytes();
-        if self.gossip.is_new(at, record.item()) {
+        if self.gossip.is_new(self.now, at, record.item()) {
             self.pass_broadcast(at, peer, from, record, bytes);
             self.settle();
         }

@@ -40,9 +40,11 @@ impl World {
         let store = disk.store.unwrap_or_else(|| SharedStore::new(&self.shelf));
         host.node = Some(Node::new(config, crypto, store, now));
         host.well_since = Some(self.now);
+        host.plight.left = false;
         self.gossip.forget(index);
         self.transport.switch_on(index);
         self.feed(index, Input::Start, 0);
+        self.plan_mischief(index);
     }
 
     pub(super) fn on_tick(&mut self, index: usize, start: u64) {
@@ -53,6 +55,11 @@ impl World {
         }
         host.armed = None;
         if self.transport.power(index) != Power::On {
+            return;
+        }
+        if let Some(until) = host.plight.stalls_until(now) {
+            host.armed = Some(until);
+            self.queue.push(until, Happening::Tick { host: index, start });
             return;
         }
         let due = host.node.as_ref().and_then(|node| node.poll_timeout());
@@ -71,15 +78,9 @@ impl World {
         }
     }
 
-    /// Something reached a host.
-    pub(super) fn arrive(&mut self, arrival: Arrival) {
-        let Some(host) = self.hosts.get_mut(arrival.at).filter(|host| host.node.is_some()) else {
-            return;
-        };
-        if self.transport.power(arrival.at) != Power::On {
-            host.put_aside(arrival);
-            return;
-        }
+    /// Something reached a process, if it does not stand still.
+    pub(super) fn reach(&mut self, arrival: Arrival) {
+        let Some(arrival) = self.hold_back(arrival) else { return };
         let Arrival { at, peer, what } = arrival;
         let Some(id) = self.peer_id(peer) else { return };
         match what {
@@ -128,10 +129,16 @@ impl World {
                 if let Some(mask) = self.mask(at) {
                     mask.hide_answer(&mut answer);
                 }
+                if let Some(rogue) = self.rogue(at) {
+                    answer.records.iter().for_each(|record| rogue.hear(record));
+                }
                 self.feed(at, Input::Answer { id, answer }, bytes);
             }
             Message::Broadcast(record) => {
-                if self.gossip.is_new(at, record.item()) {
+                if self.gossip.is_new(self.now, at, record.item()) {
+                    if let Some(rogue) = self.rogue(at) {
+                        rogue.hear(&record);
+                    }
                     let record = match self.mask(at) {
                         Some(mask) => mask.hide(&record),
                         None => record,
@@ -139,6 +146,8 @@ impl World {
                     self.pass_broadcast(at, peer, from, record, bytes);
                 }
             }
+            Message::Have(names) => self.on_have(at, peer, &names),
+            Message::Want(names) => self.on_want(at, peer, &names),
         }
     }
 

@@ -1,12 +1,8 @@
 //! The driver's half that carries outputs out.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use plexmesh_proto::Event;
 use plexmesh_proto::exchange::message::ExchangeAnswer;
-use plexmesh_proto::port::{Output, Verdict};
-use plexmesh_proto::record::Record;
+use plexmesh_proto::port::Output;
 use plexmesh_proto::types::{RequestId, SECOND, Token};
 
 use super::{Happening, Waiting, World};
@@ -48,6 +44,9 @@ impl World {
                 if let Some(mask) = self.mask(index) {
                     mask.show_request(&mut request, to);
                 }
+                if let Some(rogue) = self.rogue(index) {
+                    rogue.show_request(&mut request);
+                }
                 self.ask(index, to, id, Message::Request { id, request: Box::new(request) });
             }
             Output::Answer { token, answer } => self.answer(index, token, answer),
@@ -57,7 +56,7 @@ impl World {
         }
     }
 
-    fn send(&mut self, from: usize, to: usize, message: Message) -> Option<u64> {
+    pub(super) fn send(&mut self, from: usize, to: usize, message: Message) -> Option<u64> {
         let (transport, mut sky) = self.wire();
         transport.send(&mut sky, from, to, message)
     }
@@ -84,37 +83,10 @@ impl World {
             if let Some(mask) = self.mask(index) {
                 mask.show_answer(&mut answer, asker);
             }
+            if let Some(rogue) = self.rogue(index) {
+                rogue.show_answer(&mut answer);
+            }
             self.send(index, asker, Message::Answer { id, answer: Box::new(answer) });
-        }
-    }
-
-    fn publish(&mut self, index: usize, record: &Arc<Record>) {
-        let fresh = self.gossip.is_new(index, record.item());
-        if !fresh {
-            return;
-        }
-        let peers: Vec<usize> = self.transport.connected(index).collect();
-        for peer in peers {
-            let shown = match self.mask(index) {
-                Some(mask) => mask.show(record, peer),
-                None => record.clone(),
-            };
-            self.gossip.is_new(index, shown.item());
-            self.send(index, peer, Message::Broadcast(shown));
-        }
-    }
-
-    fn judge(&mut self, index: usize, token: Token, verdict: Verdict) {
-        let Some(Waiting::Broadcast { from, record, .. }) = self.waiting.remove(&token) else {
-            return;
-        };
-        if verdict != Verdict::Accept {
-            return;
-        }
-        let connected: BTreeSet<usize> = self.transport.connected(index).collect();
-        let mesh = self.gossip.mesh(self.now, &mut self.gossip_dice, index, &connected);
-        for peer in mesh.into_iter().filter(|&peer| peer != from) {
-            self.send(index, peer, Message::Broadcast(record.clone()));
         }
     }
 
