@@ -46,7 +46,7 @@ impl Now {
 }
 
 /// An Ed25519 public key: who a peer is. The same key is its libp2p identity.
-#[derive(Clone, Copy, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerId(pub [u8; 32]);
 
 impl PeerId {
@@ -60,12 +60,6 @@ impl PeerId {
     #[must_use]
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
-    }
-}
-
-impl PartialEq for PeerId {
-    fn eq(&self, other: &Self) -> bool {
-        self.head() == other.head() && self.0 == other.0
     }
 }
 

@@ -132,9 +132,9 @@ fn observers_that_lie_in_majority_break_no_false_down() {
     let liars = observers_of(&run.world, 0);
     for host in liars.iter().take(4) {
         run.world.corrupt(*host, Lie::FalseObserver);
-        // A start makes them publish.
+        // A start without a memory makes them publish.
         run.world.crash(*host);
-        run.world.restart(*host, true);
+        run.world.restart(*host, false);
     }
     run.pass(60);
     let judged = run.finish();
