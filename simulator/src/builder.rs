@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plexmesh_proto::exchange::pacing::heartbeat_interval;
-use plexmesh_proto::record::{EdgeStatus, Heartbeat, LinkEdge, Links as Report, Payload, Record};
+use plexmesh_proto::record::{
+    Availability, EdgeStatus, Heartbeat, LinkEdge, Links as Report, Payload, Profile, Record,
+};
 use plexmesh_proto::ring::{RINGS, Rings, Standing};
 use plexmesh_proto::types::{MILLI, PeerId, SECOND, Time, Version};
 use plexmesh_proto::view::{RecordStore, Slot};
@@ -49,7 +51,17 @@ pub struct WorldBuilder {
     loss: f64,
     start: Start,
     stagger: Duration,
+    profiles: Vec<ProfileChange>,
     trace: bool,
+}
+
+/// What a peer says of itself in another way than usual.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProfileChange {
+    /// Its region.
+    pub region: Option<String>,
+    /// It sleeps at times, and for so long without being called down.
+    pub sleep_grace: Option<Duration>,
 }
 
 impl WorldBuilder {
@@ -62,6 +74,7 @@ impl WorldBuilder {
             loss: 0.0,
             start: Start::default(),
             stagger: Duration::from_secs(5),
+            profiles: Vec::new(),
             trace: false,
         }
     }
@@ -119,6 +132,13 @@ impl WorldBuilder {
         self
     }
 
+    /// What the first peers, by their index, say of themselves in another way than usual.
+    #[must_use]
+    pub fn profiles(mut self, changes: Vec<ProfileChange>) -> Self {
+        self.profiles = changes;
+        self
+    }
+
     /// Prints every event that a node tells on standard error.
     #[must_use]
     pub const fn trace(mut self, trace: bool) -> Self {
@@ -137,7 +157,12 @@ impl WorldBuilder {
         for index in 0..self.nodes {
             let count = 1 + dice.below(MAX_SEEDS) as usize;
             let seeds = dice.sample(count, index);
-            world.add_host(seeds);
+            let host = world.add_host(seeds);
+            if let (Some(host), Some(change)) =
+                (world.hosts.get_mut(host), self.profiles.get(index))
+            {
+                change.apply(&mut host.profile);
+            }
             let nodes = self.nodes.max(1) as u64;
             let at = Time(micros(self.stagger) * index as u64 / nodes);
             world.queue.push(at, Happening::Start { host: index });
@@ -146,6 +171,18 @@ impl WorldBuilder {
             preload(&mut world, self.start == Start::Settled);
         }
         world
+    }
+}
+
+impl ProfileChange {
+    fn apply(&self, profile: &mut Profile) {
+        if let Some(region) = &self.region {
+            profile.region.clone_from(region);
+        }
+        if let Some(grace) = self.sleep_grace {
+            profile.availability = Availability::Intermittent;
+            profile.sleep_grace_s = u32::try_from(grace.as_secs()).unwrap_or(u32::MAX);
+        }
     }
 }
 

@@ -230,7 +230,7 @@ impl Links {
             let jitter_us = self.all.jitter_us.unwrap_or(0);
             let loss = self.all.loss.unwrap_or_default();
             return match escape(load.packets, loss, jitter_us, dice) {
-                Some(jitter_us) => arrives(self.one_way_us(load.from, load.to) + jitter_us),
+                Some(jitter_us) => arrives(self.one_way_us(load) + jitter_us),
                 None => Fate::Lost,
             };
         }
@@ -262,7 +262,7 @@ impl Links {
     }
 
     /// One way without jitter, in microseconds.
-    pub(crate) fn one_way_us(&self, from: usize, to: usize) -> u64 {
+    pub(crate) fn latency_us(&self, from: usize, to: usize) -> u64 {
         self.model.one_way_us(from, to)
     }
 
@@ -297,7 +297,7 @@ impl Links {
             .filter(|reorder| (0..packets).any(|_| dice.happens(reorder.share)))
             .map_or(0, |reorder| reorder.by_us);
         Fate::Arrives {
-            after_us: self.one_way_us(load.from, load.to) + jitter_us + up.1 + down.1 + held,
+            after_us: self.one_way_us(load) + jitter_us + up.1 + down.1 + held,
             queued_us: up.0 + down.0,
             copies: copies as u32,
             held_up: held > 0,
@@ -326,6 +326,10 @@ impl Links {
         let egress = self.access_of(from).map_or(Chance::NEVER, |access| access.egress);
         let ingress = self.access_of(to).map_or(Chance::NEVER, |access| access.ingress);
         egress.or(ingress)
+    }
+
+    fn one_way_us(&self, load: Load) -> u64 {
+        self.model.one_way_us(load.from, load.to)
     }
 
     fn access_of(&self, host: usize) -> Option<&Access> {

@@ -357,7 +357,7 @@ mod tests {
                         Kind::LINKS => Payload::Links(Default::default()),
                         Kind::HEARTBEAT => Payload::Heartbeat(Default::default()),
                         Kind::LEAVE => Payload::leave(format!("{version}")),
-                        _ => Payload::Unknown(Kind(kind), vec![1].into()),
+                        _ => Payload::Unknown(Kind(kind), vec![1]),
                     };
                     let mesh = MeshId([1; 32]);
                     let version = Version(version);

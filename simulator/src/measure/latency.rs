@@ -49,7 +49,7 @@ pub fn edges(world: &World) -> Vec<(usize, usize, f64)> {
             .edges(index)
             .filter(|(_, edge)| matches!(edge.status, EdgeStatus::Heard | EdgeStatus::Checking));
         for to in works.filter_map(|(_, edge)| world.host_of(&edge.subject)) {
-            edges.push((from, to, world.links.one_way_us(from, to) as f64 / 1e3));
+            edges.push((from, to, world.links.latency_us(from, to) as f64 / 1e3));
         }
     }
     edges.sort_by_key(|&(from, to, _)| (from, to));
