@@ -100,6 +100,8 @@ struct Errand {
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
     partners: BTreeMap<PeerId, Partner>,
+    /// How many of them are connected.
+    connected: usize,
     neighbours: BTreeSet<PeerId>,
     flight: Option<Flight>,
     errand: Errand,
@@ -130,6 +132,7 @@ impl Exchange {
     pub(crate) fn on_connected(&mut self, peer: PeerId, now: Time) {
         self.make_room();
         let partner = self.partners.entry(peer).or_default();
+        self.connected += usize::from(!partner.connected);
         partner.connected = true;
         partner.asked = None;
         partner.digest = None;
@@ -140,6 +143,7 @@ impl Exchange {
 
     pub(crate) fn on_disconnected(&mut self, peer: PeerId) {
         if let Some(partner) = self.partners.get_mut(&peer) {
+            self.connected -= usize::from(partner.connected);
             partner.connected = false;
             partner.answered = None;
         }
@@ -159,7 +163,7 @@ impl Exchange {
         if self.errand.peer.is_some() {
             return Some(self.inbound.ready_at().max(self.errand.resume));
         }
-        self.partners.values().any(|partner| partner.connected).then_some(self.next)
+        (self.connected > 0).then_some(self.next)
     }
 
     /// Sends the next request, if one is due. `random` spreads the turns.

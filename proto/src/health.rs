@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::membership::state::{DOWN_QUORUM, Evaluation, PeerState, Reason};
+use crate::membership::state::{DOWN_QUORUM, Evaluation, Judgement, PeerState, Reason};
 use crate::record::{EdgeStatus, LinkEdge};
 use crate::report::{Finding, HealthCode, OneWay, Partition, Severity};
 use crate::ring::RINGS;
@@ -22,7 +22,8 @@ const DISAGREEMENTS: usize = 3;
 /// What is wrong, the worst first.
 #[must_use]
 pub fn findings(roster: &Roster, evaluation: &Evaluation) -> Vec<Finding> {
-    let partition = partition(roster, evaluation);
+    let judgements = evaluation.judgements(roster);
+    let partition = sides(roster, evaluation, &judgements);
     let mut findings = Vec::new();
     if let Some(partition) = &partition {
         let evidence = format!(
@@ -34,14 +35,14 @@ pub fn findings(roster: &Roster, evaluation: &Evaluation) -> Vec<Finding> {
     }
     let outside: BTreeSet<PeerId> =
         partition.iter().flat_map(|partition| partition.outside.iter().copied()).collect();
-    let liars = disagreeing(roster, evaluation);
-    for (index, member) in (0..).zip(roster.members()) {
-        peer_findings(roster, evaluation, index, member, &outside, &mut findings);
+    let liars = disagreeing(roster, &judgements);
+    for (index, (member, judgement)) in (0..).zip(roster.members().iter().zip(&judgements)) {
+        peer_findings(roster, judgement, index, member, &outside, &mut findings);
         if member.contradicts {
             let evidence = String::from(
                 "signed two different records under one version; its reports do not count",
             );
-            let peer = Some(member.id);
+            let peer = Some(member.id());
             findings.push(finding(HealthCode::Equivocation, Severity::High, peer, evidence));
         }
     }
@@ -51,7 +52,7 @@ pub fn findings(roster: &Roster, evaluation: &Evaluation) -> Vec<Finding> {
         let peer = Some(*peer);
         findings.push(finding(HealthCode::ObserverDisagrees, Severity::High, peer, evidence));
     }
-    edge_findings(roster, evaluation, &liars, &mut findings);
+    edge_findings(roster, evaluation, &judgements, &liars, &mut findings);
     findings.sort_by(|a, b| {
         b.severity.cmp(&a.severity).then((a.code, a.peer, a.other).cmp(&(b.code, b.peer, b.other)))
     });
@@ -61,11 +62,19 @@ pub fn findings(roster: &Roster, evaluation: &Evaluation) -> Vec<Finding> {
 /// The two sides of a cut, if several members were lost together and cannot be reached.
 #[must_use]
 pub fn partition(roster: &Roster, evaluation: &Evaluation) -> Option<Partition> {
+    if evaluation.reachable.iter().all(|reachable| *reachable) {
+        return None;
+    }
+    sides(roster, evaluation, &evaluation.judgements(roster))
+}
+
+fn sides(roster: &Roster, evaluation: &Evaluation, judgements: &[Judgement]) -> Option<Partition> {
+    let since = |index: u32| judgements.get(index as usize).and_then(|judgement| judgement.since);
     let members = (0..).zip(roster.members());
     let mut lost: Vec<(Option<Version>, PeerId)> = members
         .filter(|(index, member)| !member.left && !evaluation.is_reachable(*index))
-        .filter(|(index, member)| was_known(evaluation, *index, member))
-        .map(|(index, member)| (evaluation.judgement(index).and_then(|j| j.since), member.id))
+        .filter(|(index, member)| since(*index).is_some() || has_reported(member))
+        .map(|(index, member)| (since(index), member.id()))
         .collect();
     lost.sort_unstable();
     // Those without any report on this side stand with the largest group: nobody here can tell when they went.
@@ -95,9 +104,8 @@ pub fn one_way(observer: PeerId, edge: &LinkEdge, subject: &Member) -> Option<On
 }
 
 /// A newcomer that nobody has reached yet was not lost.
-fn was_known(evaluation: &Evaluation, index: u32, member: &Member) -> bool {
+fn has_reported(member: &Member) -> bool {
     member.links().is_some_and(|links| !links.edges.is_empty())
-        || evaluation.judgement(index).is_some_and(|judgement| judgement.since.is_some())
 }
 
 /// First and last loss of the largest run of losses that follow each other closely.
@@ -118,17 +126,16 @@ fn largest_group(dated: &[(Option<Version>, PeerId)]) -> Option<(Version, Versio
 
 fn peer_findings(
     roster: &Roster,
-    evaluation: &Evaluation,
+    judgement: &Judgement,
     index: u32,
     member: &Member,
     outside: &BTreeSet<PeerId>,
     findings: &mut Vec<Finding>,
 ) {
-    let Some(judgement) = evaluation.judgement(index) else { return };
     let statuses: Vec<EdgeStatus> = judgement
         .seats
         .iter()
-        .filter_map(|seat| Some(roster.member(seat.observer)?.edge_to(index)?.status))
+        .filter_map(|seat| Some(roster.sighting(seat.observer, index)?.status()))
         .collect();
     let lost = statuses.iter().filter(|status| **status == EdgeStatus::Lost).count();
     let (code, severity) = match judgement.state {
@@ -142,7 +149,7 @@ fn peer_findings(
                     "{} of its observers report on it, {expected} are needed",
                     statuses.len()
                 );
-                let peer = Some(member.id);
+                let peer = Some(member.id());
                 findings.push(finding(HealthCode::MonitoringGap, Severity::Low, peer, evidence));
             }
             return;
@@ -150,19 +157,19 @@ fn peer_findings(
         PeerState::Asleep | PeerState::Left => return,
     };
     let evidence = format!("{lost} of {} observers in reach that watch it lost it", statuses.len());
-    let because_of = outside.contains(&member.id).then_some(HealthCode::Partition);
-    findings.push(Finding { because_of, ..finding(code, severity, Some(member.id), evidence) });
+    let because_of = outside.contains(&member.id()).then_some(HealthCode::Partition);
+    findings.push(Finding { because_of, ..finding(code, severity, Some(member.id()), evidence) });
 }
 
 /// Observers that alone report several subjects lost, with how many.
-fn disagreeing(roster: &Roster, evaluation: &Evaluation) -> Vec<(PeerId, usize)> {
+fn disagreeing(roster: &Roster, judgements: &[Judgement]) -> Vec<(PeerId, usize)> {
     let mut alone = alloc::vec![0usize; roster.members().len()];
-    for (index, judgement) in (0..).zip(&evaluation.judgements) {
+    for (index, judgement) in (0..).zip(judgements) {
         let words: Vec<(u32, EdgeStatus)> = judgement
             .seats
             .iter()
             .filter_map(|seat| {
-                Some((seat.observer, roster.member(seat.observer)?.edge_to(index)?.status))
+                Some((seat.observer, roster.sighting(seat.observer, index)?.status()))
             })
             .collect();
         let heard = words.iter().filter(|(_, status)| *status == EdgeStatus::Heard).count();
@@ -178,23 +185,24 @@ fn disagreeing(roster: &Roster, evaluation: &Evaluation) -> Vec<(PeerId, usize)>
     let members = roster.members().iter().zip(alone);
     members
         .filter(|(_, count)| *count >= DISAGREEMENTS)
-        .map(|(member, count)| (member.id, count))
+        .map(|(member, count)| (member.id(), count))
         .collect()
 }
 
 fn edge_findings(
     roster: &Roster,
     evaluation: &Evaluation,
+    judgements: &[Judgement],
     liars: &[(PeerId, usize)],
     findings: &mut Vec<Finding>,
 ) {
     for (index, observer) in (0..).zip(roster.members()) {
-        if !evaluation.is_reachable(index) || liars.iter().any(|(peer, _)| *peer == observer.id) {
+        if !evaluation.is_reachable(index) || liars.iter().any(|(peer, _)| *peer == observer.id()) {
             continue;
         }
-        for (subject, edge) in observer.edges() {
+        for (subject, edge) in roster.edges(index) {
             let Some((member, judgement)) =
-                roster.member(subject).zip(evaluation.judgement(subject))
+                roster.member(subject).zip(judgements.get(subject as usize))
             else {
                 continue;
             };
@@ -209,7 +217,7 @@ fn edge_findings(
 }
 
 fn edge_finding(observer: &Member, subject: &Member, edge: &LinkEdge) -> Finding {
-    let (code, severity, evidence) = match one_way(observer.id, edge, subject) {
+    let (code, severity, evidence) = match one_way(observer.id(), edge, subject) {
         Some(OneWay::OutboundCut) => (
             HealthCode::EdgeAsymmetric,
             Severity::Medium,
@@ -227,7 +235,7 @@ fn edge_finding(observer: &Member, subject: &Member, edge: &LinkEdge) -> Finding
             (HealthCode::EdgeDegraded, Severity::Low, evidence)
         }
     };
-    Finding { other: Some(subject.id), ..finding(code, severity, Some(observer.id), evidence) }
+    Finding { other: Some(subject.id()), ..finding(code, severity, Some(observer.id()), evidence) }
 }
 
 const fn finding(

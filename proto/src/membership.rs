@@ -80,11 +80,19 @@ pub(crate) struct Membership {
     health: LocalHealth,
     connected: BTreeSet<PeerId>,
     indirect: BTreeMap<u32, PeerId>,
+    /// Subjects that an earlier start heard, and since when.
+    remembered: BTreeMap<PeerId, Version>,
     next_aging: Time,
     actions: Vec<Action>,
 }
 
 impl Membership {
+    /// Takes over what an earlier start reported: an edge that is heard as it was before has not changed.
+    pub(crate) fn remember(&mut self, links: &Links) {
+        let heard = links.edges.iter().filter(|edge| edge.status == EdgeStatus::Heard);
+        self.remembered = heard.map(|edge| (edge.subject, edge.since)).collect();
+    }
+
     /// Sets whom this peer observes and who observes it.
     pub(crate) fn set_duties(
         &mut self,
@@ -97,8 +105,10 @@ impl Membership {
         let dropped = self.watches.len() != before;
         for duty in duties {
             let connected = self.connected.contains(&duty.subject);
+            let remembered = &mut self.remembered;
             let watch = self.watches.entry(duty.subject).or_insert_with(|| {
-                Watch::new(duty.subject, connected, context.now, (context.random)())
+                let heard_since = remembered.remove(&duty.subject);
+                Watch::new(duty.subject, connected, context.now, (context.random)(), heard_since)
             });
             watch.set_duty(duty.sleep_grace, duty.last_word);
         }
@@ -235,6 +245,11 @@ impl Membership {
     /// Peers visited now, to be kept connected.
     pub(crate) fn visited(&self) -> impl Iterator<Item = PeerId> + '_ {
         self.errands.targets()
+    }
+
+    /// Whether [`Self::visited`] changed since this was last asked.
+    pub(crate) const fn take_visits_changed(&mut self) -> bool {
+        self.errands.take_changed()
     }
 
     /// Figures of the edges that this peer observes.

@@ -1,6 +1,7 @@
 //! The node: routes inputs to its children and their wishes to the driver, and publishes what this peer has to say.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::clock::HybridClock;
@@ -10,11 +11,12 @@ use crate::exchange::Exchange;
 use crate::exchange::message::{ExchangeAnswer, ExchangeRequest};
 use crate::latency::Latency;
 use crate::membership::frame::Frame;
-use crate::membership::state::{self, Evaluation, PeerState};
+use crate::membership::state::{self, Evaluation, PeerState, Seating};
 use crate::membership::{Action, Context, Duty, Membership};
 use crate::port::{Crypto, Input, Output};
 use crate::record::{Availability, EdgeStatus, Kind, Resources};
-use crate::roster::{Member, Roster};
+use crate::ring::Rings;
+use crate::roster::{Member, Refreshed, Roster};
 use crate::types::{MILLI, Now, PeerId, RequestId, SECOND, Time, Token, Version};
 use crate::view::{RecordStore, View};
 
@@ -27,6 +29,10 @@ use publish::Publisher;
 
 /// States are evaluated this long after a record changed them: one evaluation serves a burst of records.
 const EVALUATION_DELAY: u64 = 30 * MILLI;
+/// While records keep coming the delay doubles up to this: a mesh that starts or heals changes a thousand times a second, and no state in it is settled sooner.
+const EVALUATION_DELAY_MAX: u64 = 240 * MILLI;
+/// An evaluation counts as the next of a row if the one before is no longer ago than this.
+const EVALUATION_ROW: u64 = 500 * MILLI;
 /// How often expired records are looked for; their grace is ten minutes.
 const EXPIRY_INTERVAL: u64 = 10 * SECOND;
 /// How often a peer that needs its seeds dials them.
@@ -35,6 +41,8 @@ const SEED_INTERVAL: u64 = 2 * SECOND;
 const SCOUT_INTERVAL: u64 = 60 * SECOND;
 /// A newcomer takes up duties when it has fetched what its first neighbour knows, or after this much time: with half of the roster it would dial the wrong peers.
 const SETTLE_LIMIT: u64 = 10 * SECOND;
+/// Room for outputs that is kept while there are none: what one input usually makes. The first evaluation of a large mesh makes thousands.
+const IDLE_OUTPUTS: usize = 64;
 /// Seeds dialled at a time.
 const MAX_SEEDS: usize = 8;
 /// Peers out of reach that this observer may take over from observers out of reach, at a time.
@@ -64,12 +72,23 @@ pub struct Node<C, S> {
     outputs: VecDeque<Output>,
     counters: BTreeMap<&'static str, u64>,
     evaluate_at: Option<Time>,
+    evaluated: Time,
+    evaluation_delay: u64,
+    /// What the roster's refreshes changed since the last evaluation.
+    refreshed: Refreshed,
+    /// The memberships that `told` is about.
+    told_rings: Arc<Rings>,
+    told: Vec<PeerState>,
+    /// Deadline of the children, as of the end of the last input.
+    deadline: Option<(Time, &'static str)>,
+    keep_changed: bool,
+    /// A seed is a member, as of the last evaluation.
+    joined: bool,
     expire_at: Time,
     seed_at: Time,
     scout_at: Time,
     started: bool,
     left: bool,
-    states: BTreeMap<PeerId, PeerState>,
     state_changed: bool,
     was_converged: bool,
     was_outside: usize,
@@ -98,12 +117,19 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             outputs: VecDeque::new(),
             counters: BTreeMap::new(),
             evaluate_at: Some(now.time),
+            evaluated: Time(0),
+            evaluation_delay: EVALUATION_DELAY,
+            refreshed: Refreshed::default(),
+            told_rings: Arc::default(),
+            told: Vec::new(),
+            deadline: None,
+            keep_changed: true,
+            joined: false,
             expire_at: now.time.plus(EXPIRY_INTERVAL),
             seed_at: now.time,
             scout_at: now.time.plus(SCOUT_INTERVAL),
             started: false,
             left: false,
-            states: BTreeMap::new(),
             state_changed: false,
             was_converged: true,
             was_outside: 0,
@@ -121,7 +147,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     /// Takes in one thing that happened.
     pub fn handle(&mut self, input: Input, now: Now) {
-        let late_us = self.poll_timeout().map_or(0, |(deadline, _)| now.time.since(deadline));
+        let late_us = self.deadline.map_or(0, |(deadline, _)| now.time.since(deadline));
+        // Frames are most of what happens, and seldom is anything else due with one.
+        let alone = matches!(input, Input::Frame { .. }) && !self.is_due(now.time);
         match input {
             Input::Start => self.start(now),
             Input::Tick => {}
@@ -143,31 +171,28 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             }
             Input::Leave { reason } => self.leave(reason, now),
         }
-        self.run_due(late_us, now);
+        if alone {
+            self.carry_out(now);
+            self.deadline = self.next_deadline();
+        }
+        if !alone || self.is_due(now.time) {
+            self.run_due(late_us, now);
+            self.deadline = self.next_deadline();
+        }
     }
 
     /// The next thing to do; `None` when all is done.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        if output.is_none() && self.outputs.capacity() > IDLE_OUTPUTS {
+            self.outputs = VecDeque::new();
+        }
+        output
     }
 
     /// When the node wants an [`Input::Tick`] at the latest, and what for.
-    pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
-        if !self.started {
-            return None;
-        }
-        [
-            (self.membership.deadline(), "probe"),
-            (self.exchange.deadline(), "exchange"),
-            (self.publisher.deadline().filter(|_| !self.left), "publish"),
-            (self.evaluate_at, "evaluate"),
-            (Some(self.expire_at), "expire"),
-            (self.needs_seeds().then_some(self.seed_at), "seed"),
-            (Some(self.scout_at), "scout"),
-        ]
-        .into_iter()
-        .filter_map(|(time, reason)| Some((time?, reason)))
-        .min_by_key(|(time, _)| *time)
+    pub const fn poll_timeout(&self) -> Option<(Time, &'static str)> {
+        self.deadline
     }
 
     /// Who this node is.
@@ -192,10 +217,12 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     fn start(&mut self, now: Now) {
         self.started = true;
+        self.resume(now);
         let alone = self.config.seeds.is_empty() && self.view.is_empty();
         self.publisher.start(now.time, alone);
         self.exchange.start(alone || !self.roster.members().is_empty());
         self.seed_at = now.time;
+        self.keep_changed = true;
     }
 
     fn leave(&mut self, reason: alloc::string::String, now: Now) {
@@ -205,6 +232,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     fn on_connected(&mut self, peer: PeerId, now: Now) {
         if self.connected.insert(peer) {
+            self.keep_changed = true;
             self.membership.on_connected(peer, now.time);
             self.exchange.on_connected(peer, now.time);
         }
@@ -212,6 +240,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     fn on_disconnected(&mut self, peer: PeerId, now: Now) {
         if self.connected.remove(&peer) {
+            self.keep_changed = true;
             self.membership.on_disconnected(peer, now.time);
             self.exchange.on_disconnected(peer);
         }
@@ -278,6 +307,28 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         }
     }
 
+    fn is_due(&self, now: Time) -> bool {
+        self.deadline.is_some_and(|(deadline, _)| deadline <= now)
+    }
+
+    fn next_deadline(&self) -> Option<(Time, &'static str)> {
+        if !self.started {
+            return None;
+        }
+        [
+            (self.membership.deadline(), "probe"),
+            (self.exchange.deadline(), "exchange"),
+            (self.publisher.deadline().filter(|_| !self.left), "publish"),
+            (self.evaluate_at, "evaluate"),
+            (Some(self.expire_at), "expire"),
+            (self.needs_seeds().then_some(self.seed_at), "seed"),
+            (Some(self.scout_at), "scout"),
+        ]
+        .into_iter()
+        .filter_map(|(time, reason)| Some((time?, reason)))
+        .min_by_key(|(time, _)| *time)
+    }
+
     /// Does all that is due, child after child, until nothing is.
     fn run_due(&mut self, late_us: u64, now: Now) {
         if !self.started {
@@ -303,7 +354,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             self.scout(now);
         }
         self.dial_seeds(now);
-        self.publish_due(now);
+        if self.publisher.deadline().is_some_and(|at| at <= now.time) {
+            self.publish_due(now);
+        }
         if self.exchange.deadline().is_some_and(|at| at <= now.time) {
             let random = self.crypto.random_u64();
             if let Some((to, id, request)) = self.exchange.tick(&self.view, now.time, random) {
@@ -314,7 +367,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         if core::mem::take(&mut self.state_changed) {
             self.note_convergence(now);
         }
-        self.update_keep();
+        if core::mem::take(&mut self.keep_changed) | self.membership.take_visits_changed() {
+            self.update_keep();
+        }
     }
 
     fn carry_out(&mut self, now: Now) {
@@ -360,9 +415,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     /// Whether this peer is alone, or in a mesh that none of its seeds belongs to: two newcomers that found each other first are no mesh.
     fn needs_seeds(&self) -> bool {
-        let seeds = &self.config.seeds;
-        let joined = || seeds.iter().any(|seed| self.roster.find(seed).is_some());
-        !seeds.is_empty() && (self.connected.is_empty() || !joined())
+        !self.config.seeds.is_empty() && (self.connected.is_empty() || !self.joined)
     }
 
     fn learn_rtt(&mut self, peer: PeerId, rtt_us: u32, now: Now) {
@@ -383,9 +436,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             .roster
             .members()
             .iter()
-            .zip(&self.evaluation.judgements)
-            .filter(|(_, judgement)| judgement.state == PeerState::Up)
-            .map(|(member, _)| member.id)
+            .zip(self.evaluation.states())
+            .filter(|(_, state)| *state == PeerState::Up)
+            .map(|(member, _)| member.id())
             .filter(|peer| *peer != me && !self.neighbours.contains(peer))
             .collect();
         #[allow(clippy::cast_possible_truncation)]
@@ -397,13 +450,16 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     fn expire(&mut self, now: Now) {
         self.expire_at = now.time.plus(EXPIRY_INTERVAL);
+        if !self.view.has_expired(now.wall_s()) {
+            return;
+        }
         let gone = self.view.expire(now.wall_s());
         let lapsed: Vec<PeerId> = self
             .roster
             .members()
             .iter()
             .filter(|member| gone > 0 || member.expires_s() <= now.wall_s())
-            .map(|member| member.id)
+            .map(Member::id)
             .collect();
         for peer in lapsed {
             self.roster.touch(peer);
@@ -413,19 +469,33 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     }
 
     fn need_evaluation(&mut self, now: Time) {
-        self.evaluate_at.get_or_insert(now.plus(EVALUATION_DELAY));
+        if self.evaluate_at.is_some() {
+            return;
+        }
+        let in_a_row = now.since(self.evaluated) <= EVALUATION_ROW;
+        self.evaluation_delay = if in_a_row {
+            EVALUATION_DELAY_MAX.min(2 * self.evaluation_delay)
+        } else {
+            EVALUATION_DELAY
+        };
+        self.evaluate_at = Some(now.plus(self.evaluation_delay));
     }
 
     /// Judges all peers anew, takes up the duties that follow, and tells what changed.
     fn evaluate(&mut self, now: Now) {
         self.evaluate_at = None;
-        self.roster.refresh(&self.view, now.wall_s());
+        self.evaluated = now.time;
+        self.state_changed = true;
+        let refreshed = self.roster.refresh(&self.view, now.wall_s());
+        let refreshed = core::mem::take(&mut self.refreshed).and(refreshed);
+        self.keep_changed = true;
+        self.joined = self.config.seeds.iter().any(|seed| self.roster.find(seed).is_some());
         let Some(me) = self.roster.index_of(&self.me()) else {
             self.evaluation = Evaluation::default();
             return;
         };
-        self.evaluation = state::evaluate(&self.roster, me);
-        self.announce_changes();
+        let judged = state::reevaluate(&mut self.evaluation, &self.roster, me, &refreshed);
+        self.announce_changes(judged);
         if !self.exchange.is_settled() && now.time < self.publisher.started().plus(SETTLE_LIMIT) {
             self.need_evaluation(now.time);
             return;
@@ -445,27 +515,23 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     /// Whom this peer watches, and who watches it.
     fn duties(&self, me: u32) -> (BTreeSet<Duty>, Vec<PeerId>) {
+        let seating = Seating::of(&self.roster, &self.evaluation.reachable);
+        let (own, _) = seating.seats(me);
+        let observers = own.iter().filter_map(|seat| self.roster.member(seat.observer));
+        let observers = observers.map(Member::id).collect();
         let mut duties = BTreeSet::new();
         let mut unreached = Vec::new();
-        let mut observers = Vec::new();
-        for (index, (member, judgement)) in
-            (0u32..).zip(self.roster.members().iter().zip(&self.evaluation.judgements))
-        {
-            if index == me {
-                let seats = judgement.seats.iter();
-                let ids = seats.filter_map(|seat| self.roster.member(seat.observer));
-                observers.extend(ids.map(|member| member.id));
-                continue;
-            }
-            let seat = judgement.seats.iter().find(|seat| seat.observer == me);
+        for index in seating.candidates(me) {
+            let Some(member) = self.roster.member(index) else { continue };
+            let (seats, without_path) = seating.seats(index);
             let duty = duty_towards(member);
-            if judgement.without_path.contains(&me) {
+            if without_path.contains(&me) {
                 unreached.push((0, duty));
-            } else if let Some(seat) = seat {
+            } else if let Some(seat) = seats.iter().find(|seat| seat.observer == me) {
                 let reached = self.evaluation.is_reachable(index);
-                if seat.passed_over == 0 || reached || self.membership.has_reached(&member.id) {
+                if seat.passed_over == 0 || reached || self.membership.has_reached(&member.id()) {
                     duties.insert(duty);
-                } else if judgement.since.is_none() {
+                } else if !seats.iter().any(|seat| self.has_lost(seat.observer, index)) {
                     // Nobody in reach ever heard it. One that somebody lost is dialled by whoever lost it.
                     unreached.push((seat.passed_over, duty));
                 }
@@ -476,22 +542,47 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         (duties, observers)
     }
 
-    fn announce_changes(&mut self) {
-        let judged = self.roster.members().iter().zip(&self.evaluation.judgements);
-        let after: BTreeMap<PeerId, PeerState> =
-            judged.map(|(member, judgement)| (member.id, judgement.state)).collect();
-        for (peer, to) in &after {
-            let from = self.states.get(peer).copied();
+    fn has_lost(&self, observer: u32, subject: u32) -> bool {
+        let sighting = self.roster.sighting(observer, subject);
+        sighting.is_some_and(|sighting| sighting.status() == EdgeStatus::Lost)
+    }
+
+    /// Tells which states are others than were told. `judged` names the members to look at; all, if there is none.
+    fn announce_changes(&mut self, judged: Option<BTreeSet<u32>>) {
+        let rings = self.roster.rings().clone();
+        let same = Arc::ptr_eq(&rings, &self.told_rings) && self.told.len() == rings.ids().len();
+        let looked_at: Vec<u32> = match judged {
+            Some(judged) if same => judged.into_iter().collect(),
+            _ => (0u32..).zip(rings.ids()).map(|(index, _)| index).collect(),
+        };
+        for index in looked_at {
+            let Some(((to, _), peer)) =
+                self.evaluation.state(index).zip(rings.ids().get(index as usize))
+            else {
+                continue;
+            };
+            let before = if same { Some(index) } else { self.told_rings.index_of(peer) };
+            let from = before.and_then(|before| self.told.get(before as usize).copied());
             if from.is_none() {
-                let profile = self.roster.find(peer).and_then(|member| member.profile());
+                let profile = self.roster.member(index).and_then(Member::profile);
                 let name = profile.map(|profile| profile.name.clone()).unwrap_or_default();
                 self.emit(Event::PeerJoined { peer: *peer, name });
             }
-            if from != Some(*to) {
-                self.emit(Event::PeerStateChanged { peer: *peer, from, to: *to });
+            if from != Some(to) {
+                self.emit(Event::PeerStateChanged { peer: *peer, from, to });
+            }
+            if let Some(told) = self.told.get_mut(index as usize).filter(|_| same) {
+                *told = to;
             }
         }
-        self.states = after;
+        if !same {
+            self.told = self.evaluation.states().collect();
+            self.told_rings = rings;
+        }
+        self.announce_partition();
+    }
+
+    fn announce_partition(&mut self) {
         let outside = self.partition().map_or(0, |partition| partition.outside.len());
         if outside != self.was_outside {
             self.was_outside = outside;
@@ -535,5 +626,5 @@ fn duty_towards(member: &Member) -> Duty {
         Availability::Always => 0,
         Availability::Intermittent => u64::from(profile.sleep_grace_s) * SECOND,
     });
-    Duty { subject: member.id, sleep_grace, last_word: member.last_word }
+    Duty { subject: member.id(), sleep_grace, last_word: member.last_word() }
 }

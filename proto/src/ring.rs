@@ -29,9 +29,33 @@ pub fn places(scope: u32, peer: &PeerId, ring_nonce: &[u8]) -> Places {
     places
 }
 
-/// The rings over members `0..n` of a roster.
+/// What of a member decides where it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    /// Who.
+    pub peer: PeerId,
+    /// The nonce of its certificate.
+    pub nonce: &'a [u8],
+    /// It left: it stands outside.
+    pub left: bool,
+}
+
+/// Names a membership: equal keys mean equal rings.
+pub fn membership_key<'a>(members: impl Iterator<Item = Standing<'a>>) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    for member in members {
+        hasher.update(&member.peer.0);
+        hasher.update(&(member.nonce.len() as u64).to_le_bytes());
+        hasher.update(member.nonce);
+        hasher.update(&[u8::from(member.left)]);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// The members `0..n` of a roster by rising id, and the rings over them.
 #[derive(Clone, Debug, Default)]
 pub struct Rings {
+    ids: Vec<PeerId>,
     /// Per ring: members by rising place.
     order: [Vec<u32>; RINGS],
     /// Per member: its index in each ring; `None` for a member that has no seat.
@@ -39,40 +63,58 @@ pub struct Rings {
 }
 
 impl Rings {
-    /// Rings over all members that have places; the others stand outside.
-    pub fn build(members: impl Iterator<Item = Option<Places>>) -> Self {
-        let members: Vec<Option<Places>> = members.collect();
-        let mut rings = Self {
-            order: Default::default(),
-            seat: members.iter().map(|p| p.map(|_| [0; RINGS])).collect(),
-        };
-        for (ring, order) in rings.order.iter_mut().enumerate() {
-            let mut placed: Vec<(u64, u32)> = (0..)
-                .zip(&members)
-                .filter_map(|(member, places)| Some(((*places)?.get(ring).copied()?, member)))
-                .collect();
-            placed.sort_unstable();
-            order.extend(placed.iter().map(|&(_, member)| member));
-            for (index, member) in (0..).zip(order.iter()) {
-                let seat = rings.seat.get_mut(*member as usize).and_then(Option::as_mut);
-                if let Some(place) = seat.and_then(|seat| seat.get_mut(ring)) {
-                    *place = index;
+    /// Rings over the members of `scope`, who come by rising id; those that left stand outside.
+    pub fn build<'a>(scope: u32, members: impl Iterator<Item = Standing<'a>>) -> Self {
+        let mut rings = Self::default();
+        let mut placed: [Vec<(u64, u32)>; RINGS] = Default::default();
+        for (index, member) in (0u32..).zip(members) {
+            rings.ids.push(member.peer);
+            rings.seat.push((!member.left).then_some([0; RINGS]));
+            if !member.left {
+                let places = places(scope, &member.peer, member.nonce);
+                for (ring, place) in placed.iter_mut().zip(places) {
+                    ring.push((place, index));
                 }
+            }
+        }
+        for (ring, placed) in placed.iter_mut().enumerate() {
+            placed.sort_unstable();
+            for (position, &(_, member)) in (0..).zip(placed.iter()) {
+                let seat = rings.seat.get_mut(member as usize).and_then(Option::as_mut);
+                if let Some(place) = seat.and_then(|seat| seat.get_mut(ring)) {
+                    *place = position;
+                }
+            }
+            if let Some(order) = rings.order.get_mut(ring) {
+                order.extend(placed.iter().map(|&(_, member)| member));
             }
         }
         rings
     }
 
-    /// Walks ring `ring` backwards from `member`: its predecessors, nearest first, each once, itself not.
-    pub fn predecessors(&self, ring: usize, member: u32) -> impl Iterator<Item = u32> + '_ {
-        let order = self.order.get(ring).map_or(&[][..], Vec::as_slice);
-        let index = self
-            .seat
-            .get(member as usize)
-            .and_then(|seat| seat.as_ref()?.get(ring).copied())
-            .map_or(0, |index| index as usize);
-        let (before, after) = order.split_at(index.min(order.len()));
-        before.iter().rev().chain(after.iter().skip(1).rev()).copied()
+    /// The index of a member.
+    #[must_use]
+    pub fn index_of(&self, peer: &PeerId) -> Option<u32> {
+        u32::try_from(self.ids.binary_search(peer).ok()?).ok()
+    }
+
+    /// All members, by rising id.
+    #[must_use]
+    pub fn ids(&self) -> &[PeerId] {
+        &self.ids
+    }
+
+    /// The members on one ring, by rising place.
+    #[must_use]
+    pub fn order(&self, ring: usize) -> &[u32] {
+        self.order.get(ring).map_or(&[], Vec::as_slice)
+    }
+
+    /// Where a member stands on one ring; `None` for one that left.
+    #[must_use]
+    pub fn position(&self, ring: usize, member: u32) -> Option<usize> {
+        let seat = self.seat.get(member as usize)?.as_ref()?.get(ring)?;
+        Some(*seat as usize)
     }
 
     /// Number of members on the rings.
@@ -92,33 +134,38 @@ impl Rings {
 mod tests {
     use super::*;
 
-    fn rings(n: u8) -> Rings {
-        Rings::build((0..n).map(|i| Some(places(0, &PeerId([i; 32]), &[i]))))
+    fn rings(n: u8, left: Option<u8>) -> Rings {
+        let ids: Vec<PeerId> = (0..n).map(|i| PeerId([i; 32])).collect();
+        let nonces: Vec<[u8; 1]> = (0..n).map(|i| [i]).collect();
+        let members = ids.iter().zip(&nonces).zip(0..n).map(|((peer, nonce), i)| Standing {
+            peer: *peer,
+            nonce,
+            left: left == Some(i),
+        });
+        Rings::build(0, members)
     }
 
     #[test]
-    fn predecessors_are_everybody_else_once() {
-        let rings = rings(9);
+    fn every_ring_has_everybody_once_where_he_stands() {
+        let rings = rings(9, None);
         for ring in 0..RINGS {
-            for member in 0..9 {
-                let mut seen: Vec<u32> = rings.predecessors(ring, member).collect();
-                seen.sort_unstable();
-                let others: Vec<u32> = (0..9).filter(|&other| other != member).collect();
-                assert_eq!(seen, others);
+            let mut seen = rings.order(ring).to_vec();
+            for (position, &member) in seen.iter().enumerate() {
+                assert_eq!(rings.position(ring, member), Some(position));
             }
+            seen.sort_unstable();
+            assert_eq!(seen, (0..9).collect::<Vec<u32>>());
         }
     }
 
     #[test]
-    fn a_members_first_predecessor_does_not_depend_on_others_far_away() {
-        let with = rings(9);
-        let without =
-            Rings::build((0..9).map(|i| (i != 4).then(|| places(0, &PeerId([i; 32]), &[i]))));
+    fn who_leaves_moves_nobody_else() {
+        let (with, without) = (rings(9, None), rings(9, Some(4)));
         for ring in 0..RINGS {
-            for member in (0..9).filter(|&member| member != 4) {
-                let expected = with.predecessors(ring, member).find(|&other| other != 4);
-                assert_eq!(without.predecessors(ring, member).next(), expected);
-            }
+            let others: Vec<u32> =
+                with.order(ring).iter().copied().filter(|&member| member != 4).collect();
+            assert_eq!(without.order(ring), others);
+            assert_eq!(without.position(ring, 4), None);
         }
     }
 }

@@ -1,35 +1,49 @@
 //! Who belongs to the mesh, derived from the view: members with a valid certificate, their reports, and the rings over them.
+//!
+//! A node of a mesh of ten thousand holds as many members, so a member is little more than two pointers: ids and rings, which depend on the membership
+//! alone, come from the store port and may be shared, and what observers report stands packed in one arena.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::record::{Certificate, Kind, LinkEdge, Links, Payload, Profile, Record};
-use crate::ring::{self, Places, Rings};
+use crate::ring::{self, Rings, Standing};
 use crate::types::{PeerId, Version};
 use crate::view::{RecordStore, View};
+
+mod sightings;
+
+pub use sightings::Sighting;
+
+use sightings::{Arena, Place};
 
 /// One member.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// Who.
-    pub id: PeerId,
+    peer: Arc<Record>,
+    links: Option<Arc<Record>>,
+    place: Place,
     /// It left by its own word; it has no seat on the rings.
     pub left: bool,
     /// It signed two `Peer` or `Links` bodies under one version; its reports do not count.
     pub contradicts: bool,
-    /// The highest version of its `Peer` and `Links` records: the last sign of life that all peers agree on.
-    pub last_word: Version,
-    peer: Arc<Record>,
-    links: Option<Arc<Record>>,
-    places: Places,
-    /// Subjects as roster indices, parallel to the edges of its report; `None` for a subject that is no member.
-    subjects: Vec<Option<u32>>,
-    /// Roster indices of those that it names as its watchers.
-    watchers: Vec<u32>,
 }
 
 impl Member {
+    /// Who.
+    #[must_use]
+    pub fn id(&self) -> PeerId {
+        self.peer.origin()
+    }
+
+    /// The highest version of its `Peer` and `Links` records: the last sign of life that all peers agree on.
+    #[must_use]
+    pub fn last_word(&self) -> Version {
+        let links = self.links.as_ref().map_or(Version::default(), |links| links.version());
+        self.peer.version().max(links)
+    }
+
     /// What it says of itself.
     #[must_use]
     pub fn profile(&self) -> Option<&Profile> {
@@ -64,23 +78,34 @@ impl Member {
         }
     }
 
-    /// Its report, edge by edge, with the subjects' roster indices. Empty if it contradicts itself or left.
-    pub fn edges(&self) -> impl Iterator<Item = (u32, &LinkEdge)> {
-        let counts = !self.contradicts && !self.left;
-        let edges = self.links().filter(|_| counts).map_or(&[][..], |links| &links.edges);
-        self.subjects.iter().zip(edges).filter_map(|(subject, edge)| Some(((*subject)?, edge)))
+    /// Whether its reports count.
+    const fn counts(&self) -> bool {
+        !self.contradicts && !self.left
     }
+}
 
-    /// Roster indices of those whose probes it says that it hears. Empty if it contradicts itself or left.
-    pub fn watchers(&self) -> impl Iterator<Item = u32> + '_ {
-        let counts = !self.contradicts && !self.left;
-        self.watchers.iter().copied().filter(move |_| counts)
-    }
+/// What a refresh of the roster changed, for those who derive more from it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refreshed {
+    /// Members came, went or moved on the rings: indices of before are void.
+    pub rebuilt: bool,
+    /// Somebody reports otherwise whom it hears or by whom it is heard.
+    pub relinked: bool,
+    /// Members with new records, and those that they report on or did before. Empty if `rebuilt`.
+    pub affected: BTreeSet<u32>,
+}
 
-    /// What it reports of one subject.
+impl Refreshed {
+    /// What two refreshes in a row changed.
     #[must_use]
-    pub fn edge_to(&self, subject: u32) -> Option<&LinkEdge> {
-        self.edges().find(|(other, _)| *other == subject).map(|(_, edge)| edge)
+    pub fn and(mut self, later: Self) -> Self {
+        self.affected.extend(later.affected);
+        self.rebuilt |= later.rebuilt;
+        self.relinked |= later.relinked;
+        if self.rebuilt {
+            self.affected.clear();
+        }
+        self
     }
 }
 
@@ -88,36 +113,56 @@ impl Member {
 #[derive(Clone, Debug, Default)]
 pub struct Roster {
     members: Vec<Member>,
-    rings: Rings,
+    rings: Arc<Rings>,
+    arena: Arena,
     touched: BTreeSet<PeerId>,
 }
 
 impl Roster {
+    /// The roster that a view makes.
+    pub fn load<S: RecordStore>(view: &View<S>, wall_s: u64) -> Self {
+        let mut members: Vec<Member> = Vec::new();
+        let mut said = Said::default();
+        let mut origin = None;
+        view.for_each(&mut |record| {
+            if origin != Some(record.origin()) {
+                origin = Some(record.origin());
+                members.extend(core::mem::take(&mut said).member(wall_s));
+            }
+            said.take(record, wall_s);
+        });
+        members.extend(said.member(wall_s));
+        let mut roster = Self::default();
+        roster.seat(members, view);
+        roster
+    }
+
     /// Notes that the view has something new of `origin`. Members and indices stay as they are until [`Self::refresh`].
     pub fn touch(&mut self, origin: PeerId) {
         self.touched.insert(origin);
     }
 
     /// Takes over what the view says of all touched origins.
-    pub fn refresh<S: RecordStore>(&mut self, view: &View<S>, wall_s: u64) {
-        let mut moved = false;
-        let touched = core::mem::take(&mut self.touched);
-        for origin in &touched {
-            moved |= self.update(view, *origin, wall_s);
-        }
-        if moved {
-            self.rings = Rings::build(self.members.iter().map(|m| (!m.left).then_some(m.places)));
-        }
-        // A change of membership moves indices, so all subjects are looked up again.
-        for index in 0..self.members.len() {
-            let Some(member) = self.members.get(index) else { break };
-            if moved || touched.contains(&member.id) {
-                let (subjects, watchers) = self.resolve(member);
-                if let Some(member) = self.members.get_mut(index) {
-                    (member.subjects, member.watchers) = (subjects, watchers);
+    pub fn refresh<S: RecordStore>(&mut self, view: &View<S>, wall_s: u64) -> Refreshed {
+        let mut refreshed = Refreshed::default();
+        let mut moved: BTreeMap<PeerId, Option<Member>> = BTreeMap::new();
+        for origin in core::mem::take(&mut self.touched) {
+            let derived = derive(view, origin, wall_s);
+            match (self.index_of(&origin), derived) {
+                (None, None) => {}
+                (Some(index), Some(member)) if self.keeps_standing(index, &member) => {
+                    self.replace(index, member, &mut refreshed);
+                }
+                (_, derived) => {
+                    moved.insert(origin, derived);
                 }
             }
         }
+        if !moved.is_empty() {
+            self.rebuild(moved, view);
+            refreshed = Refreshed { rebuilt: true, relinked: true, affected: BTreeSet::new() };
+        }
+        refreshed
     }
 
     /// All members, those that left too, by rising id.
@@ -128,15 +173,14 @@ impl Roster {
 
     /// The rings over members that did not leave, as of the last refresh.
     #[must_use]
-    pub const fn rings(&self) -> &Rings {
+    pub const fn rings(&self) -> &Arc<Rings> {
         &self.rings
     }
 
     /// The index of a member.
     #[must_use]
     pub fn index_of(&self, peer: &PeerId) -> Option<u32> {
-        let index = self.members.binary_search_by(|member| member.id.cmp(peer)).ok()?;
-        u32::try_from(index).ok()
+        self.rings.index_of(peer)
     }
 
     /// The member at an index.
@@ -151,52 +195,167 @@ impl Roster {
         self.member(self.index_of(peer)?)
     }
 
-    /// Gives whether the rings changed.
-    fn update<S: RecordStore>(&mut self, view: &View<S>, origin: PeerId, wall_s: u64) -> bool {
-        let place = self.members.binary_search_by(|member| member.id.cmp(&origin));
-        match (place, self.derive(view, origin, wall_s)) {
-            (Ok(index), Some(member)) => {
-                let Some(old) = self.members.get_mut(index) else { return false };
-                let moved = old.left != member.left || old.places != member.places;
-                *old = member;
-                moved
-            }
-            (Ok(index), None) => {
-                self.members.remove(index);
-                true
-            }
-            (Err(index), Some(member)) => {
-                self.members.insert(index, member);
-                true
-            }
-            (Err(_), None) => false,
+    /// What a member reports of its subjects, packed. Empty if it contradicts itself or left.
+    #[must_use]
+    pub fn sightings(&self, observer: u32) -> &[Sighting] {
+        let member = self.member(observer).filter(|member| member.counts());
+        member.map_or(&[], |member| self.arena.edges(member.place))
+    }
+
+    /// Roster indices of those whose probes a member says that it hears. Empty if it contradicts itself or left.
+    pub fn watchers(&self, member: u32) -> impl Iterator<Item = u32> + '_ {
+        let member = self.member(member).filter(|member| member.counts());
+        let watchers = member.map_or(&[][..], |member| self.arena.watchers(member.place));
+        watchers.iter().filter_map(|watcher| watcher.subject())
+    }
+
+    /// A member's report, edge by edge, with the subjects' roster indices. Empty if it contradicts itself or left.
+    pub fn edges(&self, observer: u32) -> impl Iterator<Item = (u32, &LinkEdge)> {
+        let links = self.member(observer).and_then(Member::links);
+        let edges = links.map_or(&[][..], |links| &links.edges);
+        let sightings = self.sightings(observer).iter().zip(edges);
+        sightings.filter_map(|(sighting, edge)| Some((sighting.subject()?, edge)))
+    }
+
+    /// What an observer reports of one subject, packed.
+    #[must_use]
+    pub fn sighting(&self, observer: u32, subject: u32) -> Option<Sighting> {
+        let sightings = self.sightings(observer).iter();
+        sightings.copied().find(|sighting| sighting.subject() == Some(subject))
+    }
+
+    /// What an observer reports of one subject.
+    #[must_use]
+    pub fn edge_to(&self, observer: u32, subject: u32) -> Option<&LinkEdge> {
+        self.edges(observer).find(|(other, _)| *other == subject).map(|(_, edge)| edge)
+    }
+
+    /// Whether a member with new records stands on the rings where it stood.
+    fn keeps_standing(&self, index: u32, new: &Member) -> bool {
+        self.member(index).is_some_and(|old| {
+            let same_place = old.certificate().map(|old| &old.ring_nonce)
+                == new.certificate().map(|new| &new.ring_nonce);
+            old.left == new.left && same_place
+        })
+    }
+
+    fn replace(&mut self, index: u32, mut member: Member, refreshed: &mut Refreshed) {
+        let Some(old) = self.member(index) else { return };
+        refreshed.affected.insert(index);
+        refreshed.affected.extend(self.sightings(index).iter().filter_map(|s| s.subject()));
+        let same_links = old.links == member.links;
+        if same_links && old.contradicts == member.contradicts {
+            member.place = old.place;
+        } else {
+            let counted = old.counts();
+            let mut words = Vec::new();
+            let (edges, watchers) = sightings::pack(&member, &self.rings, &mut words);
+            let relation = |words: &[Sighting]| -> Vec<Sighting> {
+                words.iter().map(|sighting| sighting.relation()).collect()
+            };
+            let before = relation(self.arena.all(old.place));
+            refreshed.relinked |=
+                counted != member.counts() || before != relation(&words) || !same_shape(old, edges);
+            refreshed.affected.extend(words.iter().filter_map(|word| word.subject()));
+            member.place = self.arena.put(Some(old.place), &words, edges, watchers);
+        }
+        if let Some(place) = self.members.get_mut(index as usize) {
+            *place = member;
+        }
+        if self.arena.is_wasteful() {
+            self.arena.compact(self.members.iter_mut().map(|member| &mut member.place));
         }
     }
 
-    fn derive<S: RecordStore>(&self, view: &View<S>, id: PeerId, wall_s: u64) -> Option<Member> {
-        let peer = view.get(id, Kind::PEER, wall_s)?;
+    /// Takes in members that came, went or moved. Indices move, so all packed reports are carried over.
+    fn rebuild<S: RecordStore>(
+        &mut self,
+        mut moved: BTreeMap<PeerId, Option<Member>>,
+        view: &View<S>,
+    ) {
+        let old = core::mem::take(&mut self.members);
+        let mut members: Vec<Member> = Vec::with_capacity(old.len() + moved.len());
+        for member in old {
+            match moved.remove(&member.id()) {
+                None => members.push(member),
+                Some(Some(changed)) => members.push(changed),
+                Some(None) => {}
+            }
+        }
+        members.extend(moved.into_values().flatten());
+        members.sort_unstable_by_key(Member::id);
+        self.seat(members, view);
+    }
+
+    /// Takes over all members, by rising id, and packs their reports.
+    fn seat<S: RecordStore>(&mut self, members: Vec<Member>, view: &View<S>) {
+        let standings = || {
+            members.iter().map(|member| Standing {
+                peer: member.id(),
+                nonce: member
+                    .certificate()
+                    .map_or(&[][..], |certificate| &certificate.ring_nonce[..]),
+                left: member.left,
+            })
+        };
+        let key = ring::membership_key(standings());
+        self.rings = view.store().rings(&key, &mut || Rings::build(0, standings()));
+        self.members = members;
+        self.members.shrink_to_fit();
+        self.arena = Arena::default();
+        let mut words = Vec::new();
+        for member in &mut self.members {
+            let (edges, watchers) = sightings::pack(member, &self.rings, &mut words);
+            member.place = self.arena.put(None, &words, edges, watchers);
+        }
+        self.arena.shrink();
+    }
+}
+
+fn same_shape(old: &Member, edges: usize) -> bool {
+    old.place.edges() == edges
+}
+
+fn derive<S: RecordStore>(view: &View<S>, id: PeerId, wall_s: u64) -> Option<Member> {
+    let mut said = Said::default();
+    view.for_origin(&id, &mut |record| said.take(record, wall_s));
+    said.member(wall_s)
+}
+
+/// What one origin said that decides whether and how it belongs to the mesh.
+#[derive(Default)]
+struct Said {
+    peer: Option<Arc<Record>>,
+    links: Option<Arc<Record>>,
+    leave: Option<Arc<Record>>,
+    contradicts: bool,
+}
+
+impl Said {
+    /// Takes in one record; of two under one version the first one visited is the higher.
+    fn take(&mut self, record: &Arc<Record>, wall_s: u64) {
+        let (place, counts) = match record.kind() {
+            Kind::PEER => (&mut self.peer, true),
+            Kind::LINKS => (&mut self.links, true),
+            Kind::LEAVE => (&mut self.leave, false),
+            _ => return,
+        };
+        match place {
+            Some(_) => self.contradicts |= counts,
+            None if record.expires_s() > wall_s => *place = Some(record.clone()),
+            None => {}
+        }
+    }
+
+    /// The member that it makes; `None` without a valid certificate.
+    fn member(self, wall_s: u64) -> Option<Member> {
+        let peer = self.peer?;
         let Payload::Peer(_, certificate) = peer.payload() else { return None };
         if certificate.has_lapsed(wall_s) {
             return None;
         }
-        let links = view.get(id, Kind::LINKS, wall_s);
-        let left =
-            view.get(id, Kind::LEAVE, wall_s).is_some_and(|leave| leave.version() > peer.version());
-        let places = self
-            .find(&id)
-            .filter(|old| old.certificate() == Some(certificate))
-            .map_or_else(|| ring::places(0, &id, &certificate.ring_nonce), |old| old.places);
-        let last_word = links.as_ref().map_or(peer.version(), |l| l.version().max(peer.version()));
-        let contradicts =
-            [Kind::PEER, Kind::LINKS].iter().any(|kind| view.contradiction(id, *kind).is_some());
-        let (subjects, watchers) = (Vec::new(), Vec::new());
-        Some(Member { id, left, contradicts, last_word, peer, links, places, subjects, watchers })
-    }
-
-    fn resolve(&self, member: &Member) -> (Vec<Option<u32>>, Vec<u32>) {
-        let Some(links) = member.links() else { return (Vec::new(), Vec::new()) };
-        let subjects = links.edges.iter().map(|edge| self.index_of(&edge.subject)).collect();
-        let watchers = links.watchers.iter().filter_map(|peer| self.index_of(peer)).collect();
-        (subjects, watchers)
+        let left = self.leave.is_some_and(|leave| leave.version() > peer.version());
+        let (links, contradicts) = (self.links, self.contradicts);
+        Some(Member { peer, links, place: Place::default(), left, contradicts })
     }
 }

@@ -69,18 +69,20 @@ pub struct View<S> {
     store: S,
     digest: DigestSum,
     log: ChangeLog,
+    /// No record expires before this, in Unix seconds.
+    first_expiry_s: u64,
 }
 
 impl<S: RecordStore> View<S> {
     /// A view over what `store` already holds. `epoch` is random and not 0: it tells this log from those of earlier starts.
     pub fn open(store: S, epoch: u64) -> Self {
-        let mut view = Self { digest: DigestSum::default(), log: ChangeLog::new(epoch), store };
-        let (digest, log) = (&mut view.digest, &mut view.log);
-        view.store.for_each(&mut |record| {
+        let mut digest = DigestSum::default();
+        let mut first_expiry_s = u64::MAX;
+        store.for_each(&mut |record| {
             digest.add(record);
-            log.push(record.id(), None);
+            first_expiry_s = first_expiry_s.min(record.expires_s());
         });
-        view
+        Self { digest, log: ChangeLog::new(epoch), store, first_expiry_s }
     }
 
     /// Merges a record whose signature the caller checked. `from` is who passed it on, so that it is not offered back.
@@ -124,8 +126,6 @@ impl<S: RecordStore> View<S> {
         };
         self.add(record, from);
         self.store.put(key, slot);
-        let store = &self.store;
-        self.log.compact(store.len(), |id| store.by_id(id).is_some());
         outcome
     }
 
@@ -141,14 +141,23 @@ impl<S: RecordStore> View<S> {
         (record.version() < slot.top.version()).then_some(Merge::Outdated)
     }
 
+    /// Whether any record may have expired.
+    pub const fn has_expired(&self, wall_s: u64) -> bool {
+        self.first_expiry_s <= wall_s
+    }
+
     /// Drops what has been expired for longer than the grace. Gives how many records left.
     pub fn expire(&mut self, wall_s: u64) -> usize {
         let mut over: Vec<Arc<Record>> = Vec::new();
+        let mut first_expiry_s = u64::MAX;
         self.store.for_each(&mut |record| {
             if is_over(record, wall_s) {
                 over.push(record.clone());
+            } else {
+                first_expiry_s = first_expiry_s.min(record.expires_s());
             }
         });
+        self.first_expiry_s = first_expiry_s;
         for record in &over {
             self.remove(record);
         }
@@ -190,6 +199,11 @@ impl<S: RecordStore> View<S> {
         self.store.for_each(visit);
     }
 
+    /// Calls `visit` for every record of one origin.
+    pub fn for_origin(&self, origin: &PeerId, visit: &mut dyn FnMut(&Arc<Record>)) {
+        self.store.for_origin(origin, visit);
+    }
+
     /// The ids of all state records of one origin.
     pub fn state_ids(&self, origin: &PeerId) -> Vec<RecordId> {
         let mut ids = Vec::new();
@@ -227,16 +241,32 @@ impl<S: RecordStore> View<S> {
         self.len() == 0
     }
 
-    /// What was learned past `cursor`, not from `asker` itself; at most `limit` ids.
-    pub fn changes_since(&mut self, cursor: Cursor, asker: PeerId, limit: usize) -> Changes {
+    /// What was learned past `cursor`, not from `asker` itself; at most `limit` ids. The default cursor asks for everything.
+    pub fn changes_since(&self, cursor: Cursor, asker: PeerId, limit: usize) -> Changes {
         let store = &self.store;
-        self.log.compact(store.len(), |id| store.by_id(id).is_some());
-        self.log.since(cursor, asker, limit, |id| store.by_id(id).is_some())
+        let Some(walk) = self.log.walk(cursor) else {
+            return self.log.since(cursor, asker, limit, |id| store.by_id(id).is_some());
+        };
+        let (mut place, mut ids) = (0, Vec::new());
+        store.for_each(&mut |record| {
+            if (walk.place..walk.place.saturating_add(limit)).contains(&place) {
+                ids.push(record.id());
+            }
+            place += 1;
+        });
+        let rest = place.saturating_sub(walk.place) > limit;
+        let next = rest.then(|| walk.place.saturating_add(limit));
+        Changes { ids, cursor: self.log.after_walk(walk, next), reset: false }
     }
 
     /// The end of this view's log.
     pub fn log_end(&self) -> Cursor {
         self.log.end()
+    }
+
+    /// The storage port.
+    pub const fn store(&self) -> &S {
+        &self.store
     }
 
     /// The storage port, for a driver that keeps more than the view in it.
@@ -245,6 +275,7 @@ impl<S: RecordStore> View<S> {
     }
 
     fn add(&mut self, record: &Record, from: Option<PeerId>) {
+        self.first_expiry_s = self.first_expiry_s.min(record.expires_s());
         self.digest.add(record);
         self.log.push(record.id(), from);
     }

@@ -6,9 +6,9 @@ mod common;
 use std::sync::Arc;
 
 use common::{Keys, NOW_S, links_record, peer_record};
-use plexmesh_proto::membership::state::{Evaluation, PeerState, evaluate};
+use plexmesh_proto::membership::state::{Evaluation, PeerState, evaluate, reevaluate};
 use plexmesh_proto::record::{EdgeStatus, Record};
-use plexmesh_proto::roster::Roster;
+use plexmesh_proto::roster::{Member, Roster};
 use plexmesh_proto::types::PeerId;
 use plexmesh_proto::view::{MemoryStore, View};
 use proptest::prelude::*;
@@ -47,7 +47,7 @@ fn judge(records: &[Arc<Record>], me: PeerId) -> (Roster, Evaluation) {
 
 fn state(records: &[Arc<Record>], me: PeerId, of: PeerId) -> PeerState {
     let (roster, evaluation) = judge(records, me);
-    evaluation.judgement(roster.index_of(&of).expect("a member")).expect("judged").state
+    evaluation.state(roster.index_of(&of).expect("a member")).expect("judged").0
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn the_other_side_of_a_partition_is_not_judged_by_its_own_word() {
     for (peer, id) in (0u8..).zip(&ids) {
         let index = roster.index_of(id).expect("a member");
         assert_eq!(evaluation.is_reachable(index), side(peer));
-        let up = evaluation.judgement(index).expect("judged").state == PeerState::Up;
+        let up = evaluation.state(index).expect("judged").0 == PeerState::Up;
         assert_eq!(up, side(peer));
     }
 }
@@ -141,11 +141,59 @@ proptest! {
             if first.reachable != second.reachable {
                 continue;
             }
-            for (index, id) in (0u32..).zip(roster.members().iter().map(|member| member.id)) {
+            for (index, id) in (0u32..).zip(roster.members().iter().map(Member::id)) {
                 if id != ids[0] && id != *other {
-                    prop_assert_eq!(first.judgement(index), second.judgement(index));
+                    let judged = |evaluation: &Evaluation| evaluation.judgement(&roster, index);
+                    prop_assert_eq!(judged(&first), judged(&second));
                 }
             }
         }
+    }
+
+    #[test]
+    fn judging_after_every_record_gives_what_judging_once_gives(
+        words in proptest::collection::vec(0..6u8, 144),
+        later in proptest::collection::vec((0..12u8, 0..12u8, 0..4u8), 0..24),
+        seed in any::<u64>(),
+    ) {
+        let status = |word: u8| match word {
+            0 | 1 => Some(EdgeStatus::Heard),
+            2 => Some(EdgeStatus::Lost),
+            3 => Some(EdgeStatus::NoPath),
+            4 => Some(EdgeStatus::Checking),
+            _ => None,
+        };
+        let mut table: Vec<Option<EdgeStatus>> = words.into_iter().map(status).collect();
+        let (ids, mut records) = records(12, |i, j| table[usize::from(i) * 12 + usize::from(j)]);
+        let len = records.len();
+        for place in 0..len {
+            let other = usize::try_from(seed.rotate_left(u32::try_from(place).expect("small")) % 24).expect("small");
+            records.swap(place, other);
+        }
+        for (version, (i, j, word)) in (3u64..).zip(later) {
+            table[usize::from(i) * 12 + usize::from(j)] = status(word);
+            let edges = (0..12u8).filter(|other| *other != i);
+            let edges = edges.filter_map(|other| {
+                Some((ids[usize::from(other)], table[usize::from(i) * 12 + usize::from(other)]?))
+            });
+            records.push(links_record(&mut Keys::new(i), version, edges.collect()));
+        }
+        let mut view = View::open(MemoryStore::default(), 1);
+        let mut roster = Roster::default();
+        let mut evaluation = Evaluation::default();
+        let mut met = false;
+        for record in &records {
+            view.merge(record, None, NOW_S);
+            roster.touch(record.origin());
+            let refreshed = roster.refresh(&view, NOW_S);
+            let Some(me) = roster.index_of(&ids[0]) else { continue };
+            if !met {
+                evaluation = evaluate(&roster, me);
+                met = true;
+            }
+            reevaluate(&mut evaluation, &roster, me, &refreshed);
+            prop_assert_eq!(&evaluation, &evaluate(&roster, me));
+        }
+        prop_assert_eq!(&evaluation, &judge(&records, ids[0]).1);
     }
 }

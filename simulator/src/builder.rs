@@ -1,24 +1,29 @@
 //! How a world is described and made.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plexmesh_proto::record::{Availability, Payload, Profile, Record};
-use plexmesh_proto::types::{MILLI, Time, Version};
-use plexmesh_proto::view::{MemoryStore, RecordStore, Slot};
+use plexmesh_proto::exchange::pacing::heartbeat_interval;
+use plexmesh_proto::record::{
+    Availability, EdgeStatus, Heartbeat, LinkEdge, Links as Report, Payload, Profile, Record,
+};
+use plexmesh_proto::ring::{RINGS, Rings, Standing};
+use plexmesh_proto::types::{MILLI, PeerId, SECOND, Time, Version};
+use plexmesh_proto::view::{RecordStore, Slot};
 
 use serde::{Deserialize, Serialize};
 
 use crate::dice::{Chance, Dice};
 use crate::links::{LatencyModel, Links, Rules, UniformLatency};
+use crate::store::SharedStore;
 use crate::world::{Happening, WALL_START_MS, World, micros};
 
 /// How long certificates of virtual peers last, in seconds: 90 days, as those of real ones.
 pub(crate) const CERTIFICATE_S: u64 = 90 * 24 * 3_600;
-/// How long a preloaded `Peer` record lasts, in seconds: a day, as if its origin had renewed it
-/// just now.
-const PRELOADED_S: u64 = 24 * 3_600;
+/// How long ago preloaded records were signed, in milliseconds.
+const PRELOADED_AGE_MS: u64 = 60_000;
 /// Most seeds that a peer of a cold start knows.
 const MAX_SEEDS: u64 = 3;
 
@@ -31,6 +36,9 @@ pub enum Start {
     Cold,
     /// The `Peer` record of every other peer, as after a stop of the whole mesh. They connect.
     Warm,
+    /// All records of a mesh in which everybody has heard everybody for a while, as after a short
+    /// stop. They connect, and have nothing to tell.
+    Settled,
 }
 
 /// The description of a world.
@@ -159,8 +167,8 @@ impl WorldBuilder {
             let at = Time(micros(self.stagger) * index as u64 / nodes);
             world.queue.push(at, Happening::Start { host: index });
         }
-        if self.start == Start::Warm {
-            preload(&mut world);
+        if self.start != Start::Cold {
+            preload(&mut world, self.start == Start::Settled);
         }
         world
     }
@@ -178,22 +186,81 @@ impl ProfileChange {
     }
 }
 
-/// Puts every peer's `Peer` record on every disk. The bodies are shared.
-fn preload(world: &mut World) {
-    let version = Version::at_ms(WALL_START_MS - 60_000);
-    let expires_s = WALL_START_MS / 1_000 + PRELOADED_S;
-    let mut store = MemoryStore::default();
-    for (index, host) in world.hosts.iter().enumerate() {
+/// Puts every peer's `Peer` record on every disk, and with `settled` what they would have reported
+/// since. The bodies are shared.
+fn preload(world: &mut World, settled: bool) {
+    let wall_s = WALL_START_MS / 1_000;
+    let version = Version::at_ms(WALL_START_MS - PRELOADED_AGE_MS);
+    let mut store = SharedStore::new(&world.shelf);
+    let mut put = |world: &World, index: usize, version, expires_s, payload| {
         let mut crypto = world.crypto_of(index);
-        let certificate = Box::new(host.certificate.clone());
-        let payload = Payload::Peer(host.profile.clone(), certificate);
+        let Some(origin) = world.peer_id(index) else { return };
         let mesh = &world.keys.mesh;
-        let record = Record::sign(&mut crypto, mesh, host.id, version, expires_s, payload);
+        let record = Record::sign(&mut crypto, mesh, origin, version, expires_s, payload);
         let slot = record.slot().clone();
         store.put(&slot, Slot { top: Arc::new(record), rival: None });
+    };
+    for (index, host) in world.hosts.iter().enumerate() {
+        let certificate = Box::new(host.certificate.clone());
+        let payload = Payload::Peer(host.profile.clone().clipped(), certificate);
+        put(world, index, version, host.certificate.not_after_s, payload);
+    }
+    if settled {
+        let mut dice = Dice::new(world.seed, "heartbeats", 0);
+        let interval_us = heartbeat_interval(world.len());
+        for (index, links) in reports(world, version) {
+            let until_s = world.certificate(index).map_or(0, |own| own.not_after_s);
+            put(world, index, version, until_s, Payload::Links(links));
+            let age_ms = dice.below(interval_us) / MILLI;
+            let version = Version::at_ms(WALL_START_MS - age_ms);
+            let heartbeat = Heartbeat { instance: dice.bits(), ..Heartbeat::default() };
+            let expires_s = wall_s + 3 * interval_us / SECOND;
+            put(world, index, version, expires_s, Payload::Heartbeat(heartbeat));
+        }
     }
     for host in &mut world.hosts {
-        host.disk.store = store.clone();
-        host.disk.last_version = version;
+        host.disk.store = Some(store.clone());
+        host.disk.last_version = Version::at_ms(WALL_START_MS);
     }
+}
+
+/// What every peer reports in a mesh in which all hear each other: who observes whom follows from
+/// the rings.
+fn reports(world: &World, since: Version) -> Vec<(usize, Report)> {
+    let standings = world.index.iter().filter_map(|(peer, index)| {
+        let nonce = &world.certificate(*index)?.ring_nonce[..];
+        Some(Standing { peer: *peer, nonce, left: false })
+    });
+    let rings = Rings::build(0, standings);
+    let mut subjects: BTreeMap<PeerId, BTreeSet<PeerId>> = BTreeMap::new();
+    for (subject, id) in (0u32..).zip(rings.ids()) {
+        let mut observers: BTreeSet<u32> = BTreeSet::new();
+        for ring in 0..RINGS {
+            let order = rings.order(ring);
+            let own = rings.position(ring, subject).unwrap_or_default();
+            let before = (1..order.len()).map(|step| (own + order.len() - step) % order.len());
+            let mut observer = before.filter_map(|place| order.get(place));
+            let found = observer.find(|observer| !observers.contains(*observer)).copied();
+            observers.extend(found);
+        }
+        for observer in observers.into_iter().filter_map(|index| rings.ids().get(index as usize)) {
+            subjects.entry(*observer).or_default().insert(*id);
+        }
+    }
+    let edge = |subject| LinkEdge {
+        subject,
+        status: EdgeStatus::Heard,
+        since,
+        flaps: 0,
+        sleep_grace_over: false,
+        evidence: None,
+    };
+    world
+        .index
+        .iter()
+        .map(|(peer, index)| {
+            let edges = subjects.remove(peer).unwrap_or_default().into_iter().map(edge).collect();
+            (*index, Report { edges, ..Report::default() })
+        })
+        .collect()
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use plexmesh_proto::record::{Certificate, Profile};
 use plexmesh_proto::types::{PeerId, RequestId, Time, Version};
-use plexmesh_proto::view::MemoryStore;
 
 use crate::byzantine::{Mask, Rogue};
+use crate::store::SharedStore;
 use crate::transport::Arrival;
 use crate::world::{Plight, VirtualNode};
 
@@ -45,7 +45,8 @@ pub(crate) struct Host {
 /// What survives a process.
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
-    pub(crate) store: MemoryStore,
+    /// Records; `None` is an empty disk.
+    pub(crate) store: Option<SharedStore>,
     pub(crate) last_version: Version,
 }
 
@@ -80,7 +81,7 @@ impl Host {
     pub(crate) fn stop(&mut self) {
         if let Some(mut node) = self.node.take() {
             self.disk.last_version = node.last_version();
-            self.disk.store = std::mem::take(node.store_mut());
+            self.disk.store = Some(node.store_mut().take());
         }
         self.armed = None;
         self.well_since = None;

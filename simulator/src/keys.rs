@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
@@ -9,6 +10,7 @@ use plexmesh_proto::port::Crypto;
 use plexmesh_proto::types::PeerId;
 
 use crate::dice::{self, Dice};
+use crate::store::Uniform;
 
 /// Most remembered verifications. At 40 bytes each this is 40 MB, and several minutes of records of
 /// a thousand peers.
@@ -18,7 +20,7 @@ const MAX_REMEMBERED: usize = 1 << 20;
 /// costs one curve operation.
 #[derive(Debug, Default)]
 pub(crate) struct Verified {
-    outcomes: RefCell<HashMap<[u8; 32], bool>>,
+    outcomes: RefCell<HashMap<[u8; 32], bool, BuildHasherDefault<Uniform>>>,
 }
 
 impl Verified {

@@ -37,6 +37,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod script;
+pub mod store;
 pub mod topology;
 pub mod traffic;
 mod transport;

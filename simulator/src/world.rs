@@ -1,5 +1,6 @@
 //! The virtual world: hosts with real nodes, paths between them, and one clock.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,7 +9,6 @@ use std::time::Duration;
 use plexmesh_proto::Node;
 use plexmesh_proto::record::{MeshId, Record};
 use plexmesh_proto::types::{MILLI, Now, PeerId, RequestId, Time, Token};
-use plexmesh_proto::view::MemoryStore;
 
 use crate::builder::WorldBuilder;
 use crate::dice::Dice;
@@ -18,6 +18,7 @@ use crate::host::Host;
 use crate::keys::{Verified, VirtualCrypto};
 use crate::links::Links;
 use crate::queue::Queue;
+use crate::store::{SharedStore, Shelf};
 use crate::traffic::Meter;
 use crate::transport::{Sky, Transport, WireEvent};
 
@@ -35,7 +36,7 @@ pub(crate) use plight::Plight;
 pub use truth::{QueueLengths, Truth};
 
 /// The node that virtual hosts run: the shipped one.
-pub type VirtualNode = Node<VirtualCrypto, MemoryStore>;
+pub type VirtualNode = Node<VirtualCrypto, SharedStore>;
 
 /// Unix time at which every world begins, in milliseconds: 2026-01-01T00:00:00Z.
 pub const WALL_START_MS: u64 = 1_767_225_600_000;
@@ -97,6 +98,7 @@ pub struct World {
     pub(crate) index: BTreeMap<PeerId, usize>,
     pub(crate) keys: MeshKeys,
     pub(crate) verified: Rc<Verified>,
+    pub(crate) shelf: Rc<RefCell<Shelf>>,
     pub(crate) dice: Dice,
     pub(crate) gossip_dice: Dice,
     /// For packets that somebody outside sends to measure a path.
@@ -132,6 +134,7 @@ impl World {
             index: BTreeMap::new(),
             keys: MeshKeys { mesh, authority },
             verified,
+            shelf: Rc::default(),
             dice: Dice::new(seed, "packets", 0),
             gossip_dice: Dice::new(seed, "gossip", 0),
             trial_dice: Dice::new(seed, "trial", 0),

@@ -17,8 +17,8 @@ const ACCUSED: [PeerState; 4] =
 fn observer_and_subject(world: &World) -> (usize, usize) {
     let node = world.node(0).unwrap();
     let subject = node.roster().index_of(&world.peer_id(7).unwrap()).unwrap();
-    let seat = &node.evaluation().judgement(subject).unwrap().seats[0];
-    let observer = node.roster().member(seat.observer).unwrap().id;
+    let judgement = node.evaluation().judgement(node.roster(), subject).unwrap();
+    let observer = node.roster().member(judgement.seats[0].observer).unwrap().id();
     (world.host_of(&observer).unwrap(), 7)
 }
 

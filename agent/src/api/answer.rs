@@ -57,7 +57,7 @@ pub fn stamp(moment: &Snapshot<'_>) -> Stamp {
 #[must_use]
 pub fn directory(moment: &Snapshot<'_>) -> Vec<(PeerId, PeerRef)> {
     let members = moment.node.roster().members();
-    members.iter().map(|member| (member.id, refer(moment.node, &member.id))).collect()
+    members.iter().map(|member| (member.id(), refer(moment.node, &member.id()))).collect()
 }
 
 /// Whether the view may be called converged: neighbours agree, and there are some if there are

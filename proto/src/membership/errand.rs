@@ -46,6 +46,7 @@ pub(super) enum Outcome {
 pub(super) struct Errands {
     visits: BTreeMap<PeerId, Errand>,
     seq: u32,
+    changed: bool,
 }
 
 impl Errands {
@@ -75,6 +76,11 @@ impl Errands {
     /// Whom to stay connected to.
     pub(super) fn targets(&self) -> impl Iterator<Item = PeerId> + '_ {
         self.visits.keys().copied()
+    }
+
+    /// Whether [`Self::targets`] changed since this was last asked.
+    pub(super) const fn take_changed(&mut self) -> bool {
+        core::mem::replace(&mut self.changed, false)
     }
 
     pub(super) fn on_connected(&mut self, peer: PeerId, now: Time) {
@@ -115,7 +121,7 @@ impl Errands {
 
     pub(super) fn tick(&mut self, now: Time) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
-        let seq = &mut self.seq;
+        let (seq, before) = (&mut self.seq, self.visits.len());
         self.visits.retain(|peer, errand| {
             let done = errand.askers.is_empty() && errand.answers >= SCOUT_ANSWERS;
             if now >= errand.ends || done {
@@ -131,6 +137,7 @@ impl Errands {
             }
             true
         });
+        self.changed |= self.visits.len() != before;
         outcomes
     }
 
@@ -139,6 +146,7 @@ impl Errands {
             return false;
         }
         let ends = now.plus(lasts);
+        self.changed = true;
         let errand = self.visits.entry(target).or_insert_with(|| Errand {
             askers: Vec::new(),
             ends,

@@ -2,18 +2,19 @@
 //!
 //! No timer, no arrival order and no measurement of the evaluating peer enters here. Two peers of one component with the same records see the same states.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use crate::record::{Availability, EdgeStatus, LinkEdge};
-use crate::ring::RINGS;
-use crate::roster::{Member, Roster};
+use crate::roster::{Member, Refreshed, Roster, Sighting};
 use crate::types::Version;
+
+mod seating;
+
+pub(crate) use seating::Seating;
 
 /// Observers that must have lost a peer before it is down: three, so that two broken or lying ones change nothing.
 pub const DOWN_QUORUM: usize = 3;
-/// Observers without a path that a seat passes over on one ring before it stays empty: a peer that three could not reach has a problem of its own.
-const MAX_WITHOUT_PATH: usize = 3;
 /// Losses within the flap window from which most observers call a peer flapping.
 pub const FLAPS_TO_FLAPPING: u32 = 3;
 
@@ -97,7 +98,7 @@ pub struct Evaluation {
     /// Per roster index: whether it is reachable over links that reachable members report as heard.
     pub reachable: Vec<bool>,
     /// Per roster index.
-    pub judgements: Vec<Judgement>,
+    states: Vec<(PeerState, Reason)>,
 }
 
 impl Evaluation {
@@ -107,30 +108,95 @@ impl Evaluation {
         self.reachable.get(index as usize).copied().unwrap_or(false)
     }
 
-    /// The judgement of the member at `index`.
+    /// The state of the member at `index`, and the rule that gave it.
     #[must_use]
-    pub fn judgement(&self, index: u32) -> Option<&Judgement> {
-        self.judgements.get(index as usize)
+    pub fn state(&self, index: u32) -> Option<(PeerState, Reason)> {
+        self.states.get(index as usize).copied()
+    }
+
+    /// The states of all members, parallel to the roster.
+    pub fn states(&self) -> impl ExactSizeIterator<Item = PeerState> + '_ {
+        self.states.iter().map(|(state, _)| *state)
+    }
+
+    /// The whole judgement of the member at `index` of the roster that was evaluated.
+    #[must_use]
+    pub fn judgement(&self, roster: &Roster, index: u32) -> Option<Judgement> {
+        let (state, reason) = self.state(index)?;
+        let seating = Seating::of(roster, &self.reachable);
+        Some(judgement(roster, &seating, index, state, reason))
+    }
+
+    /// The whole judgements of all members, parallel to the roster that was evaluated.
+    #[must_use]
+    pub fn judgements(&self, roster: &Roster) -> Vec<Judgement> {
+        let seating = Seating::of(roster, &self.reachable);
+        let states = (0..).zip(&self.states);
+        states
+            .map(|(index, (state, reason))| judgement(roster, &seating, index, *state, *reason))
+            .collect()
     }
 }
 
 /// Judges every member of a refreshed roster as `me` sees it.
 #[must_use]
 pub fn evaluate(roster: &Roster, me: u32) -> Evaluation {
-    let reachable = component(roster, me);
-    let judgements = (0..)
-        .zip(roster.members())
-        .map(|(index, member)| {
-            let (seats, without_path) = seats(roster, &reachable, index);
-            let seen = Sightings::collect(roster, &seats, index);
-            let here = index == me;
-            let in_reach = reachable.get(index as usize).copied().unwrap_or(false);
-            let (state, reason) = judge(member, &seen, here, in_reach);
-            let since = seen.lost.iter().map(|edge| edge.since).max();
-            Judgement { state, reason, since, seats, without_path }
-        })
-        .collect();
-    Evaluation { reachable, judgements }
+    let mut evaluation = Evaluation::default();
+    reevaluate(&mut evaluation, roster, me, &Refreshed { rebuilt: true, ..Refreshed::default() });
+    evaluation
+}
+
+/// Brings an evaluation up to date with a roster that was refreshed once since; gives the members that were judged anew, `None` for all.
+///
+/// Equal to [`evaluate`], but cheap where little changed: a judgement rests on the reports of a member's observers, and who they are on who is reachable.
+pub fn reevaluate(
+    evaluation: &mut Evaluation,
+    roster: &Roster,
+    me: u32,
+    refreshed: &Refreshed,
+) -> Option<BTreeSet<u32>> {
+    let fresh = evaluation.states.len() != roster.members().len();
+    let mut all = refreshed.rebuilt || fresh;
+    if all || refreshed.relinked {
+        let reachable = component(roster, me);
+        all |= reachable != evaluation.reachable;
+        evaluation.reachable = reachable;
+    }
+    let seating = Seating::of(roster, &evaluation.reachable);
+    let judge = |index: u32| {
+        let (seats, _) = seating.seats(index);
+        let seen = Sightings::collect(roster, &seats, index);
+        let in_reach = evaluation.reachable.get(index as usize).copied().unwrap_or(false);
+        judge(roster, index, &seen, index == me, in_reach)
+    };
+    if all {
+        evaluation.states = (0..).zip(roster.members()).map(|(index, _)| judge(index)).collect();
+        return None;
+    }
+    for &index in &refreshed.affected {
+        let judged = judge(index);
+        if let Some(state) = evaluation.states.get_mut(index as usize) {
+            *state = judged;
+        }
+    }
+    Some(refreshed.affected.clone())
+}
+
+fn judgement(
+    roster: &Roster,
+    seating: &Seating<'_>,
+    index: u32,
+    state: PeerState,
+    reason: Reason,
+) -> Judgement {
+    let (seats, without_path) = seating.seats(index);
+    let losses = seats.iter().filter_map(|seat| lost_edge(roster, seat.observer, index));
+    let since = losses.map(|edge| edge.since).max();
+    Judgement { state, reason, since, seats, without_path }
+}
+
+fn lost_edge(roster: &Roster, observer: u32, subject: u32) -> Option<&LinkEdge> {
+    roster.edge_to(observer, subject).filter(|edge| edge.status == EdgeStatus::Lost)
 }
 
 /// Who can be reached from `me` over links that reachable members report as heard.
@@ -143,17 +209,15 @@ fn component(roster: &Roster, me: u32) -> Vec<bool> {
         *own = true;
     }
     while let Some(index) = queue.pop_front() {
-        let Some(member) = roster.member(index) else { continue };
-        let heard = member.edges().filter(|(_, edge)| is_heard(edge)).map(|(subject, _)| subject);
-        let watchers = member.watchers().filter(|watcher| {
-            let edge = roster.member(*watcher).and_then(|watcher| watcher.edge_to(index));
-            edge.is_some_and(is_heard)
-        });
-        for next in heard.chain(watchers) {
-            let gone = roster.member(next).is_none_or(|member| member.left);
+        let heard = roster.sightings(index).iter().filter(|sighting| sighting.is_heard());
+        let subjects = heard.filter_map(|sighting| sighting.subject());
+        let watchers = roster
+            .watchers(index)
+            .filter(|watcher| roster.sighting(*watcher, index).is_some_and(Sighting::is_heard));
+        for next in subjects.chain(watchers) {
             if let Some(known) = reachable.get_mut(next as usize)
-                && !gone
                 && !*known
+                && roster.member(next).is_some_and(|member| !member.left)
             {
                 *known = true;
                 queue.push_back(next);
@@ -161,47 +225,6 @@ fn component(roster: &Roster, me: u32) -> Vec<bool> {
         }
     }
     reachable
-}
-
-const fn is_heard(edge: &LinkEdge) -> bool {
-    matches!(edge.status, EdgeStatus::Heard | EdgeStatus::Checking)
-}
-
-/// On each ring the nearest reachable predecessor that has a path and no seat on a lower ring; and those passed over for want of a path.
-fn seats(roster: &Roster, reachable: &[bool], subject: u32) -> (Vec<Seat>, Vec<u32>) {
-    let mut seats: Vec<Seat> = Vec::with_capacity(RINGS);
-    let mut without_path: Vec<u32> = Vec::new();
-    if roster.member(subject).is_none_or(|member| member.left) {
-        return (seats, without_path);
-    }
-    let is_reachable = |index: u32| reachable.get(index as usize).copied().unwrap_or(false);
-    let has_no_path = |observer: u32| {
-        let edge = roster.member(observer).and_then(|member| member.edge_to(subject));
-        edge.is_some_and(|edge| edge.status == EdgeStatus::NoPath)
-    };
-    for (ring, ring_number) in (0..RINGS).zip(0u8..) {
-        let (mut passed_over, mut no_path) = (0u16, 0);
-        for observer in roster.rings().predecessors(ring, subject) {
-            if seats.iter().any(|seat| seat.observer == observer) {
-                continue;
-            }
-            if is_reachable(observer) && !has_no_path(observer) {
-                seats.push(Seat { observer, ring: ring_number, passed_over });
-                break;
-            }
-            passed_over = passed_over.saturating_add(1);
-            if is_reachable(observer) {
-                without_path.push(observer);
-                no_path += 1;
-            }
-            if no_path == MAX_WITHOUT_PATH {
-                break;
-            }
-        }
-    }
-    without_path.sort_unstable();
-    without_path.dedup();
-    (seats, without_path)
 }
 
 /// What the observers in reach report of one peer.
@@ -216,15 +239,15 @@ struct Sightings<'a> {
 impl<'a> Sightings<'a> {
     fn collect(roster: &'a Roster, seats: &[Seat], subject: u32) -> Self {
         let mut seen = Self::default();
-        let edges = seats.iter().filter_map(|seat| roster.member(seat.observer)?.edge_to(subject));
-        for edge in edges {
-            match edge.status {
+        for seat in seats {
+            let Some(sighting) = roster.sighting(seat.observer, subject) else { continue };
+            match sighting.status() {
                 EdgeStatus::Heard => seen.heard += 1,
                 EdgeStatus::Checking => seen.checking += 1,
-                EdgeStatus::Lost => seen.lost.push(edge),
+                EdgeStatus::Lost => seen.lost.extend(lost_edge(roster, seat.observer, subject)),
                 EdgeStatus::NoPath => {}
             }
-            seen.flapping += usize::from(edge.flaps >= FLAPS_TO_FLAPPING);
+            seen.flapping += usize::from(sighting.flaps());
         }
         seen
     }
@@ -240,11 +263,15 @@ impl<'a> Sightings<'a> {
 }
 
 fn judge(
-    member: &Member,
+    roster: &Roster,
+    index: u32,
     seen: &Sightings<'_>,
     myself: bool,
     in_reach: bool,
 ) -> (PeerState, Reason) {
+    let Some(member) = roster.member(index) else {
+        return (PeerState::Unreachable, Reason::NoObserverHere);
+    };
     let lost = seen.lost.len();
     if member.left {
         return (PeerState::Left, Reason::SaidGoodBye);
@@ -279,7 +306,7 @@ fn judge_lost(member: &Member, seen: &Sightings<'_>) -> (PeerState, Reason) {
     let overdue = seen.lost.iter().filter(|edge| edge.sleep_grace_over).count();
     let intermittent =
         member.profile().is_some_and(|profile| profile.availability == Availability::Intermittent);
-    if member.last_word > youngest {
+    if member.last_word() > youngest {
         (PeerState::Flapping, Reason::LostButSpeaks)
     } else if intermittent && !seen.is_majority(overdue) {
         (PeerState::Asleep, Reason::WithinSleepGrace)

@@ -70,6 +70,8 @@ pub(super) struct Watch {
     subject: PeerId,
     status: Option<EdgeStatus>,
     since: Version,
+    /// Since when an earlier start of this observer heard the subject.
+    heard_before: Option<Version>,
     pub(super) connected: bool,
     begun: Time,
     last_heard: Option<Time>,
@@ -95,11 +97,18 @@ pub(super) struct Watch {
 
 impl Watch {
     /// A watch that begins now. `phase_us` spreads the first probe, so that a thousand watches do not beat together.
-    pub(super) fn new(subject: PeerId, connected: bool, now: Time, phase_us: u64) -> Self {
+    pub(super) fn new(
+        subject: PeerId,
+        connected: bool,
+        now: Time,
+        phase_us: u64,
+        heard_before: Option<Version>,
+    ) -> Self {
         Self {
             subject,
             status: None,
             since: Version::default(),
+            heard_before,
             connected,
             begun: now,
             last_heard: None,
@@ -206,6 +215,7 @@ impl Watch {
             todo.urgent = todo.changed;
         }
         if self.status.is_none() && now.since(self.begun) >= NO_PATH_AFTER {
+            self.heard_before = None;
             self.turn(EdgeStatus::NoPath, clock());
             todo.changed = true;
         }
@@ -247,7 +257,8 @@ impl Watch {
             _ => true,
         };
         if found {
-            self.turn(EdgeStatus::Heard, clock());
+            let before = self.heard_before.take();
+            self.turn(EdgeStatus::Heard, before.unwrap_or_else(clock));
             if self.measured >= WARM_UP {
                 self.next_probe = now.plus(PROBE_INTERVAL);
             }
@@ -303,11 +314,13 @@ impl Watch {
 
     /// What to publish of this edge; `None` while nothing is known.
     pub(super) fn report(&self) -> Option<LinkEdge> {
-        let status = self.status?;
+        // Until it is known better, what an earlier start reported stands.
+        let before = self.heard_before.map(|since| (EdgeStatus::Heard, since));
+        let (status, since) = self.status.map(|status| (status, self.since)).or(before)?;
         Some(LinkEdge {
             subject: self.subject,
             status,
-            since: self.since,
+            since,
             flaps: u32::try_from(self.flaps.len()).unwrap_or(u32::MAX),
             sleep_grace_over: self.grace_over,
             evidence: self.evidence.filter(|_| status != EdgeStatus::Heard),

@@ -7,6 +7,7 @@ use crate::clock::{self, MAX_SKEW_MS};
 use crate::event::Event;
 use crate::port::{Crypto, Verdict};
 use crate::record::{Heartbeat, Kind, Payload, Record};
+use crate::roster::{Refreshed, Roster};
 use crate::types::{Now, PeerId, SECOND};
 use crate::view::{EXPIRY_GRACE_S, Merge, RecordStore};
 
@@ -33,9 +34,8 @@ impl Accepted {
 impl<C: Crypto, S: RecordStore> Node<C, S> {
     /// Takes over what the store held at the start.
     pub(super) fn load_roster(&mut self, now: Now) {
-        let roster = &mut self.roster;
-        self.view.for_each(&mut |record| roster.touch(record.origin()));
-        self.roster.refresh(&self.view, now.wall_s());
+        self.roster = Roster::load(&self.view, now.wall_s());
+        self.refreshed = Refreshed { rebuilt: true, relinked: true, ..Refreshed::default() };
     }
 
     pub(super) fn accept_broadcast(
@@ -135,7 +135,6 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             _ => {
                 self.roster.touch(origin);
                 self.need_evaluation(now.time);
-                self.state_changed = true;
             }
         }
     }

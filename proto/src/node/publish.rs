@@ -15,6 +15,9 @@ use crate::view::RecordStore;
 
 /// How long a starting peer waits to hear of its own earlier versions before it publishes.
 const START_HOLD: u64 = 3 * SECOND;
+/// What an earlier start reported is left alone for this long, for connections and first probes: a peer that restarts and hears whom it heard before has nothing to
+/// tell, and a mesh of which a third restarts at once is spared a broadcast from each.
+const RESUME_QUIET: u64 = 5 * SECOND;
 /// A change that does not bring a loss waits this long for others to share its record: rings that move make many small ones.
 const GATHER: u64 = SECOND;
 /// `Links` records that may follow each other at once: check and loss of three subjects, and what had just been published before.
@@ -39,6 +42,8 @@ pub(super) struct Publisher {
     instance: u64,
     started: Time,
     hold_until: Option<Time>,
+    /// Kinds that still say what an earlier start said, and until when nobody need look.
+    kept: BTreeMap<Kind, Time>,
     due: BTreeMap<Kind, Time>,
     links_tokens: u32,
     links_refilled: Time,
@@ -55,6 +60,7 @@ impl Publisher {
             instance,
             started: now,
             hold_until: Some(now),
+            kept: BTreeMap::new(),
             due: BTreeMap::new(),
             links_tokens: LINKS_BURST,
             links_refilled: now,
@@ -115,6 +121,8 @@ impl Publisher {
     pub(super) fn request(&mut self, kind: Kind, now: Time, urgent: bool) {
         let gap = self.last_heartbeat.filter(|_| kind == Kind::HEARTBEAT);
         let earliest = gap.map_or(now, |last| last.plus(HEARTBEAT_GAP));
+        let kept = self.kept.get(&kind).filter(|_| !urgent && kind == Kind::LINKS);
+        let earliest = kept.map_or(earliest, |until| earliest.max(*until));
         let at = if urgent { now } else { now.plus(GATHER) }.max(earliest);
         let due = self.due.entry(kind).or_insert(at);
         *due = at.min(*due);
@@ -137,7 +145,11 @@ impl Publisher {
         if self.hold_until.is_some_and(|hold| now >= hold) {
             self.hold_until = None;
             for kind in [Kind::PEER, Kind::LINKS, Kind::HEARTBEAT] {
-                self.due.insert(kind, now);
+                let at = self.kept.get(&kind).map_or(now, |until| now.max(*until));
+                self.due.insert(kind, at);
+            }
+            if self.kept.contains_key(&Kind::PEER) {
+                self.due.remove(&Kind::PEER);
             }
         }
         if self.hold_until.is_some() {
@@ -166,6 +178,33 @@ impl Publisher {
 }
 
 impl<C: Crypto, S: RecordStore> Node<C, S> {
+    /// Takes over what this peer said before it was stopped and what still holds.
+    pub(super) fn resume(&mut self, now: Now) {
+        let me = self.me();
+        let own = |kind| self.view.get(me, kind, now.wall_s());
+        let mut kept = BTreeMap::new();
+        if let Some(Payload::Peer(profile, certificate)) =
+            own(Kind::PEER).as_deref().map(Record::payload)
+            && own(Kind::LEAVE).is_none()
+            && *profile == self.config.profile
+            && **certificate == self.config.certificate
+        {
+            kept.insert(Kind::PEER, now.time);
+        }
+        if let Some(Payload::Links(links)) = own(Kind::LINKS).as_deref().map(Record::payload) {
+            kept.insert(Kind::LINKS, now.time.plus(RESUME_QUIET));
+            self.membership.remember(links);
+            self.publisher.last_links = Some(links.clone());
+        }
+        if let Some(heartbeat) = own(Kind::HEARTBEAT) {
+            let interval_ms = heartbeat_interval(self.roster.rings().len()) / MILLI;
+            let age_ms = now.wall_ms.saturating_sub(heartbeat.version().ms());
+            let left_ms = interval_ms.saturating_sub(age_ms);
+            kept.insert(Kind::HEARTBEAT, now.time.plus(left_ms * MILLI));
+        }
+        self.publisher.kept = kept;
+    }
+
     /// Publishes all that is due.
     pub(super) fn publish_due(&mut self, now: Now) {
         if self.left {

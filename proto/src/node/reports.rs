@@ -10,7 +10,7 @@ use super::accept::heartbeat;
 use crate::exchange::pacing::heartbeat_interval;
 use crate::health;
 use crate::latency;
-use crate::membership::state::{Evaluation, Judgement, PeerState};
+use crate::membership::state::{Evaluation, PeerState};
 use crate::port::Crypto;
 use crate::record::{EdgeStatus, Kind, Record};
 use crate::report::{
@@ -30,8 +30,8 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     /// The mesh in a few figures.
     pub fn overview(&self, now: Now) -> Overview {
         let mut states = BTreeMap::new();
-        for judgement in &self.evaluation.judgements {
-            *states.entry(judgement.state).or_insert(0) += 1;
+        for state in self.evaluation.states() {
+            *states.entry(state).or_insert(0) += 1;
         }
         Overview {
             me: self.me(),
@@ -55,9 +55,11 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     pub fn heartbeat_lag(&self, now: Now) -> HeartbeatLag {
         let interval_ms = heartbeat_interval(self.roster.rings().len()) / MILLI;
         let mut lag = HeartbeatLag { interval_ms, ..HeartbeatLag::default() };
-        let reachable = self.judged().filter(|(member, _, reachable)| *reachable && !member.left);
-        for (member, _, _) in reachable {
-            match self.heartbeat_of(&member.id, now) {
+        let members = (0..).zip(self.roster.members());
+        let reachable =
+            members.filter(|(index, member)| self.evaluation.is_reachable(*index) && !member.left);
+        for (_, member) in reachable {
+            match self.heartbeat_of(&member.id(), now) {
                 None => lag.missing += 1,
                 Some(record) => {
                     let age_ms = now.wall_ms.saturating_sub(record.version().ms());
@@ -71,11 +73,15 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     /// All peers, by rising id.
     pub fn peers(&self, now: Now) -> Vec<PeerReport> {
         let own: BTreeMap<PeerId, EdgeFigures> = self.own_figures().collect();
-        self.judged()
-            .map(|(member, judgement, reachable)| {
-                let record = self.heartbeat_of(&member.id, now);
+        let judgements = self.evaluation.judgements(&self.roster);
+        (0..)
+            .zip(self.roster.members().iter().zip(judgements))
+            .map(|(index, (member, judgement))| {
+                let id = member.id();
+                let record = self.heartbeat_of(&id, now);
+                let reachable = self.evaluation.is_reachable(index);
                 PeerReport {
-                    id: member.id,
+                    id,
                     state: judgement.state,
                     reason: judgement.reason,
                     since: judgement.since,
@@ -85,7 +91,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
                     heartbeat: record
                         .as_ref()
                         .and_then(|r| Some((r.version(), heartbeat(r)?.clone()))),
-                    connected: self.connected.contains(&member.id),
+                    connected: self.connected.contains(&id),
                     rtt: self.rtt_to(member, reachable, &own, now),
                 }
             })
@@ -96,15 +102,15 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     pub fn why(&self, peer: &PeerId) -> Option<WhyReport> {
         let index = self.roster.index_of(peer)?;
         let member = self.roster.member(index)?;
-        let judgement = self.evaluation.judgement(index)?;
+        let judgement = self.evaluation.judgement(&self.roster, index)?;
         let observers: Vec<ObserverReport> = judgement
             .seats
             .iter()
             .filter_map(|seat| {
                 let observer = self.roster.member(seat.observer)?;
-                let edge = observer.edge_to(index);
+                let edge = self.roster.edge_to(seat.observer, index);
                 Some(ObserverReport {
-                    observer: observer.id,
+                    observer: observer.id(),
                     ring: seat.ring,
                     passed_over: seat.passed_over,
                     status: edge.map(|edge| edge.status),
@@ -119,7 +125,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             state: judgement.state,
             reason: judgement.reason,
             reachable: self.evaluation.is_reachable(index),
-            last_word: member.last_word,
+            last_word: member.last_word(),
             passed_over: observers.iter().map(|observer| usize::from(observer.passed_over)).sum(),
             observers,
         })
@@ -128,27 +134,28 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     /// Every published edge, by observer and subject.
     pub fn edges(&self, now: Now) -> Vec<EdgeReport> {
         let own: BTreeMap<PeerId, EdgeFigures> = self.own_figures().collect();
+        let judgements = self.evaluation.judgements(&self.roster);
         let mut edges = Vec::new();
         for (index, observer) in (0..).zip(self.roster.members()) {
-            let record = self.heartbeat_of(&observer.id, now);
-            for (subject_index, edge) in observer.edges() {
+            let record = self.heartbeat_of(&observer.id(), now);
+            for (subject_index, edge) in self.roster.edges(index) {
                 let Some(subject) = self.roster.member(subject_index) else { continue };
-                let seats = self.evaluation.judgement(subject_index).map(|j| j.seats.as_slice());
-                let figures = if observer.id == self.me() {
-                    own.get(&subject.id).copied()
+                let seats = judgements.get(subject_index as usize).map(|j| j.seats.as_slice());
+                let figures = if observer.id() == self.me() {
+                    own.get(&subject.id()).copied()
                 } else {
                     record
                         .as_deref()
                         .and_then(heartbeat)
-                        .and_then(|h| latency::edge_figures(h, &subject.id))
+                        .and_then(|h| latency::edge_figures(h, &subject.id()))
                 };
                 let works = matches!(edge.status, EdgeStatus::Heard | EdgeStatus::Checking);
                 edges.push(EdgeReport {
-                    observer: observer.id,
-                    subject: subject.id,
+                    observer: observer.id(),
+                    subject: subject.id(),
                     edge: edge.clone(),
                     assigned: seats.is_some_and(|seats| seats.iter().any(|s| s.observer == index)),
-                    one_way: health::one_way(observer.id, edge, subject),
+                    one_way: health::one_way(observer.id(), edge, subject),
                     figures: figures.filter(|_| works),
                 });
             }
@@ -158,10 +165,10 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     /// The state of one peer; `None` for a peer that is not in the roster.
     pub fn state_of(&self, peer: &PeerId) -> Option<PeerState> {
-        Some(self.evaluation.judgement(self.roster.index_of(peer)?)?.state)
+        self.evaluation.state(self.roster.index_of(peer)?).map(|(state, _)| state)
     }
 
-    /// All judgements, parallel to the roster.
+    /// All states, parallel to the roster.
     pub const fn evaluation(&self) -> &Evaluation {
         &self.evaluation
     }
@@ -222,16 +229,6 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         self.view.get(origin, kind, now.wall_s())
     }
 
-    fn judged(&self) -> impl Iterator<Item = (&Member, &Judgement, bool)> {
-        let judged =
-            self.evaluation.judgements.iter().zip(self.evaluation.reachable.iter().copied());
-        self.roster
-            .members()
-            .iter()
-            .zip(judged)
-            .map(|(member, (judgement, reachable))| (member, judgement, reachable))
-    }
-
     fn heartbeat_of(&self, peer: &PeerId, now: Now) -> Option<Arc<Record>> {
         self.view.get(*peer, Kind::HEARTBEAT, now.wall_s())
     }
@@ -248,13 +245,13 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         own: &BTreeMap<PeerId, EdgeFigures>,
         now: Now,
     ) -> Option<Rtt> {
-        if !reachable || member.id == self.me() {
+        if !reachable || member.id() == self.me() {
             return None;
         }
-        if let Some(figures) = own.get(&member.id) {
+        if let Some(figures) = own.get(&member.id()) {
             return Some(Rtt { micros: figures.rtt_p50_us, estimated: false });
         }
-        let micros = self.estimate_us(&self.me(), &member.id, now)?;
+        let micros = self.estimate_us(&self.me(), &member.id(), now)?;
         Some(Rtt { micros, estimated: true })
     }
 }

@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
 use crate::record::{Kind, Record, SlotKey};
+use crate::ring::Rings;
 use crate::types::{PeerId, RecordId};
 
 /// What stands in one slot.
@@ -31,7 +32,7 @@ pub trait RecordStore {
     /// The record with this id.
     fn by_id(&self, id: RecordId) -> Option<Arc<Record>>;
 
-    /// Visits every record, rivals too.
+    /// Visits every record, rivals too: origins by rising id, and those of one origin together.
     fn for_each(&self, visit: &mut dyn FnMut(&Arc<Record>));
 
     /// Visits every record of one origin.
@@ -39,6 +40,12 @@ pub trait RecordStore {
 
     /// Number of slots that are filled.
     fn len(&self) -> usize;
+
+    /// The rings of the membership with this key. They depend on the membership alone, so a driver of many nodes may keep what `build` gives for the next who asks.
+    fn rings(&self, key: &[u8; 32], build: &mut dyn FnMut() -> Rings) -> Arc<Rings> {
+        let _ = key;
+        Arc::new(build())
+    }
 
     /// Whether no slot is filled.
     fn is_empty(&self) -> bool {

@@ -73,10 +73,10 @@ impl Forger {
     /// The next member in whose name it speaks.
     fn victim(&self, node: &VirtualNode) -> Option<PeerId> {
         let me = node.me();
-        let others = node.roster().members().iter().filter(|member| member.id != me);
+        let others = node.roster().members().iter().filter(|member| member.id() != me);
         let count = others.clone().count() as u64;
         let turn = self.deeds.checked_rem(count)?;
-        others.map(|member| member.id).nth(turn as usize)
+        others.map(|member| member.id()).nth(turn as usize)
     }
 
     /// A certificate that no authority signed.

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use plexmesh_proto::exchange::message::{ExchangeAnswer, ExchangeRequest};
 use plexmesh_proto::record::{EdgeStatus, Evidence, Kind, Links, MeshId, Payload, Record, SlotKey};
 use plexmesh_proto::types::{RecordId, StateDigest};
-use plexmesh_proto::view::{MemoryStore, RecordStore, Slot, View};
+use plexmesh_proto::view::{RecordStore, Slot, View};
 
 use super::Lie;
+use crate::store::SharedStore;
 use crate::world::VirtualNode;
 
 /// What stands between a lying peer's node and the network.
@@ -143,7 +144,7 @@ impl Mask {
     }
 
     /// The digest that a peer has that believes this one.
-    fn digest_with_lie(&self, mut store: MemoryStore, key: &SlotKey) -> StateDigest {
+    fn digest_with_lie(&self, mut store: SharedStore, key: &SlotKey) -> StateDigest {
         if let Some((own, lie)) = &self.shown {
             let slot = match self.lie {
                 Lie::FalseObserver => Slot { top: lie.clone(), rival: None },

@@ -194,7 +194,7 @@ impl Agreement {
             if digest != known.digest {
                 *known = Known { digest, changed_at: now, noted: false, ..*known };
             }
-            let published = node.roster().find(&node.me()).map(|own| own.last_word);
+            let published = node.roster().find(&node.me()).map(|own| own.last_word());
             if let Some(published) = published.filter(|published| *published != known.published) {
                 known.published = published;
                 self.published_at = now;
@@ -372,7 +372,7 @@ fn expectation(world: &World, host: usize, truth: &Truth, too_few: bool) -> Vec<
 /// The hosts of a roster in its order, which is the same at all peers with the same digest.
 fn roster_order(world: &World, viewer: usize) -> Vec<(PeerId, usize)> {
     let members = world.node(viewer).map_or(&[][..], |node| node.roster().members());
-    members.iter().filter_map(|member| Some((member.id, world.host_of(&member.id)?))).collect()
+    members.iter().filter_map(|member| Some((member.id(), world.host_of(&member.id())?))).collect()
 }
 
 fn wrong_state(
@@ -382,15 +382,16 @@ fn wrong_state(
     expected: &[Vec<PeerState>],
 ) -> Option<Disagreement> {
     let node = world.node(viewer)?;
-    let judged = node.roster().members().iter().zip(&node.evaluation().judgements);
+    let judged = node.roster().members().iter().zip(node.evaluation().states());
     let mut up = 0;
-    for (index, (member, judgement)) in judged.enumerate() {
-        let known = order.get(index).filter(|(id, _)| *id == member.id).map(|(_, host)| *host);
-        let Some(subject) = known.or_else(|| world.host_of(&member.id)) else { continue };
+    for (index, (member, state)) in judged.enumerate() {
+        let id = member.id();
+        let known = order.get(index).filter(|(known, _)| *known == id).map(|(_, host)| *host);
+        let Some(subject) = known.or_else(|| world.host_of(&id)) else { continue };
         let Some(expected) = expected.get(subject) else { continue };
         up += usize::from(expected.first() == Some(&PeerState::Up));
-        if subject != viewer && !expected.is_empty() && !expected.contains(&judgement.state) {
-            let (found, expected) = (Some(judgement.state), expected.clone());
+        if subject != viewer && !expected.is_empty() && !expected.contains(&state) {
+            let (found, expected) = (Some(state), expected.clone());
             return Some(Disagreement::State { observer: viewer, subject, found, expected });
         }
     }

@@ -90,14 +90,14 @@ fn gaps(world: &World, viewer: usize, truths: &[Truth]) -> (usize, Vec<Gap>) {
     let Some(node) = world.node(viewer) else { return (0, Vec::new()) };
     let roster = node.roster();
     let hosts: Vec<Option<usize>> =
-        roster.members().iter().map(|member| world.host_of(&member.id)).collect();
+        roster.members().iter().map(|member| world.host_of(&member.id())).collect();
     let truth = |host: usize| truths.get(host).copied().unwrap_or_default();
     let runs = |host: usize| truth(host).running_since.is_some() && !truth(host).left;
     let running = hosts.iter().flatten().filter(|&&host| runs(host)).count();
     let wanted = RINGS.min(running.saturating_sub(1));
     let (mut seats, mut gaps) = (0, Vec::new());
-    for (index, (host, judgement)) in (0u32..).zip(hosts.iter().zip(&node.evaluation().judgements))
-    {
+    let judgements = node.evaluation().judgements(roster);
+    for (index, (host, judgement)) in (0u32..).zip(hosts.iter().zip(&judgements)) {
         let Some(subject) = host.filter(|&host| runs(host)) else { continue };
         seats += wanted;
         if judgement.seats.len() < wanted {
@@ -109,7 +109,7 @@ fn gaps(world: &World, viewer: usize, truths: &[Truth]) -> (usize, Vec<Gap>) {
             if observer.is_some_and(|observer| truth(observer).lies) || truth(subject).lies {
                 continue;
             }
-            let edge = roster.member(seat.observer).and_then(|member| member.edge_to(index));
+            let edge = roster.edge_to(seat.observer, index);
             let hears = edge.is_some_and(|edge| edge.status == EdgeStatus::Heard);
             if !hears || !observer.is_some_and(runs) {
                 gaps.push((subject, observer));

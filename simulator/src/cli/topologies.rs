@@ -86,7 +86,7 @@ pub(crate) fn list(out: &mut impl Write) -> Result<()> {
 
 /// Draws a topology.
 pub(crate) fn preview(options: &Preview, out: &mut impl Write) -> Result<()> {
-    let what = Shown::find(&options.what)?;
+    let what = Shown::find(&options.what, options.peers)?;
     let peers = options.peers.unwrap_or(what.peers);
     let seed = options.seed.unwrap_or(what.seed);
     let topology = topology::build(&what.network, peers, seed, &what.base)
@@ -141,8 +141,8 @@ struct Shown {
 }
 
 impl Shown {
-    fn find(what: &str) -> Result<Self> {
-        if let Some(latency) = named(what, SHOWN_PEERS) {
+    fn find(what: &str, peers: Option<usize>) -> Result<Self> {
+        if let Some(latency) = named(what, peers.unwrap_or(SHOWN_PEERS)) {
             let places = topology::builtin(what).map(|builtin| builtin.places);
             return Ok(Self {
                 title: what.to_owned(),
@@ -248,6 +248,12 @@ mod tests {
             preview(&options(name), &mut picture).unwrap();
             assert!(picture.starts_with(b"<svg"), "{name}");
         }
+    }
+
+    #[test]
+    fn a_regular_graph_of_an_odd_mesh_is_drawn() {
+        let odd = Preview { peers: Some(9), ..options("random-regular") };
+        assert!(preview(&odd, &mut Vec::new()).is_ok());
     }
 
     #[test]

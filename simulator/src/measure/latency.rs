@@ -43,10 +43,10 @@ pub fn edges(world: &World) -> Vec<(usize, usize, f64)> {
     let Some(node) = nodes.find(|node| Some(node.digest()) == common) else { return Vec::new() };
     let roster = node.roster();
     let mut edges = Vec::new();
-    for observer in roster.members() {
-        let Some(from) = world.host_of(&observer.id) else { continue };
-        let works = observer
-            .edges()
+    for (index, observer) in (0u32..).zip(roster.members()) {
+        let Some(from) = world.host_of(&observer.id()) else { continue };
+        let works = roster
+            .edges(index)
             .filter(|(_, edge)| matches!(edge.status, EdgeStatus::Heard | EdgeStatus::Checking));
         for to in works.filter_map(|(_, edge)| world.host_of(&edge.subject)) {
             edges.push((from, to, world.links.latency_us(from, to) as f64 / 1e3));
@@ -94,6 +94,6 @@ fn shares_edge(node: &VirtualNode, other: &plexmesh_proto::types::PeerId) -> boo
     let (Some(me), Some(other)) = (roster.index_of(&node.me()), roster.index_of(other)) else {
         return false;
     };
-    let observes = |a, b| roster.member(a).is_some_and(|member| member.edge_to(b).is_some());
+    let observes = |a, b| roster.sighting(a, b).is_some();
     observes(me, other) || observes(other, me)
 }

@@ -80,9 +80,9 @@ impl Sampler {
         for observer in by_turns(honest, most, &mut self.next_judging) {
             let Some(node) = world.node(observer) else { continue };
             let own = node.roster().index_of(&node.me());
-            for (index, judgement) in (0u32..).zip(&node.evaluation().judgements) {
+            for (index, state) in (0u32..).zip(node.evaluation().states()) {
                 if Some(index) != own {
-                    *counts.entry(judgement.state).or_insert(0) += 1;
+                    *counts.entry(state).or_insert(0) += 1;
                 }
             }
         }

@@ -55,16 +55,17 @@ fn header(report: &RunReport) -> Markup {
     let scenario = &report.scenario;
     let healed = match report.healed_seconds {
         Some(_) => format!("after {}", words::seconds(report.healed_seconds)),
-        None => "not all of them".to_owned(),
+        None => "no".to_owned(),
     };
     let speed = words::events_rate(report.wall.events_per_second);
     let facts = [
         ("Seed", scenario.seed.to_string()),
         ("Peers", words::count(scenario.peers as u64)),
         ("Virtual time", words::clock(report.virtual_seconds)),
-        ("All agreed after healing", healed),
+        ("All agreed", healed),
         ("Events", words::count(report.events)),
-        ("Wall time", format!("{:.1} s, {speed}", report.wall.seconds)),
+        ("Wall time", format!("{:.1} s", report.wall.seconds)),
+        ("Speed", speed),
     ];
     html! {
         header {

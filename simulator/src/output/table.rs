@@ -61,8 +61,8 @@ pub fn table(report: &RunReport, out: &mut impl Write, style: Style) -> io::Resu
     facts(report, out, style)?;
     violations(report, out, style)?;
     writeln!(out)?;
-    pair(out, "reproduce", &reproduce(report))?;
-    pair(out, "event hash", &report.event_hash)
+    pair(out, "reproduce", &plain(&reproduce(report)))?;
+    pair(out, "event hash", &plain(&report.event_hash))
 }
 
 fn head(report: &RunReport, out: &mut impl Write, style: Style) -> io::Result<()> {
@@ -241,7 +241,7 @@ fn section(out: &mut impl Write, style: Style, title: &str, table: &Table) -> io
 }
 
 fn pair(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
-    writeln!(out, "{name:<14}{value}")
+    writeln!(out, "{name:<15}{value}")
 }
 
 /// Names and texts come from files: what steers a terminal is taken out.

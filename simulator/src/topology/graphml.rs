@@ -123,6 +123,9 @@ struct Keys<'a> {
     internal: Option<&'a str>,
 }
 
+/// Which node an identifier means; `None` for one that is left out.
+type Index<'a> = BTreeMap<&'a str, Option<usize>>;
+
 impl<'a, 'input> Reader<'a, 'input> {
     fn network(&self) -> Result<Network, TopologyError> {
         let root = self.document.root_element();
@@ -156,12 +159,12 @@ impl<'a, 'input> Reader<'a, 'input> {
         Ok(network)
     }
 
-    /// The nodes, and which of them an identifier means; `None` for one that is left out.
+    /// The nodes, and which of them an identifier means.
     fn nodes(
         &self,
         root: Node<'a, 'input>,
         graph: Node<'a, 'input>,
-    ) -> Result<(Vec<Site>, BTreeMap<&'a str, Option<usize>>), TopologyError> {
+    ) -> Result<(Vec<Site>, Index<'a>), TopologyError> {
         let keys = Keys::of(root);
         let (Some(latitude), Some(longitude)) = (keys.latitude, keys.longitude) else {
             let message = "a network without coordinates: a <key for=\"node\"> with \
@@ -224,7 +227,7 @@ impl<'a, 'input> Reader<'a, 'input> {
         &self,
         edge: Node<'a, 'input>,
         which: &str,
-        index: &BTreeMap<&str, Option<usize>>,
+        index: &Index<'_>,
     ) -> Result<Option<usize>, TopologyError> {
         let id = self.attribute(edge, which)?;
         let known = index.get(id).copied();
@@ -251,10 +254,10 @@ impl<'a, 'input> Reader<'a, 'input> {
         let mut parts: Vec<Vec<&Site>> = parts.into_values().collect();
         parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
         let Some(stray) = parts.get(1).and_then(|part| part.first()) else { return Ok(()) };
-        let described = parts.iter().take(5).filter_map(|part| {
+        let described = parts.iter().take(5).map(|part| {
             let names: Vec<&str> = part.iter().take(3).map(|node| node.name.as_str()).collect();
             let more = if part.len() > names.len() { ", ..." } else { "" };
-            Some(format!("{} ({}{more})", part.len(), names.join(", ")))
+            format!("{} ({}{more})", part.len(), names.join(", "))
         });
         let described: Vec<String> = described.collect();
         let more = if parts.len() > described.len() { " and more" } else { "" };

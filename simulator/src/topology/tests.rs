@@ -33,7 +33,7 @@ fn refused(network: &Network, peers: usize) -> String {
 fn round_trips_ms(topology: &Topology, peers: usize) -> Vec<u64> {
     let pairs = (0..peers).flat_map(|a| (a + 1..peers).map(move |b| (a, b)));
     let us = pairs.map(|(a, b)| topology.model.one_way_us(a, b) + topology.model.one_way_us(b, a));
-    let mut sorted: Vec<u64> = us.map(|us| us / 1_000).collect();
+    let mut sorted: Vec<u64> = us.map(|us| (us + 500) / 1_000).collect();
     sorted.sort_unstable();
     sorted
 }

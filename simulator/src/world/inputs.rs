@@ -10,6 +10,7 @@ use plexmesh_proto::{Config, Node};
 
 use super::{Happening, Waiting, World};
 use crate::keys::VirtualCrypto;
+use crate::store::SharedStore;
 use crate::transport::{Arrival, Arrived, Message, Power};
 
 /// Timers fire at the next full step, as those of the agent's runtime do.
@@ -36,7 +37,8 @@ impl World {
         host.starts += 1;
         let (start, verified) = (host.starts, self.verified.clone());
         let crypto = VirtualCrypto::new(self.seed, "peer", index as u64, start, verified);
-        host.node = Some(Node::new(config, crypto, disk.store, now));
+        let store = disk.store.unwrap_or_else(|| SharedStore::new(&self.shelf));
+        host.node = Some(Node::new(config, crypto, store, now));
         host.well_since = Some(self.now);
         host.plight.left = false;
         self.gossip.forget(index);

@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::expect_used,
     clippy::indexing_slicing,
     reason = "a check fails by panicking"
@@ -149,6 +150,23 @@ fn a_page_loads_nothing_from_elsewhere() {
     for word in ["http:", "https:", "src=", "href=", "url(", "@import", "<script", "<link"] {
         assert!(!page.contains(word), "the page has {word}");
     }
+}
+
+#[test]
+fn a_crash_that_not_all_noticed_is_not_drawn_as_noticed_by_all() {
+    // Enough crashes for a band; one of them was never known to everybody.
+    let report = eventful(200, 40);
+    let drawing = svg::detection_cdf(&report);
+    let document = roxmltree::Document::parse(&drawing).unwrap();
+    let class = |node: &roxmltree::Node<'_, '_>| node.attribute("class") == Some("line c1 faint");
+    let slowest = document.descendants().find(class).unwrap().attribute("d").unwrap();
+    let top = |path: &str| {
+        let heights = path.split(['M', 'L', 'H']).filter_map(|point| point.split_once(' '));
+        heights.map(|(_, y)| y.parse::<f64>().unwrap()).fold(f64::INFINITY, f64::min)
+    };
+    let class = |node: &roxmltree::Node<'_, '_>| node.attribute("class") == Some("line c0");
+    let median = document.descendants().rfind(class).unwrap().attribute("d").unwrap();
+    assert!(top(slowest) > top(median) + 30.0, "{slowest}");
 }
 
 #[test]

@@ -44,9 +44,9 @@ pub fn matrix(moment: &Snapshot<'_>, wanted: Option<&BTreeSet<PeerId>>, limit: u
         .roster()
         .members()
         .iter()
-        .filter(|member| wanted.is_none_or(|wanted| wanted.contains(&member.id)))
-        .filter(|member| wanted.is_some() || node.state_of(&member.id) != Some(PeerState::Left))
-        .map(|member| (!failed.contains(&member.id), refer(node, &member.id), member.id))
+        .filter(|member| wanted.is_none_or(|wanted| wanted.contains(&member.id())))
+        .filter(|member| wanted.is_some() || node.state_of(&member.id()) != Some(PeerState::Left))
+        .map(|member| (!failed.contains(&member.id()), refer(node, &member.id()), member.id()))
         .collect();
     chosen.sort();
     let omitted_peers = chosen.len().saturating_sub(limit);

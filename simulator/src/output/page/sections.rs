@@ -6,17 +6,21 @@ use crate::output::{peer, words};
 use crate::report::{Check, Detection, RunReport, Spread};
 
 /// What promises mean, by their names.
-const GLOSSARY: [(&str, &str); 10] = [
+const GLOSSARY: [(&str, &str); 11] = [
     ("no-false-down", "No peer calls another one down that runs and can be reached."),
+    (
+        "no-false-accusation",
+        "How often a peer that is well is called something else than down; only measured.",
+    ),
     ("agreement", "After healing, all running peers come to the same digest of the mesh's state."),
     ("monotonic-versions", "No peer goes back to an older version of what another one said."),
     ("bounded-queues", "No queue of any peer grows beyond its bound."),
-    ("coverage", "Every running peer is observed by as many others as the rings say."),
+    ("monitoring-coverage", "Every running peer is observed by as many others as the rings say."),
     ("bounded-view", "No peer keeps more of the mesh than it may."),
     ("detection", "From a crash until every peer in reach knows it takes at most so long."),
     ("healing", "From the beginning of the healed phase until all digests are equal."),
-    ("mean-bytes-per-second", "Bytes that any peer sends in the mean of the fault phase."),
-    ("peak-bytes-per-second", "Bytes that any peer sends or receives over any five seconds."),
+    ("mean-bytes", "Bytes that any peer sends in the mean of the fault phase."),
+    ("peak-bytes", "Bytes that any peer sends or receives over any five seconds."),
 ];
 
 pub(super) fn promises(report: &RunReport) -> Markup {
@@ -35,7 +39,7 @@ pub(super) fn promises(report: &RunReport) -> Markup {
                                     td { (state(check.held)) }
                                     th scope="row" { (check.promise) }
                                     td { (check.measured) }
-                                    td { (check.bound.as_deref().unwrap_or(words::NOTHING)) }
+                                    td.bound { (check.bound.as_deref().unwrap_or(words::NOTHING)) }
                                 }
                             }
                         }
@@ -62,7 +66,7 @@ fn violations(report: &RunReport, check: &Check) -> Markup {
     let rest = check.violation_count.saturating_sub(check.violations.len() as u64);
     html! {
         h3 { "Where " (check.promise) " was broken" }
-        div.scroll tabindex="0" {
+        div.scroll.tall tabindex="0" {
             table {
                 thead { tr { th.figure { "At" } th { "Observer" } th { "About" } th { "What" } } }
                 tbody {
@@ -177,7 +181,7 @@ pub(super) fn traffic(report: &RunReport) -> Markup {
                             tr {
                                 th.part scope="row" { "sent as " (channel) }
                                 td.figure { (words::rate(mean)) }
-                                td {} td {} td {}
+                                td.figure {} td.figure {} td.figure {}
                             }
                         }
                     }

@@ -16,7 +16,7 @@ const RIGHT: f64 = 16.0;
 /// A line of text.
 pub(super) const LINE: f64 = 18.0;
 /// Width of a letter of the style sheet's size, on the high side: there is no font to ask.
-const LETTER: f64 = 6.6;
+const LETTER: f64 = 7.1;
 /// Colours of the palette in the style sheet.
 pub(super) const COLOURS: usize = 6;
 /// Points nearer than this are drawn as one; nobody sees the difference.
@@ -185,7 +185,7 @@ impl Panel {
     /// Grid and labels; of the lowest panel also those of the x axis.
     pub(super) fn axes(&self, lowest: bool) -> Markup {
         html! {
-            text.axis x=(px(2.0)) y=(px(self.top - 7.0)) { (self.y.title) }
+            text.axis x=(px(2.0)) y=(px(self.top - 12.0)) { (self.y.title) }
             @for (value, label) in &self.y.ticks {
                 @let y = self.y.scale.at(*value);
                 path.grid d={ "M" (px(self.left())) " " (px(y)) "H" (px(self.right())) } {}

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::Figure;
-use super::frame::{Axis, HEIGHT, Key, Panel, class, legend, px, short};
+use super::frame::{Axis, HEIGHT, Key, Panel, class, legend, letters, px, short};
 use crate::output::words;
 use crate::report::{Detection, RunReport};
 
@@ -12,7 +12,7 @@ const MOST_CURVES: usize = 12;
 /// Shares at which many curves are drawn as one band.
 const LEVELS: u32 = 100;
 /// Space above the panel, for the title of its y axis.
-const ABOVE: f64 = 24.0;
+const ABOVE: f64 = 28.0;
 /// Space below the panel, for the x axis.
 const BELOW: f64 = 42.0;
 /// Errors below this, 0.1 %, are as good as none; a scale by magnitude has no zero.
@@ -92,13 +92,11 @@ pub(super) fn latency_error(report: &RunReport) -> Figure {
 fn mark(panel: &Panel, share: f64, error: f64) -> Markup {
     let (x, y) = (panel.x.scale.at(error), panel.y.scale.at(share));
     let text = format!("p{} {}", share * 100.0, words::percent(error));
-    // On the side where there is room, and below the curve, which rises.
-    let end = x > (panel.left() + panel.right()) / 2.0;
-    let (class, x_text) = if end { ("name end", x - 9.0) } else { ("name", x + 9.0) };
-    let y_text = if end && share < 0.95 { y - 4.0 } else { y + 13.0 };
+    // The curve rises: below it on the right there is room, but not beyond the edge.
+    let x_text = (x + 9.0).min(panel.right() - letters(&text));
     html! {
         circle.dot cx=(px(x)) cy=(px(y)) r="4" {}
-        text class=(class) x=(px(x_text)) y=(px(y_text)) { (text) }
+        text.name x=(px(x_text)) y=(px(y + 15.0)) { (text) }
     }
 }
 
@@ -161,27 +159,31 @@ fn band_keys() -> Vec<Key> {
 
 /// Many curves as the quantiles of when each share was reached.
 fn band(panel: &Panel, curves: &[Curve]) -> Markup {
-    let mut early = Vec::new();
-    let mut median = Vec::new();
-    let mut late = Vec::new();
-    let mut slowest = Vec::new();
-    for level in 0..=LEVELS {
-        let share = f64::from(level) / f64::from(LEVELS);
-        let mut times: Vec<f64> = curves.iter().map(|curve| curve.reached(share)).collect();
-        times.sort_by(f64::total_cmp);
-        let at = |quantile| {
-            let time = words::quantile(&times, quantile).unwrap_or(f64::INFINITY);
-            format!("{} {}", px(panel.x.scale.at(time)), px(panel.y.scale.at(share)))
+    let reached = |quantile: f64| -> Vec<(f64, f64)> {
+        let levels = (0..=LEVELS).map(|level| f64::from(level) / f64::from(LEVELS));
+        let time = |share: f64| {
+            let mut times: Vec<f64> = curves.iter().map(|curve| curve.reached(share)).collect();
+            times.sort_by(f64::total_cmp);
+            words::quantile(&times, quantile).unwrap_or(f64::INFINITY)
         };
-        early.push(at(0.1));
-        median.push(at(0.5));
-        late.push(at(0.9));
-        slowest.push(at(1.0));
-    }
-    late.reverse();
+        levels.map(|share| (time(share), share)).collect()
+    };
+    let at = |&(time, share): &(f64, f64)| {
+        format!("{} {}", px(panel.x.scale.at(time)), px(panel.y.scale.at(share)))
+    };
+    // What is never reached must not be drawn as reached at the edge: there the line stays level.
+    let line = |points: &[(f64, f64)]| {
+        let known: Vec<String> =
+            points.iter().take_while(|(time, _)| time.is_finite()).map(at).collect();
+        let start = format!("{} {}", px(panel.left()), px(panel.bottom));
+        let begin = if known.is_empty() { vec![start] } else { known };
+        format!("M{}H{}", begin.join("L"), px(panel.right()))
+    };
+    let early: Vec<String> = reached(0.1).iter().map(at).collect();
+    let late: Vec<String> = reached(0.9).iter().rev().map(at).collect();
     html! {
         path.band d={ "M" (early.join("L")) "L" (late.join("L")) "Z" } {}
-        path.line.c1.faint d={ "M" (slowest.join("L")) } {}
-        path.line.c0 d={ "M" (median.join("L")) } {}
+        path.line.c1.faint d=(line(&reached(1.0))) {}
+        path.line.c0 d=(line(&reached(0.5))) {}
     }
 }

@@ -10,7 +10,7 @@ use crate::output::words;
 use crate::report::{RunReport, Sample};
 
 /// Space above a panel, for the title of its y axis.
-const ABOVE: f64 = 24.0;
+const ABOVE: f64 = 28.0;
 /// Space below the lowest panel, for the x axis.
 const BELOW: f64 = 42.0;
 /// Fields that show the figures under the pointer: more would be narrower than a pointer is exact.
@@ -35,13 +35,14 @@ pub(super) fn convergence(report: &RunReport) -> Figure {
     let digests = Axis::whole(most, 3, "different digests");
     let lower = Panel::new(128.0 + ABOVE + 8.0, HEIGHT - BELOW, x_axis(report), digests);
     let body = html! {
-        (ground(report, &upper, true))
-        (ground(report, &lower, false))
+        (ground(report, &upper))
+        (ground(report, &lower))
         (upper.axes(false))
         (lower.axes(true))
         (upper.line("c0", over(report, |sample| Some(sample.agreeing))))
         (lower.line("c1", over(report, |sample| Some(sample.digests as f64))))
         (happenings(report, &lower))
+        (phase_names(report, &upper, upper.bottom - 5.0))
         (readings(report, &upper, lower.bottom, |sample| format!(
             "{} of {} running peers agree, {} digests",
             words::percent(sample.agreeing), sample.running, sample.digests,
@@ -64,10 +65,11 @@ pub(super) fn heartbeat_lag(report: &RunReport) -> Figure {
     let y = Axis::round(highest, 5, "age of others' heartbeats, median (s)", short);
     let panel = Panel::new(ABOVE, HEIGHT - BELOW, x_axis(report), y);
     let body = html! {
-        (ground(report, &panel, true))
+        (ground(report, &panel))
         (panel.axes(true))
         (panel.line("c0", over(report, |sample| sample.heartbeat_age_seconds)))
         (happenings(report, &panel))
+        (phase_names(report, &panel, panel.top - 5.0 + LINE))
         (readings(report, &panel, panel.bottom, |sample| {
             format!("heartbeats are {} old", words::seconds(sample.heartbeat_age_seconds))
         }))
@@ -97,11 +99,12 @@ pub(super) fn bytes(report: &RunReport) -> Figure {
     let panel = Panel::new(height + ABOVE, height + HEIGHT - BELOW, x_axis(report), y);
     let body = html! {
         (keys)
-        (ground(report, &panel, true))
+        (ground(report, &panel))
         (panel.axes(true))
         (panel.line("c1 faint", over(report, |sample| Some(sample.sent_max))))
         (panel.line("c0", over(report, |sample| Some(sample.sent_mean))))
         (happenings(report, &panel))
+        (phase_names(report, &panel, panel.top - 5.0 + LINE))
         (readings(report, &panel, panel.bottom, |sample| format!(
             "mean {}, highest {}", words::rate(sample.sent_mean), words::rate(sample.sent_max),
         )))
@@ -134,12 +137,13 @@ pub(super) fn judgements(report: &RunReport) -> Figure {
     let panel = Panel::new(height + ABOVE, height + HEIGHT - BELOW, x_axis(report), y);
     let body = html! {
         (keys)
-        (ground(report, &panel, true))
+        (ground(report, &panel))
         (panel.axes(true))
         @for (index, state) in states.iter().enumerate() {
             (panel.line(&class(index), over(report, |sample| Some(of(sample, state) as f64))))
         }
         (happenings(report, &panel))
+        (phase_names(report, &panel, panel.top - 5.0 + LINE))
         (readings(report, &panel, panel.bottom, |sample| {
             let all = states.iter().map(|state| format!("{state} {}", of(sample, state)));
             all.collect::<Vec<_>>().join(", ")
@@ -161,26 +165,35 @@ where
     report.series.iter().map(move |sample| (sample.at_seconds, of(sample)))
 }
 
-/// The phases as coloured ground with their names.
-fn ground(report: &RunReport, panel: &Panel, named: bool) -> Markup {
+fn phases(report: &RunReport, panel: &Panel) -> [(&'static str, f64, f64); 3] {
     let phases = &report.scenario.phases;
     let lengths = [("settle", phases.settle), ("faults", phases.faults), ("healed", phases.healed)];
     let mut begins = 0.0;
-    let stretches = lengths.map(|(name, length)| {
+    lengths.map(|(name, length)| {
         let from = begins;
         begins += length.0.as_secs_f64();
         (name, panel.x.scale.at(from), panel.x.scale.at(begins))
-    });
+    })
+}
+
+/// The phases as coloured ground.
+fn ground(report: &RunReport, panel: &Panel) -> Markup {
     html! {
-        @for (name, from, to) in stretches {
+        @for (name, from, to) in phases(report, panel) {
             @if to > from {
                 rect class=(name) x=(px(from)) y=(px(panel.top)) width=(px(to - from))
                     height=(px(panel.bottom - panel.top)) {}
-                @if named && letters(name) < to - from {
-                    text.phase.end x=(px(panel.right().min(to) - 3.0)) y=(px(panel.top - 7.0 + LINE)) {
-                        (name)
-                    }
-                }
+            }
+        }
+    }
+}
+
+/// The names of the phases. They come after the lines, so that these do not cross them out.
+fn phase_names(report: &RunReport, panel: &Panel, y: f64) -> Markup {
+    html! {
+        @for (name, from, to) in phases(report, panel) {
+            @if letters(name) < to - from {
+                text.phase.end x=(px(to - 3.0)) y=(px(y)) { (name) }
             }
         }
     }

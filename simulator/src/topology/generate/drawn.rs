@@ -15,7 +15,7 @@ use crate::dice::{Chance, Dice};
 use crate::topology::{TopologyError, picture};
 
 /// How often a graph is drawn until it is connected. Shapes that are usually connected succeed at
-/// once; those that succeed less than once in a hundred draws are refused.
+/// once; those that hardly ever are get refused.
 const DRAWS: u64 = 100;
 
 /// Most nodes times edges: counting hops from everywhere takes that many steps, a few seconds.
@@ -290,7 +290,8 @@ fn shuffle(values: &mut [usize], dice: &mut Dice) {
     }
 }
 
-fn until_connected(
+/// Draws from a stream of its own each time, until a graph is connected.
+pub(super) fn until_connected(
     shape: &str,
     seed: u64,
     mut draw: impl FnMut(&mut Dice) -> Option<UnGraph<(), ()>>,

@@ -53,8 +53,8 @@ fn access_counts_at_both_ends_and_near_nodes_are_not_at_one_spot() {
 #[test]
 fn external_nodes_without_coordinates_are_left_out_with_their_edges() {
     let external = "<node id='e'><data key='i'>0</data></node>\n";
-    let body = [&node("a", 0.0), &node("b", 1.0), external, &edge("a", "b"), &edge("b", "e")];
-    assert_eq!(read(&body.map(String::as_str).concat()).unwrap().places(), 2);
+    let body = node("a", 0.0) + &node("b", 1.0) + external + &edge("a", "b") + &edge("b", "e");
+    assert_eq!(read(&body).unwrap().places(), 2);
 }
 
 #[test]

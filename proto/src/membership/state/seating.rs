@@ -1,0 +1,126 @@
+//! Who is to watch whom, given who is reachable.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::Seat;
+use crate::record::EdgeStatus;
+use crate::ring::RINGS;
+use crate::roster::Roster;
+
+/// Observers without a path that a seat passes over on one ring before it stays empty: a peer that three could not reach has a problem of its own.
+const MAX_WITHOUT_PATH: usize = 3;
+/// Reachable members between an observer and its subject on one ring, at most: one seat on each other ring, and those without a path before the last that counts.
+const MAX_BETWEEN: usize = RINGS - 1 + MAX_WITHOUT_PATH - 1;
+
+/// The seats of a mesh of which some members are reachable.
+///
+/// Where many are out of reach a walk along a ring would pass over all of them for every subject, so the next reachable one is looked up.
+pub(crate) struct Seating<'a> {
+    roster: &'a Roster,
+    reachable: &'a [bool],
+    /// Per ring and position: the position of the nearest reachable member before it; its own if there is no other.
+    before: [Vec<u32>; RINGS],
+}
+
+impl<'a> Seating<'a> {
+    pub(crate) fn of(roster: &'a Roster, reachable: &'a [bool]) -> Self {
+        let mut before: [Vec<u32>; RINGS] = Default::default();
+        for (ring, before) in before.iter_mut().enumerate() {
+            let order = roster.rings().order(ring);
+            let is_reachable = |position: &usize| {
+                let member = order.get(*position).copied();
+                member.is_some_and(|member| is_reachable(reachable, member))
+            };
+            // The first ones look back over the end.
+            let mut last = (0..order.len()).rev().find(is_reachable);
+            before.reserve_exact(order.len());
+            for position in 0..order.len() {
+                before.push(u32::try_from(last.unwrap_or(position)).unwrap_or(u32::MAX));
+                if is_reachable(&position) {
+                    last = Some(position);
+                }
+            }
+        }
+        Self { roster, reachable, before }
+    }
+
+    /// On each ring the nearest reachable predecessor that has a path and no seat on a lower ring; and those passed over for want of a path.
+    pub(crate) fn seats(&self, subject: u32) -> (Vec<Seat>, Vec<u32>) {
+        let mut seats: Vec<Seat> = Vec::with_capacity(RINGS);
+        let mut without_path: Vec<u32> = Vec::new();
+        for (ring, number) in (0..RINGS).zip(0u8..) {
+            self.seat_on(ring, number, subject, &mut seats, &mut without_path);
+        }
+        without_path.sort_unstable();
+        without_path.dedup();
+        (seats, without_path)
+    }
+
+    /// Members of whom `observer`, which is reachable, may have a seat, or passed it on for want of a path.
+    pub(crate) fn candidates(&self, observer: u32) -> BTreeSet<u32> {
+        let mut candidates = BTreeSet::new();
+        for ring in 0..RINGS {
+            let Some(start) = self.roster.rings().position(ring, observer) else { continue };
+            let order = self.roster.rings().order(ring);
+            let (until, from) = order.split_at_checked(start).unwrap_or_default();
+            let mut between = 0;
+            for &subject in from.iter().skip(1).chain(until) {
+                candidates.insert(subject);
+                between += usize::from(is_reachable(self.reachable, subject));
+                if between > MAX_BETWEEN {
+                    break;
+                }
+            }
+        }
+        candidates
+    }
+
+    fn seat_on(
+        &self,
+        ring: usize,
+        number: u8,
+        subject: u32,
+        seats: &mut Vec<Seat>,
+        without_path: &mut Vec<u32>,
+    ) {
+        let rings = self.roster.rings();
+        let Some(own) = rings.position(ring, subject) else { return };
+        let (order, before) = (rings.order(ring), self.before.get(ring));
+        let (mut at, mut walked) = (own, 0);
+        let (mut passed_over, mut no_path) = (0, 0);
+        loop {
+            let Some(next) = before.and_then(|before| before.get(at)).map(|next| *next as usize)
+            else {
+                return;
+            };
+            let steps = if next < at { at - next } else { at + order.len() - next };
+            walked += steps;
+            if walked >= order.len() {
+                return;
+            }
+            passed_over += steps - 1;
+            at = next;
+            let Some(&observer) = order.get(at) else { return };
+            if seats.iter().any(|seat| seat.observer == observer) {
+                continue;
+            }
+            let sighting = self.roster.sighting(observer, subject);
+            if sighting.is_none_or(|sighting| sighting.status() != EdgeStatus::NoPath) {
+                let passed_over = u16::try_from(passed_over).unwrap_or(u16::MAX);
+                seats.push(Seat { observer, ring: number, passed_over });
+                return;
+            }
+            passed_over += 1;
+            without_path.push(observer);
+            no_path += 1;
+            if no_path == MAX_WITHOUT_PATH {
+                return;
+            }
+        }
+    }
+}
+
+fn is_reachable(reachable: &[bool], member: u32) -> bool {
+    reachable.get(member as usize).copied().unwrap_or(false)
+}

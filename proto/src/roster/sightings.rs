@@ -1,0 +1,176 @@
+//! What observers report, packed: judging a mesh reads all of it.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::Member;
+use crate::membership::state::FLAPS_TO_FLAPPING;
+use crate::record::{EdgeStatus, LinkEdge};
+use crate::ring::Rings;
+
+/// Bits of a roster index: more members than any scope will have.
+const INDEX_BITS: u32 = 28;
+const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
+/// A subject that is no member.
+const NOBODY: u32 = INDEX_MASK;
+const FLAPPING_BIT: u32 = 1 << 30;
+/// The arena is compacted when more of it than this, and than half of it, is void.
+const WASTE: usize = 4_096;
+
+/// What an observer reports of one subject, in one word: the subject's index, the edge's status, whether it flaps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Sighting(u32);
+
+impl Sighting {
+    fn new(subject: Option<u32>, edge: &LinkEdge) -> Self {
+        let status = match edge.status {
+            EdgeStatus::Heard => 0,
+            EdgeStatus::Checking => 1,
+            EdgeStatus::Lost => 2,
+            EdgeStatus::NoPath => 3,
+        };
+        let flapping = if edge.flaps >= FLAPS_TO_FLAPPING { FLAPPING_BIT } else { 0 };
+        Self(Self::of(subject).0 | status << INDEX_BITS | flapping)
+    }
+
+    fn of(subject: Option<u32>) -> Self {
+        Self(subject.unwrap_or(NOBODY).min(NOBODY))
+    }
+
+    /// The subject's roster index; `None` if it is no member.
+    #[must_use]
+    pub const fn subject(self) -> Option<u32> {
+        let index = self.0 & INDEX_MASK;
+        if index == NOBODY { None } else { Some(index) }
+    }
+
+    /// The edge's status.
+    #[must_use]
+    pub const fn status(self) -> EdgeStatus {
+        match (self.0 >> INDEX_BITS) & 3 {
+            0 => EdgeStatus::Heard,
+            1 => EdgeStatus::Checking,
+            2 => EdgeStatus::Lost,
+            _ => EdgeStatus::NoPath,
+        }
+    }
+
+    /// Whether the subject is heard, or was until a moment ago.
+    #[must_use]
+    pub const fn is_heard(self) -> bool {
+        matches!(self.status(), EdgeStatus::Heard | EdgeStatus::Checking)
+    }
+
+    /// Whether it was lost as often as one calls flapping.
+    #[must_use]
+    pub const fn flaps(self) -> bool {
+        self.0 & FLAPPING_BIT != 0
+    }
+
+    /// What of it decides who can be reached: the subject, and whether it is heard.
+    pub(super) const fn relation(self) -> Self {
+        Self(self.0 & INDEX_MASK | if self.is_heard() { 0 } else { 2 << INDEX_BITS })
+    }
+}
+
+impl fmt::Debug for Sighting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?}", self.subject(), self.status())
+    }
+}
+
+/// Where one member's words stand: its edges in the order of its report, then its watchers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place {
+    first: u32,
+    edges: u8,
+    watchers: u8,
+}
+
+impl Place {
+    pub(super) const fn edges(self) -> usize {
+        self.edges as usize
+    }
+
+    const fn len(self) -> usize {
+        self.edges as usize + self.watchers as usize
+    }
+}
+
+/// The words of all members.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Arena {
+    words: Vec<Sighting>,
+    void: usize,
+}
+
+impl Arena {
+    pub(super) fn edges(&self, place: Place) -> &[Sighting] {
+        self.all(place).get(..place.edges()).unwrap_or_default()
+    }
+
+    pub(super) fn watchers(&self, place: Place) -> &[Sighting] {
+        self.all(place).get(place.edges()..).unwrap_or_default()
+    }
+
+    pub(super) fn all(&self, place: Place) -> &[Sighting] {
+        let first = place.first as usize;
+        self.words.get(first..first + place.len()).unwrap_or_default()
+    }
+
+    /// Puts words in the place of `old`, or behind all others.
+    pub(super) fn put(
+        &mut self,
+        old: Option<Place>,
+        words: &[Sighting],
+        edges: usize,
+        watchers: usize,
+    ) -> Place {
+        // A report has at most MAX_EDGES of each, which is less than 256.
+        let (edges, watchers) = (u8::try_from(edges), u8::try_from(watchers));
+        let mut place =
+            Place { first: 0, edges: edges.unwrap_or(0), watchers: watchers.unwrap_or(0) };
+        if let Some(old) = old.filter(|old| old.len() >= place.len()) {
+            place.first = old.first;
+            self.void += old.len() - place.len();
+            let first = old.first as usize;
+            if let Some(room) = self.words.get_mut(first..first + place.len()) {
+                room.copy_from_slice(words.get(..place.len()).unwrap_or_default());
+            }
+            return place;
+        }
+        self.void += old.map_or(0, Place::len);
+        place.first = u32::try_from(self.words.len()).unwrap_or(u32::MAX);
+        self.words.extend_from_slice(words);
+        place
+    }
+
+    pub(super) const fn is_wasteful(&self) -> bool {
+        self.void > WASTE && 2 * self.void > self.words.len()
+    }
+
+    /// Gives back room that nothing stands in.
+    pub(super) fn shrink(&mut self) {
+        self.words.shrink_to_fit();
+    }
+
+    /// Moves all places together.
+    pub(super) fn compact<'a>(&mut self, places: impl Iterator<Item = &'a mut Place>) {
+        let mut words = Vec::with_capacity(self.words.len().saturating_sub(self.void));
+        for place in places {
+            let first = u32::try_from(words.len()).unwrap_or(u32::MAX);
+            words.extend_from_slice(self.all(*place));
+            place.first = first;
+        }
+        *self = Self { words, void: 0 };
+    }
+}
+
+/// Packs the report of a member into `words`; gives how many edges and watchers there are.
+pub(super) fn pack(member: &Member, rings: &Rings, words: &mut Vec<Sighting>) -> (usize, usize) {
+    words.clear();
+    let Some(links) = member.links() else { return (0, 0) };
+    words.extend(links.edges.iter().map(|edge| Sighting::new(rings.index_of(&edge.subject), edge)));
+    words.extend(links.watchers.iter().map(|watcher| Sighting::of(rings.index_of(watcher))));
+    (links.edges.len(), links.watchers.len())
+}
