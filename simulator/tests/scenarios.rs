@@ -185,3 +185,17 @@ fn stretching_a_run_stretches_its_faults() {
     assert_eq!((first.at, first.lasts), (Span::seconds(10), Some(Span::seconds(40))));
     assert!(eventful().set_total(Duration::from_secs(60)).is_err());
 }
+
+#[test]
+fn the_examples_of_the_manual_are_valid() {
+    let manual = include_str!("../../docs/simulator.md");
+    let examples: Vec<&str> = manual
+        .split("```toml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap_or_default())
+        .collect();
+    assert_eq!(examples.len(), 3);
+    for example in examples {
+        load(example, "docs/simulator.md").unwrap_or_else(|error| panic!("{error}\n{example}"));
+    }
+}
