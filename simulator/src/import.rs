@@ -114,6 +114,12 @@ impl Imported {
         self.pairs.get(from, to)
     }
 
+    /// Whether any round trip is known; without one, there is no matrix.
+    #[must_use]
+    pub const fn knows_latencies(&self) -> bool {
+        self.pairs.median_us().is_some()
+    }
+
     /// How many directed pairs have their round trip from this source.
     #[must_use]
     pub fn count(&self, source: Source) -> usize {
