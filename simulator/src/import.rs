@@ -180,7 +180,9 @@ impl Imported {
             }
             (None, Some(median_us)) => {
                 let usual = one_way(median_us);
-                network.latency = Latency::Uniform { min: usual, max: usual };
+                // The upper bound itself is never drawn.
+                let max = Span(usual.0 + std::time::Duration::from_micros(1));
+                network.latency = Latency::Uniform { min: usual, max };
                 network.links = self.links();
             }
         }
