@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
@@ -14,7 +13,7 @@ use plexmesh_simulator::World;
 use plexmesh_simulator::output::{self, Live, Moment, Style, svg};
 use plexmesh_simulator::report::{Outcome, RunReport};
 use plexmesh_simulator::run::{Progress, Watch, run as play};
-use plexmesh_simulator::scenario::{self, MAX_PEERS, MAX_TOTAL, Scenario, Span};
+use plexmesh_simulator::scenario::{Scenario, Span};
 
 use super::choice::Choice;
 use super::{BROKEN, Failure, INTERRUPTED};
