@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) mod run;
 mod scenarios;
+mod swarm;
 pub(crate) mod topologies;
 
 /// A promise was broken.
@@ -35,6 +36,8 @@ struct Cli {
 enum Command {
     /// Run a scenario and say which promises held
     Run(run::Run),
+    /// Run many seeds with drawn faults, and make what breaks as small as it gets
+    Swarm(swarm::Swarm),
     /// List the built-in scenarios, or print one to begin with
     Scenarios(scenarios::Scenarios),
     /// List what latencies can come from, and draw it
@@ -63,6 +66,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let done = match &cli.command {
         Command::Run(options) => run::run(options),
+        Command::Swarm(options) => swarm::swarm(options),
         Command::Scenarios(options) => scenarios::scenarios(options).map(|()| ExitCode::SUCCESS),
         Command::Topologies(options) => {
             topologies::topologies(options, &mut std::io::stdout().lock())
