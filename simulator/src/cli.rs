@@ -14,6 +14,7 @@ mod import;
 mod replay;
 pub(crate) mod run;
 mod scenarios;
+mod swarm;
 pub(crate) mod topologies;
 
 /// A promise was broken.
@@ -45,6 +46,8 @@ enum Command {
     Explain(explain::Explain),
     /// Make a scenario from what a live mesh measured
     Import(import::Import),
+    /// Run many seeds with drawn faults, and make what breaks as small as it gets
+    Swarm(swarm::Swarm),
     /// List the built-in scenarios, or print one to begin with
     Scenarios(scenarios::Scenarios),
     /// List what latencies can come from, and draw it
@@ -76,6 +79,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Replay(options) => replay::run(options, &mut std::io::stdout().lock()),
         Command::Explain(options) => explain::run(options, &mut std::io::stdout().lock()),
         Command::Import(options) => import::run(options, &mut std::io::stdout().lock()),
+        Command::Swarm(options) => swarm::swarm(options),
         Command::Scenarios(options) => scenarios::scenarios(options).map(|()| ExitCode::SUCCESS),
         Command::Topologies(options) => {
             topologies::topologies(options, &mut std::io::stdout().lock())

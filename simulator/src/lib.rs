@@ -41,6 +41,7 @@ pub mod run;
 pub mod scenario;
 pub mod script;
 pub mod store;
+pub mod swarm;
 pub mod topology;
 pub mod traffic;
 mod transport;

@@ -91,7 +91,7 @@ fn announce(options: &Run, scenario: &Scenario) -> io::Result<()> {
 
 /// Asks the run to end at the first interrupt, so that what was computed is written; the second one
 /// ends the program.
-fn on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
+pub(super) fn on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = stop.clone();
     let set = ctrlc::set_handler(move || {
