@@ -200,6 +200,7 @@ impl<'a> Runner<'a> {
         end: Duration,
     ) -> bool {
         self.judge.begin(world, phase);
+        let end = agenda::whole(end);
         while world.elapsed() < end {
             let next_look = LOOK_EVERY * (1 + second_of(world.elapsed()));
             let until = next_look.min(end);

@@ -7,6 +7,12 @@ use crate::dice::Dice;
 use crate::scenario::{Churn, Scenario};
 use crate::script::{Deed, Step, exponential};
 
+/// The first whole microsecond from `at` on: the world knows none between.
+pub(super) fn whole(at: Duration) -> Duration {
+    let micros = at.as_nanos().div_ceil(1_000);
+    Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+}
+
 /// Deeds in the order of their time.
 #[derive(Debug)]
 pub(super) struct Agenda {
@@ -24,8 +30,9 @@ pub(super) struct Agenda {
 impl Agenda {
     pub(super) fn new(scenario: &Scenario, steps: Vec<Step>) -> Self {
         let (_, end) = scenario.phases.fault_phase();
+        let script = steps.into_iter().map(|step| Step { at: whole(step.at), ..step }).collect();
         Self {
-            script: steps.into(),
+            script,
             later: BTreeMap::new(),
             put_down: 0,
             end,
@@ -101,6 +108,7 @@ impl Agenda {
     }
 
     fn put_down(&mut self, at: Duration, deed: Deed) {
+        let at = whole(at);
         self.put_down += 1;
         self.later.insert((at, self.put_down), deed);
     }
