@@ -48,7 +48,8 @@ struct Observer {
 /// What an origin published.
 #[derive(Clone, Copy, Debug, Default)]
 struct Own {
-    highest: Version,
+    /// By kind: what is left of a kind says nothing about one that expired.
+    highest: Held,
     /// Since when it runs and is connected.
     in_touch_since: Option<Time>,
     noted: bool,
@@ -130,12 +131,20 @@ impl Versions {
             return;
         };
         let since = *own.in_touch_since.get_or_insert(now);
-        let published = held.into_iter().flatten().max().unwrap_or_default();
-        if published >= own.highest {
-            (own.highest, own.noted) = (published, false);
-        } else if now.since(since) >= TOLD_US && !own.noted {
+        let mut behind = None;
+        for (highest, published) in own.highest.iter_mut().zip(held) {
+            let Some(published) = published else { continue };
+            match *highest {
+                Some(highest) if published < highest => behind = Some((highest, published)),
+                _ => *highest = Some(published),
+            }
+        }
+        let Some((highest, published)) = behind else {
+            own.noted = false;
+            return;
+        };
+        if now.since(since) >= TOLD_US && !own.noted {
             own.noted = true;
-            let highest = own.highest;
             self.broken.note(now, Place::of(host), || {
                 format!("it published {} before, and now {}", highest.0, published.0)
             });
