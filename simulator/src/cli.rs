@@ -8,6 +8,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod choice;
+mod explain;
+mod import;
+mod replay;
 pub(crate) mod run;
 mod scenarios;
 mod swarm;
@@ -36,6 +40,12 @@ struct Cli {
 enum Command {
     /// Run a scenario and say which promises held
     Run(run::Run),
+    /// Step through a run around a moment: what happened, and who knew what
+    Replay(replay::Replay),
+    /// Say why a peer thinks what it thinks of another one, with the chain of messages
+    Explain(explain::Explain),
+    /// Make a scenario from what a live mesh measured
+    Import(import::Import),
     /// Run many seeds with drawn faults, and make what breaks as small as it gets
     Swarm(swarm::Swarm),
     /// List the built-in scenarios, or print one to begin with
@@ -66,6 +76,9 @@ pub(crate) fn main() -> ExitCode {
     };
     let done = match &cli.command {
         Command::Run(options) => run::run(options),
+        Command::Replay(options) => replay::run(options, &mut std::io::stdout().lock()),
+        Command::Explain(options) => explain::run(options, &mut std::io::stdout().lock()),
+        Command::Import(options) => import::run(options, &mut std::io::stdout().lock()),
         Command::Swarm(options) => swarm::swarm(options),
         Command::Scenarios(options) => scenarios::scenarios(options).map(|()| ExitCode::SUCCESS),
         Command::Topologies(options) => {

@@ -10,6 +10,7 @@ use crate::scenario::{Problem, Scenario};
 use crate::script::{Deed, Script, compile};
 use crate::topology::TopologyError;
 use crate::world::World;
+use crate::world::tap::TapFilter;
 
 mod agenda;
 mod hands;
@@ -67,6 +68,20 @@ pub trait Watch {
     fn traces(&self) -> bool {
         false
     }
+
+    /// What a tap is to listen for from the beginning; `None` for no tap.
+    fn tap(&self, _world: &World) -> Option<TapFilter> {
+        None
+    }
+
+    /// When it wants to look next, beside every full second. It comes before what the script does
+    /// at that time.
+    fn next_moment(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Called at [`Self::next_moment`], which must give a later one then, or none.
+    fn moment(&mut self, _world: &World) {}
 }
 
 /// Looks on without interest.
@@ -92,6 +107,9 @@ pub fn run(
     scenario.validate()?;
     let script = compile(scenario)?;
     let (mut world, mut picture) = stage::world(scenario, &script, base, watch.traces())?;
+    if let Some(filter) = watch.tap(&world) {
+        world.set_tap(filter);
+    }
     let mut runner = Runner::new(scenario, script, &mut world);
     let finished = runner.play(&mut world, watch);
     let judged = runner.judge.finish(&world);
@@ -186,10 +204,10 @@ impl<'a> Runner<'a> {
             let next_look = LOOK_EVERY * (1 + second_of(world.elapsed()));
             let until = next_look.min(end);
             while let Some(at) = self.agenda.next_before(until) {
-                world.run_for(at.saturating_sub(world.elapsed()));
+                pass(world, watch, at);
                 self.act(world);
             }
-            world.run_for(until.saturating_sub(world.elapsed()));
+            pass(world, watch, until);
             if until == next_look && !self.look(world, watch, phase) {
                 return false;
             }
@@ -222,6 +240,18 @@ impl<'a> Runner<'a> {
     fn happened(&mut self, world: &World, what: String) {
         self.happenings.push(Happened { at_seconds: world.elapsed().as_secs_f64(), what });
     }
+}
+
+/// Lets time pass until `end`, and the watch look where it wants to.
+fn pass(world: &mut World, watch: &mut dyn Watch, end: Duration) {
+    while let Some(at) = watch.next_moment().filter(|at| *at <= end) {
+        world.run_for(at.saturating_sub(world.elapsed()));
+        watch.moment(world);
+        if watch.next_moment().is_some_and(|next| next <= at) {
+            break;
+        }
+    }
+    world.run_for(end.saturating_sub(world.elapsed()));
 }
 
 /// Whether a check can only be held at the end of a run.

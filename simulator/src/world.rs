@@ -28,6 +28,7 @@ mod inputs;
 mod mischief;
 mod outputs;
 mod plight;
+pub mod tap;
 mod trouble;
 mod truth;
 
@@ -104,6 +105,7 @@ pub struct World {
     /// For packets that somebody outside sends to measure a path.
     trial_dice: Dice,
     pub(crate) trace: bool,
+    tap: Option<Box<tap::Tap>>,
     waiting: BTreeMap<Token, Waiting>,
     last_token: u64,
     log: EventLog,
@@ -139,6 +141,7 @@ impl World {
             gossip_dice: Dice::new(seed, "gossip", 0),
             trial_dice: Dice::new(seed, "trial", 0),
             trace: false,
+            tap: None,
             waiting: BTreeMap::new(),
             last_token: 0,
             log: EventLog::default(),

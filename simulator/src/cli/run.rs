@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
@@ -14,28 +13,16 @@ use plexmesh_simulator::World;
 use plexmesh_simulator::output::{self, Live, Moment, Style, svg};
 use plexmesh_simulator::report::{Outcome, RunReport};
 use plexmesh_simulator::run::{Progress, Watch, run as play};
-use plexmesh_simulator::scenario::{self, MAX_PEERS, MAX_TOTAL, Scenario, Span};
+use plexmesh_simulator::scenario::{Scenario, Span};
 
-use super::{BROKEN, Failure, INTERRUPTED, scenarios};
-
-/// Longest run that can be asked for, in minutes.
-const MAX_MINUTES: u64 = MAX_TOTAL.as_secs() / 60;
+use super::choice::Choice;
+use super::{BROKEN, Failure, INTERRUPTED};
 
 /// Run a scenario and say which promises held
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Name of a built-in scenario, or a file
-    #[arg(value_name = "SCENARIO|FILE")]
-    scenario: String,
-    /// All randomness follows from this, in place of the scenario's
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Peers at the start, in place of the scenario's
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=MAX_PEERS as u64))]
-    peers: Option<u64>,
-    /// Virtual minutes in all; the fault phase is stretched or shrunk, and the faults in it
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=MAX_MINUTES))]
-    minutes: Option<u64>,
+    #[command(flatten)]
+    choice: Choice,
     /// How to print what came of it
     #[arg(short, long, value_enum, default_value_t = Form::Table)]
     output: Form,
@@ -66,13 +53,13 @@ enum Form {
 
 /// Runs the command.
 pub(crate) fn run(options: &Run) -> Result<ExitCode, Failure> {
-    let (scenario, base) = read(options)?;
+    let (scenario, base) = options.choice.read()?;
     announce(options, &scenario).context("cannot write the options").map_err(Failure::Machine)?;
     let stop = on_interrupt()?;
     let live = !options.trace && io::stderr().is_terminal();
     let mut watch =
         Terminal { live: Live::new(live, scenario.phases.total()), stop, trace: options.trace };
-    let report = play(&options.scenario, &scenario, &base, &mut watch);
+    let report = play(&options.choice.scenario, &scenario, &base, &mut watch);
     watch.live.finish();
     let report = report.map_err(|error| Failure::Input(anyhow!(error)))?;
     write_files(options, &report).map_err(Failure::Machine)?;
@@ -84,54 +71,11 @@ pub(crate) fn run(options: &Run) -> Result<ExitCode, Failure> {
     })
 }
 
-/// The scenario with the options in it, and the directory that its files are relative to.
-fn read(options: &Run) -> Result<(Scenario, PathBuf), Failure> {
-    let path = Path::new(&options.scenario);
-    let (mut scenario, base) = if path.is_file() {
-        let text = fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))
-            .map_err(Failure::Input)?;
-        let scenario = scenario::load(&text, &options.scenario);
-        let base = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-        (scenario.map_err(|error| Failure::Input(anyhow!(error)))?, base)
-    } else {
-        let scenario = scenarios::named(&options.scenario)?.load();
-        (scenario.map_err(|error| Failure::Input(anyhow!(error)))?, PathBuf::new())
-    };
-    if let Some(seed) = options.seed {
-        scenario.seed = seed;
-    }
-    if let Some(peers) = options.peers {
-        scenario.set_peers(usize::try_from(peers).unwrap_or(MAX_PEERS));
-    }
-    let changed = options.minutes.map_or(Ok(()), |minutes| {
-        scenario.set_total(Duration::from_secs(minutes * 60)).map_err(|error| ("--minutes", error))
-    });
-    changed.and_then(|()| scenario.validate().map_err(|error| (blamed(options), error))).map_err(
-        |(option, error)| {
-            Failure::Input(
-                anyhow!(error).context(format!("{} does not fit {option}", options.scenario)),
-            )
-        },
-    )?;
-    Ok((scenario, base))
-}
-
-/// The file itself was fine, so an option is to blame.
-fn blamed(options: &Run) -> &'static str {
-    match (options.peers, options.minutes) {
-        (Some(_), None) => "--peers",
-        (None, Some(_)) => "--minutes",
-        (Some(_), Some(_)) => "--peers or --minutes",
-        (None, None) => "--seed",
-    }
-}
-
 /// What is run, before it runs: whoever sees a run hang or break knows how to do it again.
 fn announce(options: &Run, scenario: &Scenario) -> io::Result<()> {
     let line = format!(
         "{}: seed {}, {} peers, {} virtual (settle {}, faults {}, healed {})",
-        options.scenario,
+        options.choice.scenario,
         scenario.seed,
         scenario.peers,
         Span(scenario.phases.total()),

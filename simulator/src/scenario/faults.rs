@@ -192,6 +192,16 @@ impl Fault {
         )
     }
 
+    /// Whether it does nothing to a peer that is gone. What happens to paths may name such a peer:
+    /// people write racks and offices, not those that are left.
+    pub(crate) const fn needs_process(&self) -> bool {
+        self.is_exclusive()
+            || matches!(
+                self,
+                Self::Slow { .. } | Self::Starve { .. } | Self::Clock { .. } | Self::Lie { .. }
+            )
+    }
+
     /// The sets of peers that it names, each with its key.
     pub fn sets(&self) -> impl Iterator<Item = (String, &Who)> {
         let sets: Vec<(String, &Who)> = match self {

@@ -267,3 +267,40 @@ impl<'de> Deserializer<'de> for Listener<'_> {
         unit unit_struct newtype_struct seq tuple tuple_struct map struct identifier ignored_any
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn names(form: &Form, names: &mut BTreeSet<&'static str>) {
+        let tagged = form.tag.iter().flat_map(|tag| tag.variants);
+        names.extend(form.tag.iter().map(|tag| tag.name));
+        names.extend(tagged.clone().map(|(name, _)| *name));
+        for key in form.keys.iter().chain(tagged.flat_map(|(_, keys)| *keys)) {
+            names.insert(key.name);
+            match key.kind {
+                Kind::Table(inner) | Kind::Tables(inner) => self::names(inner, names),
+                Kind::Word(words) => names.extend(words()),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn the_manual_has_every_key_and_word() {
+        let manual = include_str!("../../../docs/simulator.md");
+        let mut all = BTreeSet::new();
+        names(&SCENARIO, &mut all);
+        let missing: Vec<_> = all
+            .iter()
+            .filter(|name| {
+                !manual.contains(&format!("`{name}`"))
+                    && !manual.contains(&format!("[{name}]"))
+                    && !manual.contains(&format!(".{name}]"))
+            })
+            .collect();
+        assert!(all.len() > 80 && missing.is_empty(), "{missing:?}");
+    }
+}

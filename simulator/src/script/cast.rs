@@ -43,6 +43,8 @@ pub(super) fn cast(scenario: &Scenario) -> Result<Cast, Problem> {
 struct Booking {
     from: Duration,
     until: Duration,
+    /// Whether it is about processes, and makes no sense for one that is gone.
+    needs_process: bool,
     what: String,
 }
 
@@ -120,6 +122,7 @@ impl<'a> Casting<'a> {
         let booking = Booking {
             from: Duration::ZERO,
             until: scenario.phases.faults.0,
+            needs_process: true,
             what: "churn".to_owned(),
         };
         let mut dice = Dice::new(scenario.seed, "churn", 0);
@@ -152,6 +155,7 @@ impl<'a> Casting<'a> {
         let mut booking = Booking {
             from: entry.at.0,
             until: entry.lasts.map_or(Duration::MAX, |lasts| entry.at.0 + lasts.0),
+            needs_process: entry.fault.needs_process(),
             what: format!("{} at {}", entry.fault.name(), entry.at),
         };
         if let Fault::RollingRestart { peers, every, down, .. } = &entry.fault {
@@ -233,7 +237,8 @@ impl<'a> Casting<'a> {
                 }
                 Some(_) => {}
             }
-            if let Some(gone) = self.gone(host, booking.from) {
+            let gone = self.gone(host, booking.from).filter(|_| booking.needs_process);
+            if let Some(gone) = gone {
                 let what = format!("peer {host} is away from then on ({})", gone.what);
                 return Err(Problem::new(path, what, "peers that are still there"));
             }

@@ -97,7 +97,9 @@ impl World {
                 }
             }
             Arrived::Message { message, epoch, bytes } => {
+                let noted = self.tap_incoming(at, peer, &message);
                 self.on_message(at, (peer, id), message, epoch, bytes);
+                self.tap_taken(noted);
             }
         }
     }

@@ -50,7 +50,10 @@ impl World {
                 self.ask(index, to, id, Message::Request { id, request: Box::new(request) });
             }
             Output::Answer { token, answer } => self.answer(index, token, answer),
-            Output::Broadcast(record) => self.publish(index, &record),
+            Output::Broadcast(record) => {
+                self.tap_published(index, &record);
+                self.publish(index, &record);
+            }
             Output::Verdict { token, verdict } => self.judge(index, token, verdict),
             Output::Event(event) => self.told(index, &event),
         }
@@ -91,6 +94,7 @@ impl World {
     }
 
     fn told(&mut self, index: usize, event: &Event) {
+        self.tap_told(index, event);
         self.history.count(event);
         if let Event::PeerStateChanged { peer, from, to } = event
             && let Some(subject) = self.host_of(peer)
