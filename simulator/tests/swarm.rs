@@ -185,7 +185,7 @@ fn a_promise_that_cannot_be_kept_is_broken_by_a_few_faults_that_run_again() {
 
 #[test]
 fn drawn_faults_hold() {
-    let summary = search(&Options { keep_going: true, ..small(100, 4) }, &swarm::simulate);
+    let summary = search(&Options { keep_going: true, ..small(103, 3) }, &swarm::simulate);
     let broken: Vec<_> = summary.results.iter().filter(|it| !it.breaches.is_empty()).collect();
     assert!(broken.is_empty(), "{broken:#?}");
 }

@@ -55,6 +55,9 @@ pub(crate) struct Swarm {
     /// Runs at one time; all cores if left out
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
+    /// Print the scenario that is drawn from the first seed, and run nothing
+    #[arg(long)]
+    show: bool,
     /// How to print what came of it
     #[arg(short, long, value_enum, default_value_t = Form::Table)]
     output: Form,
@@ -73,6 +76,9 @@ enum Form {
 pub(crate) fn swarm(command: &Swarm) -> Result<ExitCode, Failure> {
     let options = options(command);
     swarm::validate(&options).map_err(|problem| Failure::Input(anyhow!(problem)))?;
+    if command.show {
+        return show(&options).map_err(Failure::Machine);
+    }
     // A search of hours must not end without a place for what it found.
     fs::create_dir_all(&command.out)
         .with_context(|| format!("cannot make the directory {}", command.out.display()))
@@ -109,6 +115,13 @@ fn options(command: &Swarm) -> Options {
         jobs: command.jobs.or(cores).map_or(1, NonZeroUsize::get),
         keep_going: command.keep_going,
     }
+}
+
+/// A run that never ends cannot be shrunk; its script can be looked at nevertheless.
+fn show(options: &Options) -> anyhow::Result<ExitCode> {
+    let text = options.scenario(options.first).to_toml()?;
+    write!(io::stdout(), "{text}").context("cannot write to standard output")?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What is run, before it runs.
