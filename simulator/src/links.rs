@@ -224,6 +224,14 @@ impl Links {
         rules.over(self.base).is_worse_than(&base)
     }
 
+    /// Whether a way to or from a host is cut or has rules of its own that are worse than the base.
+    pub(crate) fn has_troubled_way(&self, host: usize) -> bool {
+        let worse = |&(from, to): &(usize, usize)| {
+            (from == host || to == host) && self.is_way_impaired(from, to)
+        };
+        self.cuts.touches(host) || self.pairs.keys().any(worse)
+    }
+
     /// Draws what becomes of a load that is sent now: it arrives as a whole or not.
     pub(crate) fn send(&mut self, now: Time, load: Load, dice: &mut Dice) -> Fate {
         if self.plain {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::record::{Availability, EdgeStatus, LinkEdge};
 use crate::roster::{Member, Refreshed, Roster, Sighting};
-use crate::types::Version;
+use crate::types::{SECOND, Version};
 
 mod seating;
 
@@ -17,6 +17,8 @@ pub(crate) use seating::Seating;
 pub const DOWN_QUORUM: usize = 3;
 /// Losses within the flap window from which most observers call a peer flapping.
 pub const FLAPS_TO_FLAPPING: u32 = 3;
+/// Losses are counted within this window, in microseconds: long enough that an operator who is woken still sees why.
+pub const FLAP_WINDOW: u64 = 600 * SECOND;
 
 /// What the mesh thinks of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 
 use super::frame::Frame;
 use super::likelihood::{CHECK_BITS_X16, LOST_BITS_X16, surprise_x16};
+use super::state::FLAP_WINDOW;
 use crate::latency::edge::EdgeStats;
 use crate::record::{EdgeStatus, Evidence, LinkEdge};
 use crate::types::{MILLI, PeerId, SECOND, Time, Version};
@@ -39,8 +40,6 @@ const RECONNECT_AFTER: u64 = 4 * SECOND;
 const UNHEARD_AFTER: u32 = 2;
 /// Answers in a row that find a lost edge again; one may be a stray.
 const RECOVERY_ANSWERS: u32 = 2;
-/// Losses are counted within this window.
-const FLAP_WINDOW: u64 = 600 * SECOND;
 /// Losses remembered; more than enough to call an edge flapping.
 const MAX_FLAPS: usize = 16;
 /// Probes in flight that are remembered: the longest timeout at the quick interval, and some.

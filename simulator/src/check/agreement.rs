@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plexmesh_proto::membership::state::{DOWN_QUORUM, PeerState};
+use plexmesh_proto::membership::state::{DOWN_QUORUM, FLAP_WINDOW, PeerState};
 use plexmesh_proto::types::{PeerId, SECOND, StateDigest, Time, Version};
 
 use super::Phase;
@@ -18,6 +18,9 @@ const REST_US: u64 = 30 * SECOND;
 /// After healing, states that differ for this long after the last publication have stopped to
 /// travel: at 25 % loss a record is to reach everybody within 10 s.
 const TRAVEL_US: u64 = 10 * SECOND;
+/// A peer may be called flapping for this long after a trouble: the trouble's last loss is reported
+/// some seconds after its end, and ages on clocks of its observers.
+const FLAPPING_US: u64 = FLAP_WINDOW + REST_US;
 /// States compared with the truth in one look: about a millisecond's worth.
 const STATES_PER_LOOK: usize = 250_000;
 
@@ -103,6 +106,8 @@ struct Known {
     published: Version,
     /// Its present disagreement at rest has been written down.
     noted: bool,
+    /// When it was last known to be in trouble.
+    troubled_at: Option<Time>,
 }
 
 /// How a mesh disagrees.
@@ -187,6 +192,9 @@ impl Agreement {
     fn take_in(&mut self, world: &World, truths: &[Truth]) {
         let now = world.time();
         self.hosts.resize(truths.len(), Known::default());
+        for (known, _) in self.hosts.iter_mut().zip(truths).filter(|(_, truth)| truth.troubled) {
+            known.troubled_at = Some(now);
+        }
         let running = self.hosts.iter_mut().zip(truths).enumerate();
         for (host, (known, _)) in running.filter(|(_, (_, truth))| truth.counts()) {
             let Some(node) = world.node(host) else { continue };
@@ -301,13 +309,46 @@ impl Agreement {
         if known.iter().any(|known| known.digest != first.digest) {
             return Some(majority(&members, &known));
         }
-        let expected = expectations(world, truths);
+        let expected = self.expectations(world, truths, &members);
         let count = viewers.min(members.len());
         let turn = self.next_viewer % members.len().max(1);
         self.next_viewer = turn + count;
         let order = roster_order(world, *members.first()?);
         let mut looking = members.iter().cycle().skip(turn).take(count);
         looking.find_map(|&viewer| wrong_state(world, viewer, &order, &expected))
+    }
+
+    /// States that are the truth about each host; empty where anything goes.
+    fn expectations(
+        &self,
+        world: &World,
+        truths: &[Truth],
+        members: &[usize],
+    ) -> Vec<Vec<PeerState>> {
+        let running = truths.iter().filter(|truth| truth.running_since.is_some() && !truth.left);
+        let too_few = running.count() < DOWN_QUORUM;
+        let expectation = |(host, truth): (usize, &Truth)| {
+            if truth.lies || truth.left || truth.running_since.is_none() {
+                return if_not_running(world, host, truth, too_few);
+            }
+            self.if_running(world, host, members)
+        };
+        truths.iter().enumerate().map(expectation).collect()
+    }
+
+    /// That a peer flaps is said of the last ten minutes: if there was trouble, all must say the
+    /// same.
+    fn if_running(&self, world: &World, host: usize, members: &[usize]) -> Vec<PeerState> {
+        // An observer that checks says so, and claims nothing.
+        let calm = vec![PeerState::Up, PeerState::Suspect];
+        let troubled_at = self.hosts.get(host).and_then(|known| known.troubled_at);
+        if !troubled_at.is_some_and(|at| world.time().since(at) <= FLAPPING_US) {
+            return calm;
+        }
+        let another = members.iter().copied().find(|&member| member != host);
+        let node = another.and_then(|another| world.node(another));
+        let said = world.peer_id(host).and_then(|peer| node?.state_of(&peer));
+        if said == Some(PeerState::Flapping) { vec![PeerState::Flapping] } else { calm }
     }
 }
 
@@ -344,29 +385,23 @@ fn majority(hosts: &[usize], known: &[Known]) -> Disagreement {
     Disagreement::Digests { different: parties.len(), outsider, of: known.len() }
 }
 
-/// States that are the truth about each host; empty where anything goes.
-fn expectations(world: &World, truths: &[Truth]) -> Vec<Vec<PeerState>> {
-    let running = truths.iter().filter(|truth| truth.running_since.is_some() && !truth.left);
-    let too_few = running.count() < DOWN_QUORUM;
-    let hosts = truths.iter().enumerate();
-    hosts.map(|(host, truth)| expectation(world, host, truth, too_few)).collect()
-}
-
-fn expectation(world: &World, host: usize, truth: &Truth, too_few: bool) -> Vec<PeerState> {
+/// States that are the truth about a host that does not run as a member of the mesh.
+fn if_not_running(world: &World, host: usize, truth: &Truth, too_few: bool) -> Vec<PeerState> {
     if truth.lies {
         return Vec::new();
     }
     if truth.left {
         return vec![PeerState::Left];
     }
-    if truth.running_since.is_some() {
-        // An observer that checks says so, and claims nothing.
-        return vec![PeerState::Up, PeerState::Suspect];
-    }
     let mut expected = vec![PeerState::Down];
     expected.extend(too_few.then_some(PeerState::Unreachable));
     expected.extend(truth::is_intermittent(world, host).then_some(PeerState::Asleep));
     expected
+}
+
+/// Whether states are those of a host that runs.
+fn is_running(expected: &[PeerState]) -> bool {
+    matches!(expected.first(), Some(PeerState::Up | PeerState::Flapping))
 }
 
 /// The hosts of a roster in its order, which is the same at all peers with the same digest.
@@ -383,26 +418,26 @@ fn wrong_state(
 ) -> Option<Disagreement> {
     let node = world.node(viewer)?;
     let judged = node.roster().members().iter().zip(node.evaluation().states());
-    let mut up = 0;
+    let mut present = 0;
     for (index, (member, state)) in judged.enumerate() {
         let id = member.id();
         let known = order.get(index).filter(|(known, _)| *known == id).map(|(_, host)| *host);
         let Some(subject) = known.or_else(|| world.host_of(&id)) else { continue };
         let Some(expected) = expected.get(subject) else { continue };
-        up += usize::from(expected.first() == Some(&PeerState::Up));
+        present += usize::from(is_running(expected));
         if subject != viewer && !expected.is_empty() && !expected.contains(&state) {
             let (found, expected) = (Some(state), expected.clone());
             return Some(Disagreement::State { observer: viewer, subject, found, expected });
         }
     }
-    let running = expected.iter().filter(|states| states.first() == Some(&PeerState::Up)).count();
-    if up == running {
+    let running = expected.iter().filter(|states| is_running(states)).count();
+    if present == running {
         return None;
     }
     // Somebody who runs is not in its roster.
     let missing = expected.iter().enumerate().find(|(host, states)| {
         let unknown = || world.peer_id(*host).is_some_and(|id| node.state_of(&id).is_none());
-        states.first() == Some(&PeerState::Up) && unknown()
+        is_running(states) && unknown()
     });
     let (subject, expected) = missing.map(|(host, states)| (host, states.clone()))?;
     Some(Disagreement::State { observer: viewer, subject, found: None, expected })

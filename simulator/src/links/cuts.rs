@@ -103,6 +103,11 @@ impl Cuts {
         self.counts.get(&host).copied().unwrap_or_default()
     }
 
+    /// Whether a way towards a host or away from it is cut.
+    pub(super) fn touches(&self, host: usize) -> bool {
+        self.partition.is_some() || self.count(host) != (0, 0)
+    }
+
     fn remember(&mut self, way: Way, now: Time) {
         if self.mended.len() >= MAX_MENDED {
             self.mended.clear();

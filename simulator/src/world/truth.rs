@@ -21,6 +21,8 @@ pub struct Truth {
     /// half of the ways to it or from it are cut. A wrong clock, a partition and one cut are none
     /// of these.
     pub impaired: bool,
+    /// It does not run, is impaired, or a way to it or from it is cut or worse than the base.
+    pub troubled: bool,
     /// Since when it runs and is not impaired; `None` if it is not so.
     pub well_since: Option<Time>,
     /// It lies.
@@ -80,6 +82,9 @@ impl World {
         Truth {
             running_since,
             impaired: unimpaired.is_none(),
+            troubled: running_since.is_none()
+                || unimpaired.is_none()
+                || self.links.has_troubled_way(host),
             well_since: running_since.zip(unimpaired).map(|(running, since)| running.max(since)),
             lies: place.mask.is_some() || place.rogue.is_some(),
             left: place.plight.left,
