@@ -14,6 +14,7 @@ mod errand;
 pub mod frame;
 pub mod likelihood;
 mod local_health;
+pub(crate) mod refutation;
 pub mod state;
 mod watch;
 mod watched;

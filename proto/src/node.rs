@@ -11,6 +11,7 @@ use crate::exchange::Exchange;
 use crate::exchange::message::{ExchangeAnswer, ExchangeRequest};
 use crate::latency::Latency;
 use crate::membership::frame::Frame;
+use crate::membership::refutation::Refutations;
 use crate::membership::state::{self, Evaluation, PeerState, Seating};
 use crate::membership::{Action, Context, Duty, Membership};
 use crate::port::{Crypto, Input, Output};
@@ -71,6 +72,7 @@ pub struct Node<C, S> {
     keep: BTreeSet<PeerId>,
     outputs: VecDeque<Output>,
     counters: BTreeMap<&'static str, u64>,
+    refutations: Refutations,
     evaluate_at: Option<Time>,
     evaluated: Time,
     evaluation_delay: u64,
@@ -116,6 +118,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             keep: BTreeSet::new(),
             outputs: VecDeque::new(),
             counters: BTreeMap::new(),
+            refutations: Refutations::default(),
             evaluate_at: Some(now.time),
             evaluated: Time(0),
             evaluation_delay: EVALUATION_DELAY,
@@ -320,6 +323,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             (self.exchange.deadline(), "exchange"),
             (self.publisher.deadline().filter(|_| !self.left), "publish"),
             (self.evaluate_at, "evaluate"),
+            (self.refutations.deadline(), "refute"),
             (Some(self.expire_at), "expire"),
             (self.needs_seeds().then_some(self.seed_at), "seed"),
             (Some(self.scout_at), "scout"),
@@ -347,7 +351,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         if now.time >= self.expire_at {
             self.expire(now);
         }
-        if self.evaluate_at.is_some_and(|at| at <= now.time) {
+        let evaluate_at =
+            [self.evaluate_at, self.refutations.deadline()].into_iter().flatten().min();
+        if evaluate_at.is_some_and(|at| at <= now.time) {
             self.evaluate(now);
         }
         if now.time >= self.scout_at {
@@ -492,9 +498,14 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         self.joined = self.config.seeds.iter().any(|seed| self.roster.find(seed).is_some());
         let Some(me) = self.roster.index_of(&self.me()) else {
             self.evaluation = Evaluation::default();
+            self.refutations = Refutations::default();
             return;
         };
-        let judged = state::reevaluate(&mut self.evaluation, &self.roster, me, &refreshed);
+        let Self { evaluation, refutations, roster, .. } = self;
+        let mut losses = state::Losses::new();
+        let judged = state::reevaluate(evaluation, roster, me, &refreshed, &mut losses);
+        let now_ms = now.wall_ms.max(self.clock.last().ms());
+        let judged = refutations.update(evaluation, roster, judged, &losses, (now.time, now_ms));
         self.announce_changes(judged);
         if !self.exchange.is_settled() && now.time < self.publisher.started().plus(SETTLE_LIMIT) {
             self.need_evaluation(now.time);

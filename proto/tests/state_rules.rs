@@ -6,7 +6,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{Keys, NOW_S, links_record, peer_record};
-use plexmesh_proto::membership::state::{Evaluation, PeerState, evaluate, reevaluate};
+use plexmesh_proto::membership::state::{Evaluation, Losses, PeerState, evaluate, reevaluate};
 use plexmesh_proto::record::{EdgeStatus, Record};
 use plexmesh_proto::roster::{Member, Roster};
 use plexmesh_proto::types::PeerId;
@@ -191,7 +191,7 @@ proptest! {
                 evaluation = evaluate(&roster, me);
                 met = true;
             }
-            reevaluate(&mut evaluation, &roster, me, &refreshed);
+            reevaluate(&mut evaluation, &roster, me, &refreshed, &mut Losses::new());
             prop_assert_eq!(&evaluation, &evaluate(&roster, me));
         }
         prop_assert_eq!(&evaluation, &judge(&records, ids[0]).1);

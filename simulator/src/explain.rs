@@ -284,6 +284,7 @@ const fn sentence(reason: Reason) -> &'static str {
             "at least 3 observers, and more than half of those able to see it, lost it"
         }
         Reason::LostButSpeaks => "lost by a quorum, yet it published something later",
+        Reason::MayBeFound => "lost by a quorum a moment ago; it may still be found again",
         Reason::FlapCount => "most observers lost it repeatedly within the flap window",
         Reason::WithinSleepGrace => "lost by a quorum, but it may sleep and its grace is not over",
         Reason::TooFewObservers => "lost, but fewer than 3 observers are able to see it",

@@ -260,6 +260,24 @@ fn healing_all_makes_everything_good_and_peers_agree() {
 }
 
 #[test]
+fn nobody_is_called_down_when_the_sides_of_a_short_partition_meet_again() {
+    for (seed, lasts) in (20..).zip([3, 4, 5, 6, 8, 12]) {
+        let mut world = world(seed, 30);
+        let side: Vec<usize> = (0..12).collect();
+        world.partition(&[&side]);
+        world.run_for(lasts * SECOND);
+        world.heal();
+        world.run_for(20 * SECOND);
+        let downs = check::false_downs(&world);
+        // Of the other side that was right.
+        let of_own_side =
+            downs.filter(|down| side.contains(&down.observer) == side.contains(&down.subject));
+        let downs: Vec<String> = of_own_side.map(|down| format!("{down:?}")).take(3).collect();
+        assert!(downs.is_empty(), "after {lasts} s: {downs:?}");
+    }
+}
+
+#[test]
 fn queues_stay_within_their_bounds_under_faults() {
     let mut world = world(12, 8);
     world.pause(1);

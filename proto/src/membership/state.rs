@@ -2,7 +2,7 @@
 //!
 //! No timer, no arrival order and no measurement of the evaluating peer enters here. Two peers of one component with the same records see the same states.
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use crate::record::{Availability, EdgeStatus, LinkEdge};
@@ -56,6 +56,8 @@ pub enum Reason {
     LostByQuorum,
     /// Lost by a quorum, yet it published something later.
     LostButSpeaks,
+    /// Lost by a quorum a moment ago: it may still be found again.
+    MayBeFound,
     /// Most observers lost it repeatedly within the flap window.
     FlapCount,
     /// Lost by a quorum, intermittent, within its grace.
@@ -101,6 +103,8 @@ pub struct Evaluation {
     pub reachable: Vec<bool>,
     /// Per roster index.
     states: Vec<(PeerState, Reason)>,
+    /// Members that the records call down and that may still be found again.
+    awaited: BTreeSet<u32>,
 }
 
 impl Evaluation {
@@ -113,12 +117,27 @@ impl Evaluation {
     /// The state of the member at `index`, and the rule that gave it.
     #[must_use]
     pub fn state(&self, index: u32) -> Option<(PeerState, Reason)> {
-        self.states.get(index as usize).copied()
+        let state = self.states.get(index as usize).copied();
+        state.map(|state| self.unless_awaited(index, state))
+    }
+
+    /// Whether the records call the member at `index` down.
+    pub(super) fn is_down(&self, index: u32) -> bool {
+        self.states.get(index as usize).is_some_and(|(state, _)| *state == PeerState::Down)
+    }
+
+    /// Sets which of the members that the records call down may still be found again; gives which did so far.
+    pub(super) fn await_refutation(&mut self, awaited: BTreeSet<u32>) -> BTreeSet<u32> {
+        core::mem::replace(&mut self.awaited, awaited)
+    }
+
+    fn unless_awaited(&self, index: u32, state: (PeerState, Reason)) -> (PeerState, Reason) {
+        if self.awaited.contains(&index) { (PeerState::Suspect, Reason::MayBeFound) } else { state }
     }
 
     /// The states of all members, parallel to the roster.
-    pub fn states(&self) -> impl ExactSizeIterator<Item = PeerState> + '_ {
-        self.states.iter().map(|(state, _)| *state)
+    pub fn states(&self) -> impl Iterator<Item = PeerState> + '_ {
+        (0..).zip(&self.states).map(|(index, state)| self.unless_awaited(index, *state).0)
     }
 
     /// The whole judgement of the member at `index` of the roster that was evaluated.
@@ -133,22 +152,27 @@ impl Evaluation {
     #[must_use]
     pub fn judgements(&self, roster: &Roster) -> Vec<Judgement> {
         let seating = Seating::of(roster, &self.reachable);
-        let states = (0..).zip(&self.states);
-        states
-            .map(|(index, (state, reason))| judgement(roster, &seating, index, *state, *reason))
-            .collect()
+        let judgement = |(index, state): (u32, &(PeerState, Reason))| {
+            let (state, reason) = self.unless_awaited(index, *state);
+            judgement(roster, &seating, index, state, reason)
+        };
+        (0..).zip(&self.states).map(judgement).collect()
     }
 }
+
+/// When members were lost by observers that have a seat, by roster index; those that nobody lost are left out.
+pub type Losses = BTreeMap<u32, Vec<Version>>;
 
 /// Judges every member of a refreshed roster as `me` sees it.
 #[must_use]
 pub fn evaluate(roster: &Roster, me: u32) -> Evaluation {
     let mut evaluation = Evaluation::default();
-    reevaluate(&mut evaluation, roster, me, &Refreshed { rebuilt: true, ..Refreshed::default() });
+    let everything = Refreshed { rebuilt: true, ..Refreshed::default() };
+    reevaluate(&mut evaluation, roster, me, &everything, &mut Losses::new());
     evaluation
 }
 
-/// Brings an evaluation up to date with a roster that was refreshed once since; gives the members that were judged anew, `None` for all.
+/// Brings an evaluation up to date with a roster that was refreshed once since; gives the members that were judged anew, `None` for all, and adds to `losses` when each of those that somebody lost was lost.
 ///
 /// Equal to [`evaluate`], but cheap where little changed: a judgement rests on the reports of a member's observers, and who they are on who is reachable.
 pub fn reevaluate(
@@ -156,6 +180,7 @@ pub fn reevaluate(
     roster: &Roster,
     me: u32,
     refreshed: &Refreshed,
+    losses: &mut Losses,
 ) -> Option<BTreeSet<u32>> {
     let fresh = evaluation.states.len() != roster.members().len();
     let mut all = refreshed.rebuilt || fresh;
@@ -165,9 +190,12 @@ pub fn reevaluate(
         evaluation.reachable = reachable;
     }
     let seating = Seating::of(roster, &evaluation.reachable);
-    let judge = |index: u32| {
+    let mut judge = |index: u32| {
         let (seats, _) = seating.seats(index);
         let seen = Sightings::collect(roster, &seats, index);
+        if !seen.lost.is_empty() {
+            losses.insert(index, seen.lost.iter().map(|edge| edge.since).collect());
+        }
         let in_reach = evaluation.reachable.get(index as usize).copied().unwrap_or(false);
         judge(roster, index, &seen, index == me, in_reach)
     };

@@ -342,7 +342,7 @@ impl Agreement {
         // An observer that checks says so, and claims nothing.
         let calm = vec![PeerState::Up, PeerState::Suspect];
         let troubled_at = self.hosts.get(host).and_then(|known| known.troubled_at);
-        if !troubled_at.is_some_and(|at| world.time().since(at) <= FLAPPING_US) {
+        if troubled_at.is_none_or(|at| world.time().since(at) > FLAPPING_US) {
             return calm;
         }
         let another = members.iter().copied().find(|&member| member != host);

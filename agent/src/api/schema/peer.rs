@@ -95,6 +95,8 @@ pub enum Reason {
     LostByQuorum,
     /// Lost by a quorum, yet it published something later.
     LostButSpeaks,
+    /// Lost by a quorum a moment ago: it may still be found again.
+    MayBeFound,
     /// Lost repeatedly within the flap window.
     FlapCount,
     /// Lost by a quorum, intermittent, within its grace.
@@ -125,6 +127,9 @@ impl Reason {
             Self::LostButSpeaks => {
                 "a quorum of its observers lost it, yet it published something later"
             }
+            Self::MayBeFound => {
+                "a quorum of its observers lost it a moment ago; they may still find it again"
+            }
             Self::FlapCount => "most of its observers lost it repeatedly within the flap window",
             Self::WithinSleepGrace => {
                 "a quorum of its observers lost it, but it may sleep and its grace is not over"
@@ -148,6 +153,7 @@ impl From<ProtoReason> for Reason {
             ProtoReason::BeingChecked => Self::BeingChecked,
             ProtoReason::LostByQuorum => Self::LostByQuorum,
             ProtoReason::LostButSpeaks => Self::LostButSpeaks,
+            ProtoReason::MayBeFound => Self::MayBeFound,
             ProtoReason::FlapCount => Self::FlapCount,
             ProtoReason::WithinSleepGrace => Self::WithinSleepGrace,
             ProtoReason::TooFewObservers => Self::TooFewObservers,
