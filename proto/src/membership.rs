@@ -7,7 +7,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::latency::edge::EdgeStats;
-use crate::record::{EdgeStatus, Links, MAX_EDGES};
+use crate::record::{EdgeStatus, LinkEdge, Links, MAX_EDGES};
 use crate::types::{PeerId, SECOND, Time, Version};
 
 mod errand;
@@ -81,17 +81,18 @@ pub(crate) struct Membership {
     health: LocalHealth,
     connected: BTreeSet<PeerId>,
     indirect: BTreeMap<u32, PeerId>,
-    /// Subjects that an earlier start heard, and since when.
-    remembered: BTreeMap<PeerId, Version>,
+    /// What an earlier start reported of subjects that it heard or had lost.
+    remembered: BTreeMap<PeerId, LinkEdge>,
     next_aging: Time,
     actions: Vec<Action>,
 }
 
 impl Membership {
-    /// Takes over what an earlier start reported: an edge that is heard as it was before has not changed.
+    /// Takes over what an earlier start reported: an edge that is heard or lost as it was before has not changed.
     pub(crate) fn remember(&mut self, links: &Links) {
-        let heard = links.edges.iter().filter(|edge| edge.status == EdgeStatus::Heard);
-        self.remembered = heard.map(|edge| (edge.subject, edge.since)).collect();
+        let known = |edge: &&LinkEdge| matches!(edge.status, EdgeStatus::Heard | EdgeStatus::Lost);
+        let edges = links.edges.iter().filter(known);
+        self.remembered = edges.map(|edge| (edge.subject, edge.clone())).collect();
     }
 
     /// Sets whom this peer observes and who observes it.
@@ -108,8 +109,14 @@ impl Membership {
             let connected = self.connected.contains(&duty.subject);
             let remembered = &mut self.remembered;
             let watch = self.watches.entry(duty.subject).or_insert_with(|| {
-                let heard_since = remembered.remove(&duty.subject);
-                Watch::new(duty.subject, connected, context.now, (context.random)(), heard_since)
+                let before = remembered.remove(&duty.subject);
+                Watch::new(
+                    duty.subject,
+                    connected,
+                    context.now,
+                    (context.random)(),
+                    before.as_ref(),
+                )
             });
             watch.set_duty(duty.sleep_grace, duty.last_word);
         }

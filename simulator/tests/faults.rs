@@ -278,6 +278,45 @@ fn nobody_is_called_down_when_the_sides_of_a_short_partition_meet_again() {
 }
 
 #[test]
+fn a_dead_peer_stays_down_when_its_observers_restart_and_others_join() {
+    for seed in 30..34 {
+        let mut world = world(seed, 16);
+        world.crash(15);
+        let hosts: Vec<usize> = (0..15).collect();
+        let knows =
+            |world: &mut World| check::all_see(world, &hosts, 15, PeerState::Down).then_some(());
+        world.run_for(10 * SECOND);
+        assert!(knows(&mut world).is_some());
+        for host in 1..15 {
+            world.crash(host);
+            world.run_for(4 * SECOND);
+            world.restart(host, true);
+        }
+        for _ in 0..3 {
+            let host = world.add_host(vec![0, 1]);
+            world.start(host);
+        }
+        world.run_for(60 * SECOND);
+        assert!(knows(&mut world).is_some(), "seed {seed}");
+    }
+}
+
+#[test]
+fn what_a_peer_says_stays_valid_though_its_clock_falls_behind() {
+    let mut world = world(40, 12);
+    let one = world.peer_id(1).unwrap();
+    let uptime = |world: &World| {
+        let peers = world.node(0).unwrap().peers(world.now_at(0));
+        let report = peers.into_iter().find(|report| report.id == one).unwrap();
+        report.heartbeat.map(|(_, heartbeat)| heartbeat.uptime_s)
+    };
+    let before = uptime(&world).expect("all hold the heartbeats of all");
+    world.set_clock_offset(1, -36_000_000);
+    world.run_for(40 * SECOND);
+    assert!(uptime(&world).expect("and still do") > before + 10);
+}
+
+#[test]
 fn queues_stay_within_their_bounds_under_faults() {
     let mut world = world(12, 8);
     world.pause(1);

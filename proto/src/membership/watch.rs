@@ -101,13 +101,15 @@ impl Watch {
         connected: bool,
         now: Time,
         phase_us: u64,
-        heard_before: Option<Version>,
+        before: Option<&LinkEdge>,
     ) -> Self {
+        let lost = before.filter(|edge| edge.status == EdgeStatus::Lost);
+        let heard = before.filter(|edge| edge.status == EdgeStatus::Heard);
         Self {
             subject,
-            status: None,
-            since: Version::default(),
-            heard_before,
+            status: lost.map(|edge| edge.status),
+            since: lost.map(|edge| edge.since).unwrap_or_default(),
+            heard_before: heard.map(|edge| edge.since),
             connected,
             begun: now,
             last_heard: None,
@@ -119,15 +121,15 @@ impl Watch {
             next_probe: now.plus(phase_us % QUICK_INTERVAL),
             next_dial: now,
             flaps: VecDeque::new(),
-            lost_at: None,
+            lost_at: lost.map(|_| now),
             reconnected: None,
             sleep_grace: 0,
             last_word: Version::default(),
-            grace_over: false,
+            grace_over: lost.is_some_and(|edge| edge.sleep_grace_over),
             asked: 0,
             indirect_heard: 0,
             outbound_only: false,
-            evidence: None,
+            evidence: lost.and_then(|edge| edge.evidence),
             stats: EdgeStats::new(),
         }
     }

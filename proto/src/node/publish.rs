@@ -257,14 +257,15 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     /// Signs, keeps and sends out what this peer says.
     fn publish(&mut self, payload: Payload, now: Now) {
         let kind = payload.kind();
+        let version = self.clock.tick(now.wall_ms);
         let expires_s = if kind.is_state() {
             self.config.certificate.not_after_s
         } else {
             let interval = heartbeat_interval(self.roster.rings().len());
             let lives_s = HEARTBEAT_LIVES * interval / SECOND + HEARTBEAT_TRAVEL_S;
-            (now.wall_s() + lives_s).min(self.config.certificate.not_after_s)
+            // From the hybrid time: where the own clock is behind, the others would drop it at once.
+            (version.ms() / 1_000 + lives_s).min(self.config.certificate.not_after_s)
         };
-        let version = self.clock.tick(now.wall_ms);
         self.publisher.first_version.get_or_insert(version);
         let (mesh, me) = (self.config.mesh, self.me());
         let record =

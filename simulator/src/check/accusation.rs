@@ -105,11 +105,12 @@ fn is_false(change: &Change, outside: &impl Outside) -> bool {
     let may_speak = !observer.lies && observer.running_since.is_some_and(long_since);
     // A subject that stopped since then was well when the change says so.
     let was_well = !subject.impaired && subject.well_since.is_none_or(long_since);
+    let losable = subject.losable_until.is_some_and(|until| !long_since(until));
     let joined = outside.joined_since(change.observer, change.subject);
     // A path that was cut after the accusation excuses nothing.
     let parted = outside.parted_since(change.observer, change.subject);
     let in_touch = joined.is_some_and(long_since) || parted.is_some_and(|cut| cut > change.at);
-    may_speak && was_well && !subject.left && !subject.lies && in_touch
+    may_speak && was_well && !losable && !subject.left && !subject.lies && in_touch
 }
 
 fn in_words(change: &Change) -> String {

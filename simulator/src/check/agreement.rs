@@ -216,7 +216,7 @@ impl Agreement {
             truths.get(*host).is_some_and(|truth| truth.counts() && truth.well_since.is_some())
         };
         let hosts: Vec<usize> = (0..truths.len()).filter(well).collect();
-        for component in components(world, hosts) {
+        for component in components(&InTouch(world), hosts) {
             self.look_at_rest(&component, truths, world.time());
         }
     }
@@ -441,6 +441,30 @@ fn wrong_state(
     });
     let (subject, expected) = missing.map(|(host, states)| (host, states.clone()))?;
     Some(Disagreement::State { observer: viewer, subject, found: None, expected })
+}
+
+/// A world in which a path counts as open once one of its ends knows that it reaches the other: two
+/// that a partition leaves alone, and that never met, cannot agree.
+struct InTouch<'a>(&'a World);
+
+impl Outside for InTouch<'_> {
+    fn truth(&self, host: usize) -> Truth {
+        self.0.truth(host)
+    }
+
+    fn parted_since(&self, a: usize, b: usize) -> Option<Time> {
+        self.0.parted_since(a, b)
+    }
+
+    fn joined_since(&self, a: usize, b: usize) -> Option<Time> {
+        let knows = |host: usize, other: usize| {
+            let node = self.0.node(host)?;
+            let index = node.roster().index_of(&self.0.peer_id(other)?)?;
+            Some(node.evaluation().is_reachable(index))
+        };
+        let met = knows(a, b).unwrap_or(false) || knows(b, a).unwrap_or(false);
+        self.0.joined_since(a, b).filter(|_| met)
+    }
 }
 
 /// Hosts that are in touch with each other.

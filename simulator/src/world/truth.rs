@@ -25,6 +25,9 @@ pub struct Truth {
     pub troubled: bool,
     /// Since when it runs and is not impaired; `None` if it is not so.
     pub well_since: Option<Time>,
+    /// When the ways from or to three others or more were last cut one by one: a quorum of observers
+    /// that lose it is right. `None` if they never were.
+    pub losable_until: Option<Time>,
     /// It lies.
     pub lies: bool,
     /// Its operator took it out of the mesh.
@@ -86,6 +89,7 @@ impl World {
                 || unimpaired.is_none()
                 || self.links.has_troubled_way(host),
             well_since: running_since.zip(unimpaired).map(|(running, since)| running.max(since)),
+            losable_until: place.plight.losable_until(self.now),
             lies: place.mask.is_some() || place.rogue.is_some(),
             left: place.plight.left,
         }

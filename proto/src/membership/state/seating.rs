@@ -6,12 +6,14 @@ use alloc::vec::Vec;
 use super::Seat;
 use crate::record::EdgeStatus;
 use crate::ring::RINGS;
-use crate::roster::Roster;
+use crate::roster::{Roster, Sighting};
 
 /// Observers without a path that a seat passes over on one ring before it stays empty: a peer that three could not reach has a problem of its own.
 const MAX_WITHOUT_PATH: usize = 3;
-/// Reachable members between an observer and its subject on one ring, at most: one seat on each other ring, and those without a path before the last that counts.
-const MAX_BETWEEN: usize = RINGS - 1 + MAX_WITHOUT_PATH - 1;
+/// Members that have nothing to say of a peer out of reach and are passed over on one ring for one that has: newcomers, who took the seat of a witness after the peer had died.
+const MAX_SILENT: usize = 3;
+/// Reachable members between an observer and its subject on one ring, at most: one seat on each other ring, those without a path before the last that counts, and the silent.
+const MAX_BETWEEN: usize = RINGS - 1 + MAX_WITHOUT_PATH - 1 + MAX_SILENT;
 
 /// The seats of a mesh of which some members are reachable.
 ///
@@ -45,7 +47,7 @@ impl<'a> Seating<'a> {
         Self { roster, reachable, before }
     }
 
-    /// On each ring the nearest reachable predecessor that has a path and no seat on a lower ring; and those passed over for want of a path.
+    /// On each ring the nearest reachable predecessor that has a path and no seat on a lower ring; and those passed over for want of a path. Of a peer out of reach, the nearest that ever heard it, if there is one near.
     pub(crate) fn seats(&self, subject: u32) -> (Vec<Seat>, Vec<u32>) {
         let mut seats: Vec<Seat> = Vec::with_capacity(RINGS);
         let mut without_path: Vec<u32> = Vec::new();
@@ -88,36 +90,48 @@ impl<'a> Seating<'a> {
         let Some(own) = rings.position(ring, subject) else { return };
         let (order, before) = (rings.order(ring), self.before.get(ring));
         let (mut at, mut walked) = (own, 0);
-        let (mut passed_over, mut no_path) = (0, 0);
+        let (mut passed_over, mut no_path, mut silent) = (0, 0, 0);
+        let in_reach = is_reachable(self.reachable, subject);
+        let mut nearest: Option<Seat> = None;
         loop {
             let Some(next) = before.and_then(|before| before.get(at)).map(|next| *next as usize)
             else {
-                return;
+                break;
             };
             let steps = if next < at { at - next } else { at + order.len() - next };
             walked += steps;
             if walked >= order.len() {
-                return;
+                break;
             }
             passed_over += steps - 1;
             at = next;
-            let Some(&observer) = order.get(at) else { return };
+            let Some(&observer) = order.get(at) else { break };
             if seats.iter().any(|seat| seat.observer == observer) {
                 continue;
             }
-            let sighting = self.roster.sighting(observer, subject);
-            if sighting.is_none_or(|sighting| sighting.status() != EdgeStatus::NoPath) {
-                let passed_over = u16::try_from(passed_over).unwrap_or(u16::MAX);
-                seats.push(Seat { observer, ring: number, passed_over });
-                return;
-            }
+            let passed = u16::try_from(passed_over).unwrap_or(u16::MAX);
+            let seat = Seat { observer, ring: number, passed_over: passed };
             passed_over += 1;
-            without_path.push(observer);
-            no_path += 1;
-            if no_path == MAX_WITHOUT_PATH {
-                return;
+            match self.roster.sighting(observer, subject).map(Sighting::status) {
+                Some(EdgeStatus::NoPath) => {
+                    without_path.push(observer);
+                    no_path += 1;
+                    if no_path == MAX_WITHOUT_PATH {
+                        break;
+                    }
+                }
+                None if !in_reach && silent < MAX_SILENT => {
+                    nearest.get_or_insert(seat);
+                    silent += 1;
+                }
+                None if !in_reach => break,
+                _ => {
+                    seats.push(seat);
+                    return;
+                }
             }
         }
+        seats.extend(nearest);
     }
 }
 
