@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plexmesh_proto::membership::state::{DOWN_QUORUM, FLAP_WINDOW, PeerState};
+use plexmesh_proto::ring::RINGS;
 use plexmesh_proto::types::{PeerId, SECOND, StateDigest, Time, Version};
 
 use super::Phase;
@@ -108,6 +109,29 @@ struct Known {
     noted: bool,
     /// When it was last known to be in trouble.
     troubled_at: Option<Time>,
+    /// Since when it is known not to run.
+    silent_since: Option<Time>,
+}
+
+impl Known {
+    fn see(&mut self, truth: &Truth, now: Time) {
+        if truth.troubled && !truth.left {
+            self.troubled_at = Some(now);
+        }
+        let silent = truth.running_since.is_none() || truth.left;
+        self.silent_since = silent.then(|| self.silent_since.unwrap_or(now));
+    }
+
+    /// Whether it left in trouble: then its good-bye may have reached nobody.
+    fn left_in_trouble(&self) -> bool {
+        let times = self.silent_since.zip(self.troubled_at);
+        times.is_some_and(|(left, troubled)| left.since(troubled) <= REST_US)
+    }
+
+    fn fell_silent_with(&self, other: &Self) -> bool {
+        let times = self.silent_since.zip(other.silent_since);
+        times.is_some_and(|(one, other)| one.0.abs_diff(other.0) <= REST_US)
+    }
 }
 
 /// How a mesh disagrees.
@@ -192,8 +216,8 @@ impl Agreement {
     fn take_in(&mut self, world: &World, truths: &[Truth]) {
         let now = world.time();
         self.hosts.resize(truths.len(), Known::default());
-        for (known, _) in self.hosts.iter_mut().zip(truths).filter(|(_, truth)| truth.troubled) {
-            known.troubled_at = Some(now);
+        for (known, truth) in self.hosts.iter_mut().zip(truths) {
+            known.see(truth, now);
         }
         let running = self.hosts.iter_mut().zip(truths).enumerate();
         for (host, (known, _)) in running.filter(|(_, (_, truth))| truth.counts()) {
@@ -329,11 +353,43 @@ impl Agreement {
         let too_few = running.count() < DOWN_QUORUM;
         let expectation = |(host, truth): (usize, &Truth)| {
             if truth.lies || truth.left || truth.running_since.is_none() {
-                return if_not_running(world, host, truth, too_few);
+                let too_few = too_few || self.lost_its_observers(host);
+                return self.if_not_running(world, host, truth, too_few);
             }
             self.if_running(world, host, members)
         };
         truths.iter().enumerate().map(expectation).collect()
+    }
+
+    /// Whether so many fell silent with it that of its five observers fewer than a quorum may be
+    /// left to tell.
+    fn lost_its_observers(&self, host: usize) -> bool {
+        let Some(own) = self.hosts.get(host) else { return false };
+        let with_it = self.hosts.iter().filter(|known| known.fell_silent_with(own)).count();
+        with_it > RINGS - DOWN_QUORUM
+    }
+
+    /// States that are the truth about a host that does not run as a member of the mesh.
+    fn if_not_running(
+        &self,
+        world: &World,
+        host: usize,
+        truth: &Truth,
+        too_few: bool,
+    ) -> Vec<PeerState> {
+        if truth.lies {
+            return Vec::new();
+        }
+        let mut expected = vec![PeerState::Down];
+        if truth.left {
+            let unheard = self.hosts.get(host).is_some_and(Known::left_in_trouble);
+            expected.insert(0, PeerState::Left);
+            expected.truncate(if unheard { 2 } else { 1 });
+            return expected;
+        }
+        expected.extend(too_few.then_some(PeerState::Unreachable));
+        expected.extend(truth::is_intermittent(world, host).then_some(PeerState::Asleep));
+        expected
     }
 
     /// That a peer flaps is said of the last ten minutes: if there was trouble, all must say the
@@ -383,20 +439,6 @@ fn majority(hosts: &[usize], known: &[Known]) -> Disagreement {
     let mut outsiders = hosts.iter().zip(known).filter(|(_, known)| Some(known.digest) != largest);
     let outsider = outsiders.next().map_or(0, |(host, _)| *host);
     Disagreement::Digests { different: parties.len(), outsider, of: known.len() }
-}
-
-/// States that are the truth about a host that does not run as a member of the mesh.
-fn if_not_running(world: &World, host: usize, truth: &Truth, too_few: bool) -> Vec<PeerState> {
-    if truth.lies {
-        return Vec::new();
-    }
-    if truth.left {
-        return vec![PeerState::Left];
-    }
-    let mut expected = vec![PeerState::Down];
-    expected.extend(too_few.then_some(PeerState::Unreachable));
-    expected.extend(truth::is_intermittent(world, host).then_some(PeerState::Asleep));
-    expected
 }
 
 /// Whether states are those of a host that runs.

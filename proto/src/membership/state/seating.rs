@@ -93,11 +93,7 @@ impl<'a> Seating<'a> {
         let (mut passed_over, mut no_path, mut silent) = (0, 0, 0);
         let in_reach = is_reachable(self.reachable, subject);
         let mut nearest: Option<Seat> = None;
-        loop {
-            let Some(next) = before.and_then(|before| before.get(at)).map(|next| *next as usize)
-            else {
-                break;
-            };
+        while let Some(next) = before.and_then(|before| before.get(at)).map(|next| *next as usize) {
             let steps = if next < at { at - next } else { at + order.len() - next };
             walked += steps;
             if walked >= order.len() {
