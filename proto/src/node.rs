@@ -514,7 +514,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         let (duties, observers) = self.duties(me);
         self.neighbours =
             duties.iter().map(|duty| duty.subject).chain(observers.iter().copied()).collect();
-        self.exchange.set_neighbours(self.neighbours.clone());
+        self.exchange.set_neighbours(self.partners());
         let Self { membership, crypto, clock, .. } = self;
         let mut context = Context {
             now: now.time,
@@ -522,6 +522,12 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             clock: &mut || clock.tick(now.wall_ms),
         };
         membership.set_duties(&duties, observers.into_iter(), &mut context);
+    }
+
+    /// Who is asked for news first: the ring neighbours, and the seeds too while this peer may be on an island of newcomers that agree with each other.
+    fn partners(&self) -> BTreeSet<PeerId> {
+        let seeds = self.config.seeds.iter().take(if self.joined { 0 } else { MAX_SEEDS });
+        self.neighbours.iter().chain(seeds).copied().collect()
     }
 
     /// Whom this peer watches, and who watches it.

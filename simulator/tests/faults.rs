@@ -317,6 +317,20 @@ fn what_a_peer_says_stays_valid_though_its_clock_falls_behind() {
 }
 
 #[test]
+fn newcomers_that_meet_each_other_before_their_seed_join_its_mesh() {
+    let mut world = world(50, 6);
+    let first = world.add_host(vec![0]);
+    let second = world.add_host(vec![first]);
+    world.partition(&[&[first, second]]);
+    [first, second].into_iter().for_each(|host| world.start(host));
+    world.run_for(20 * SECOND);
+    world.heal();
+    let hosts: Vec<usize> = (0..8).collect();
+    let joined = world.run_until(60 * SECOND, |world| check::all_up(world, &hosts));
+    assert!(joined.is_some());
+}
+
+#[test]
 fn queues_stay_within_their_bounds_under_faults() {
     let mut world = world(12, 8);
     world.pause(1);
