@@ -1,6 +1,6 @@
 //! The paths between hosts: how long a packet takes, whether it is lost, whether the way is cut.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plexmesh_proto::types::Time;
 
@@ -77,6 +77,8 @@ pub(crate) struct Links {
     /// Rules of single ways: those of the scenario, and those that hold now.
     base_pairs: BTreeMap<(usize, usize), Rules>,
     pairs: BTreeMap<(usize, usize), Rules>,
+    /// Those of `pairs` that are worse than the base: a measured mesh has rules for all.
+    worse_pairs: BTreeSet<(usize, usize)>,
     access: Vec<Option<Box<Access>>>,
     cuts: Cuts,
     bursts: Bursts,
@@ -93,6 +95,7 @@ impl Links {
             all: base,
             base_pairs: BTreeMap::new(),
             pairs: BTreeMap::new(),
+            worse_pairs: BTreeSet::new(),
             access: Vec::new(),
             cuts: Cuts::default(),
             bursts: Bursts::new(seed),
@@ -118,6 +121,11 @@ impl Links {
             Some(rules) => self.pairs.insert((from, to), rules),
             None => self.pairs.remove(&(from, to)),
         };
+        if self.is_way_impaired(from, to) {
+            self.worse_pairs.insert((from, to));
+        } else {
+            self.worse_pairs.remove(&(from, to));
+        }
         self.changed();
     }
 
@@ -144,6 +152,7 @@ impl Links {
     pub(crate) fn keep_as_base(&mut self) {
         self.base = self.all;
         self.base_pairs = self.pairs.clone();
+        self.worse_pairs.clear();
         for access in self.access.iter_mut().flatten() {
             access.base = access.rules();
             access.now = None;
@@ -154,6 +163,7 @@ impl Links {
     pub(crate) fn restore(&mut self, now: Time) {
         self.all = self.base;
         self.pairs = self.base_pairs.clone();
+        self.worse_pairs.clear();
         for access in self.access.iter_mut().flatten() {
             (access.ingress, access.egress, access.now) = (Chance::NEVER, Chance::NEVER, None);
         }
@@ -226,10 +236,8 @@ impl Links {
 
     /// Whether a way to or from a host is cut or has rules of its own that are worse than the base.
     pub(crate) fn has_troubled_way(&self, host: usize) -> bool {
-        let worse = |&(from, to): &(usize, usize)| {
-            (from == host || to == host) && self.is_way_impaired(from, to)
-        };
-        self.cuts.touches(host) || self.pairs.keys().any(worse)
+        let is_its_own = |(from, to): &(usize, usize)| *from == host || *to == host;
+        self.cuts.touches(host) || self.worse_pairs.iter().any(is_its_own)
     }
 
     /// Draws what becomes of a load that is sent now: it arrives as a whole or not.

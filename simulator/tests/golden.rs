@@ -45,7 +45,7 @@ at = "10s"
 fault = "crash"
 peers = [3, 17]
 "#;
-/// What is changed, in which file: silences of a second count as a loss.
+/// What is changed, in which file: a silence of likelihood 2^-3 counts as a loss, in place of 2^-30.
 const FILE: &str = "proto/src/membership/likelihood.rs";
 const SHIPPED: &str = "pub const LOST_BITS_X16: u32 = 30 * 16;";
 const ALTERED: &str = "pub const LOST_BITS_X16: u32 = 3 * 16;";

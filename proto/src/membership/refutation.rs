@@ -23,7 +23,7 @@ pub(crate) struct Refutations {
     deadline: Option<Time>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Window {
     until: Time,
     /// The losses that were known.
@@ -48,25 +48,26 @@ impl Refutations {
         (now, now_ms): (Time, u64),
     ) -> Option<BTreeSet<u32>> {
         let id = |index: &u32| roster.member(*index).map(Member::id);
-        let before = core::mem::take(&mut self.lost);
-        if let Some(judged) = &judged {
-            self.lost.clone_from(&before);
-            for peer in judged.iter().filter_map(id) {
-                self.lost.remove(&peer);
+        match &judged {
+            Some(judged) => {
+                let found = judged.iter().filter(|index| !losses.contains_key(index));
+                for peer in found.filter_map(id) {
+                    self.lost.remove(&peer);
+                }
             }
+            None => self.lost.retain(|peer, _| {
+                roster.index_of(peer).is_some_and(|index| losses.contains_key(&index))
+            }),
         }
         for (index, losses) in losses {
             let Some(peer) = id(index) else { continue };
-            let known = before.get(&peer).map_or(&[][..], |window| &window.known);
-            let mut news = losses.iter().filter(|loss| !known.contains(loss));
-            let is_late = news.any(|loss| loss.ms().saturating_add(LATE_MS) < now_ms);
-            let until = match before.get(&peer) {
-                _ if is_late => now.plus(LATE_WINDOW),
-                Some(window) => window.until,
-                None => now.plus(WINDOW),
-            };
-            let window = Window { until, known: losses.clone() };
-            self.lost.insert(peer, window);
+            let fresh = || Window { until: now.plus(WINDOW), known: Vec::new() };
+            let window = self.lost.entry(peer).or_insert_with(fresh);
+            let mut news = losses.iter().filter(|loss| !window.known.contains(loss));
+            if news.any(|loss| loss.ms().saturating_add(LATE_MS) < now_ms) {
+                window.until = now.plus(LATE_WINDOW);
+            }
+            window.known.clone_from(losses);
         }
         let open = self.lost.iter().filter(|(_, window)| window.until > now);
         let open = open.filter_map(|(peer, window)| Some((roster.index_of(peer)?, window.until)));

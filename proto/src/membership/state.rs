@@ -1,6 +1,7 @@
 //! Peer states: a pure function of the records and of the component of the peer that evaluates.
 //!
-//! No timer, no arrival order and no measurement of the evaluating peer enters here. Two peers of one component with the same records see the same states.
+//! No timer, no arrival order and no measurement of the evaluating peer enters the rules here: two peers of one component with the same records judge alike. The one exception is laid over the
+//! result from outside: who was lost a moment ago is shown as suspect until its window to be found again has closed (`refutation`).
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
