@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use plexmesh_proto::membership::state::PeerState;
+use plexmesh_proto::membership::state::{DOWN_QUORUM, PeerState};
 use plexmesh_proto::types::SECOND;
 
 use super::ledger::{Ledger, Place, seconds, seconds_of};
@@ -105,12 +105,24 @@ fn is_false(change: &Change, outside: &impl Outside) -> bool {
     let may_speak = !observer.lies && observer.running_since.is_some_and(long_since);
     // A subject that stopped since then was well when the change says so.
     let was_well = !subject.impaired && subject.well_since.is_none_or(long_since);
-    let losable = subject.losable_until.is_some_and(|until| !long_since(until));
     let joined = outside.joined_since(change.observer, change.subject);
     // A path that was cut after the accusation excuses nothing.
     let parted = outside.parted_since(change.observer, change.subject);
     let in_touch = joined.is_some_and(long_since) || parted.is_some_and(|cut| cut > change.at);
-    may_speak && was_well && !losable && !subject.left && !subject.lies && in_touch
+    let is_false = may_speak && was_well && !subject.left && !subject.lies && in_touch;
+    is_false && !is_rightly_lost(change, outside)
+}
+
+/// Whether a quorum of the witnesses against a peer have no path to it, or had none a moment ago.
+fn is_rightly_lost(change: &Change, outside: &impl Outside) -> bool {
+    let is_right = |witness: &usize| {
+        let parted = outside.parted_since(*witness, change.subject);
+        let joined = outside.joined_since(*witness, change.subject);
+        parted.is_some_and(|cut| cut <= change.at)
+            || joined.is_some_and(|since| change.at.since(since) <= NEWLY_WELL_US)
+    };
+    let witnesses = outside.reported_lost_by(change.observer, change.subject);
+    witnesses.iter().filter(|witness| is_right(witness)).count() >= DOWN_QUORUM
 }
 
 fn in_words(change: &Change) -> String {
@@ -132,9 +144,12 @@ mod tests {
     use super::super::truth::Truth;
     use super::*;
 
-    /// Two hosts, one of which judges the other.
+    /// Two hosts, one of which judges the other, and witnesses.
     struct Told {
         truths: [Truth; 2],
+        witnesses: Vec<usize>,
+        /// Witnesses without a path to the other.
+        parted: Vec<usize>,
         parted_since: Option<Time>,
         joined_since: Option<Time>,
     }
@@ -144,19 +159,29 @@ mod tests {
             self.truths[host]
         }
 
-        fn parted_since(&self, _: usize, _: usize) -> Option<Time> {
-            self.parted_since
+        fn parted_since(&self, a: usize, _: usize) -> Option<Time> {
+            if self.parted.contains(&a) { Some(Time(0)) } else { self.parted_since }
         }
 
-        fn joined_since(&self, _: usize, _: usize) -> Option<Time> {
-            self.joined_since
+        fn joined_since(&self, a: usize, _: usize) -> Option<Time> {
+            self.joined_since.filter(|_| !self.parted.contains(&a))
+        }
+
+        fn reported_lost_by(&self, _: usize, _: usize) -> Vec<usize> {
+            self.witnesses.clone()
         }
     }
 
     fn well() -> Told {
         let start = Some(Time(0));
         let truth = Truth { running_since: start, well_since: start, ..Truth::default() };
-        Told { truths: [truth; 2], parted_since: None, joined_since: start }
+        Told {
+            truths: [truth; 2],
+            witnesses: vec![2, 3, 4],
+            parted: Vec::new(),
+            parted_since: None,
+            joined_since: start,
+        }
     }
 
     fn change(to: PeerState) -> Change {
@@ -197,6 +222,13 @@ mod tests {
             excuse(&mut told);
             assert!(held(&down, &told), "{:?}", told.truths);
         }
+    }
+
+    #[test]
+    fn a_quorum_of_witnesses_without_a_path_is_right() {
+        let down = change(PeerState::Down);
+        assert!(held(&down, &Told { parted: vec![2, 3, 4], ..well() }));
+        assert!(!held(&down, &Told { parted: vec![2, 3], ..well() }));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plexmesh_proto::membership::state::{DOWN_QUORUM, FLAP_WINDOW, PeerState};
-use plexmesh_proto::ring::RINGS;
 use plexmesh_proto::types::{PeerId, SECOND, StateDigest, Time, Version};
 
 use super::Phase;
@@ -11,7 +10,7 @@ use super::ledger::{Ledger, Place, seconds_of};
 use super::truth::{self, Outside, Truth};
 use crate::report::Check;
 use crate::scenario::Span;
-use crate::world::World;
+use crate::world::{VirtualNode, World};
 
 /// Peers in touch whose states are at rest for this long must be equal. Neighbours compare digests
 /// every few seconds, and a healed mesh of a thousand has 15 s to repair.
@@ -86,6 +85,8 @@ pub(crate) struct Agreement {
     broken: Ledger,
     slow: Ledger,
     hosts: Vec<Known>,
+    /// Who watched each host when it last ran.
+    observers: Vec<Vec<usize>>,
     /// Since when the mesh is whole, once it is.
     healed_at: Option<Time>,
     agreed_at: Option<Time>,
@@ -216,6 +217,7 @@ impl Agreement {
     fn take_in(&mut self, world: &World, truths: &[Truth]) {
         let now = world.time();
         self.hosts.resize(truths.len(), Known::default());
+        self.observers.resize(truths.len(), Vec::new());
         for (known, truth) in self.hosts.iter_mut().zip(truths) {
             known.see(truth, now);
         }
@@ -225,6 +227,10 @@ impl Agreement {
             let digest = node.digest();
             if digest != known.digest {
                 *known = Known { digest, changed_at: now, noted: false, ..*known };
+            }
+            if let Some(observers) = self.observers.get_mut(host) {
+                observers.clear();
+                observers.extend(observers_of(world, node));
             }
             let published = node.roster().find(&node.me()).map(|own| own.last_word());
             if let Some(published) = published.filter(|published| *published != known.published) {
@@ -361,12 +367,13 @@ impl Agreement {
         truths.iter().enumerate().map(expectation).collect()
     }
 
-    /// Whether so many fell silent with it that of its five observers fewer than a quorum may be
-    /// left to tell.
+    /// Whether so many of its observers fell silent with it that fewer than a quorum are left to
+    /// tell.
     fn lost_its_observers(&self, host: usize) -> bool {
-        let Some(own) = self.hosts.get(host) else { return false };
-        let with_it = self.hosts.iter().filter(|known| known.fell_silent_with(own)).count();
-        with_it > RINGS - DOWN_QUORUM
+        let own = self.hosts.get(host).zip(self.observers.get(host));
+        let Some((own, observers)) = own else { return false };
+        let known = observers.iter().filter_map(|&observer| self.hosts.get(observer));
+        known.filter(|known| !known.fell_silent_with(own)).count() < DOWN_QUORUM
     }
 
     /// States that are the truth about a host that does not run as a member of the mesh.
@@ -429,6 +436,14 @@ impl Disagreement {
             }
         }
     }
+}
+
+/// Those whose probes a node hears, by its own report.
+fn observers_of(world: &World, node: &VirtualNode) -> impl Iterator<Item = usize> {
+    let roster = node.roster();
+    let own = roster.index_of(&node.me());
+    let watchers = own.into_iter().flat_map(|own| roster.watchers(own));
+    watchers.filter_map(|index| world.host_of(&roster.member(index)?.id()))
 }
 
 /// The disagreement of digests, with one peer that is not of the largest party.
@@ -507,6 +522,10 @@ impl Outside for InTouch<'_> {
         let met = knows(a, b).unwrap_or(false) || knows(b, a).unwrap_or(false);
         self.0.joined_since(a, b).filter(|_| met)
     }
+
+    fn reported_lost_by(&self, reader: usize, subject: usize) -> Vec<usize> {
+        self.0.reported_lost_by(reader, subject)
+    }
 }
 
 /// Hosts that are in touch with each other.
@@ -562,6 +581,10 @@ mod tests {
 
         fn joined_since(&self, a: usize, b: usize) -> Option<Time> {
             self.parted_since(a, b).is_none().then_some(Time((a + b) as u64))
+        }
+
+        fn reported_lost_by(&self, _: usize, _: usize) -> Vec<usize> {
+            Vec::new()
         }
     }
 

@@ -22,6 +22,8 @@ pub(crate) trait Outside {
     fn parted_since(&self, a: usize, b: usize) -> Option<Time>;
     /// Since when both ways are open; the beginning of time if they always were.
     fn joined_since(&self, a: usize, b: usize) -> Option<Time>;
+    /// Who has lost `subject`, by the reports that `reader` holds.
+    fn reported_lost_by(&self, reader: usize, subject: usize) -> Vec<usize>;
 }
 
 impl Outside for World {
@@ -35,6 +37,10 @@ impl Outside for World {
 
     fn joined_since(&self, a: usize, b: usize) -> Option<Time> {
         Self::joined_since(self, a, b)
+    }
+
+    fn reported_lost_by(&self, reader: usize, subject: usize) -> Vec<usize> {
+        Self::reported_lost_by(self, reader, subject)
     }
 }
 

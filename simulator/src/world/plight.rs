@@ -23,9 +23,6 @@ pub(crate) struct Plight {
     impaired: bool,
     /// When that last ended.
     unimpaired_since: Time,
-    /// Whether so many ways are cut that a quorum may lose it, or when they last were.
-    losable: bool,
-    losable_until: Option<Time>,
     /// Its operator took it out of the mesh.
     pub(super) left: bool,
 }
@@ -100,18 +97,6 @@ impl Plight {
             self.unimpaired_since = now;
         }
         self.impaired = impaired;
-    }
-
-    pub(super) fn set_losable(&mut self, losable: bool, now: Time) {
-        if self.losable {
-            self.losable_until = Some(now);
-        }
-        self.losable = losable;
-    }
-
-    /// When a quorum of observers last might have lost it; `None` if never.
-    pub(super) fn losable_until(&self, now: Time) -> Option<Time> {
-        if self.losable { Some(now) } else { self.losable_until }
     }
 
     /// Since when it is not impaired; `None` if it is.

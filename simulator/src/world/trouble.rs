@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use plexmesh_proto::membership::state::DOWN_QUORUM;
 use plexmesh_proto::port::Input;
 
 use super::{Happening, World, micros};
@@ -280,7 +279,6 @@ impl World {
         if let Some(place) = self.hosts.get_mut(host) {
             let impaired = impaired || place.plight.is_troubled();
             place.plight.set_impaired(impaired, self.now);
-            place.plight.set_losable(into.max(out) >= DOWN_QUORUM, self.now);
         }
     }
 }

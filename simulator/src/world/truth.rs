@@ -1,5 +1,6 @@
 //! What is true, as only somebody outside can know.
 
+use plexmesh_proto::record::EdgeStatus;
 use plexmesh_proto::types::Time;
 
 use super::World;
@@ -25,9 +26,6 @@ pub struct Truth {
     pub troubled: bool,
     /// Since when it runs and is not impaired; `None` if it is not so.
     pub well_since: Option<Time>,
-    /// When the ways from or to three others or more were last cut one by one: a quorum of observers
-    /// that lose it is right. `None` if they never were.
-    pub losable_until: Option<Time>,
     /// It lies.
     pub lies: bool,
     /// Its operator took it out of the mesh.
@@ -89,7 +87,6 @@ impl World {
                 || unimpaired.is_none()
                 || self.links.has_troubled_way(host),
             well_since: running_since.zip(unimpaired).map(|(running, since)| running.max(since)),
-            losable_until: place.plight.losable_until(self.now),
             lies: place.mask.is_some() || place.rogue.is_some(),
             left: place.plight.left,
         }
@@ -107,6 +104,22 @@ impl World {
     #[must_use]
     pub fn joined_since(&self, a: usize, b: usize) -> Option<Time> {
         self.links.joined_since(a, b)
+    }
+
+    /// Hosts that have lost `subject`, by the reports that `reader` holds.
+    #[must_use]
+    pub fn reported_lost_by(&self, reader: usize, subject: usize) -> Vec<usize> {
+        let found = self
+            .node(reader)
+            .zip(self.peer_id(subject))
+            .and_then(|(node, subject)| Some((node.roster(), node.roster().index_of(&subject)?)));
+        let Some((roster, subject)) = found else { return Vec::new() };
+        let has_lost = |observer: &u32| {
+            let edge = roster.edge_to(*observer, subject);
+            edge.is_some_and(|edge| edge.status == EdgeStatus::Lost)
+        };
+        let observers = (0u32..).zip(roster.members()).filter(|(index, _)| has_lost(index));
+        observers.filter_map(|(_, member)| self.host_of(&member.id())).collect()
     }
 
     /// Whether a way between two hosts is cut or worse than the base, in either direction, whatever
