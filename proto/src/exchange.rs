@@ -17,7 +17,7 @@ pub mod reconcile;
 
 use message::{Cursor, ExchangeAnswer, ExchangeRequest, SketchRange};
 use pacing::Budget;
-use reconcile::{Reconciliation, Step};
+use reconcile::{Reconciliation, Snapshots, Step};
 
 /// Between two exchanges of a peer whose neighbours agree with it.
 const QUIET_INTERVAL: u64 = SECOND;
@@ -88,6 +88,8 @@ struct Errand {
     wants: VecDeque<RecordId>,
     push: VecDeque<RecordId>,
     reconciliation: Option<Reconciliation>,
+    /// Where to go on in the peer's whole log: it has more ids than one answer takes.
+    log: Option<Cursor>,
     /// Not before this: the peer had spent its budget.
     resume: Time,
     /// Answers in a row that brought nothing of what was asked for.
@@ -105,6 +107,7 @@ pub(crate) struct Exchange {
     neighbours: BTreeSet<PeerId>,
     flight: Option<Flight>,
     errand: Errand,
+    snapshots: Snapshots,
     settled: bool,
     next: Time,
     next_id: u64,
@@ -231,6 +234,8 @@ impl Exchange {
         self.errand.peer = Some(flight.peer);
         self.errand.wants.extend(missing);
         self.errand.wants.truncate(wire::MAX_IDS);
+        let page_is_full = flight.asked_changes && answer.ids.len() >= IDS_PER_ANSWER;
+        self.errand.log = page_is_full.then_some(answer.cursor).or(self.errand.log);
         self.keep_unanswered(&flight, answer, now);
         if self.errand.reconciliation.is_some() {
             self.advance_reconciliation(answer);
@@ -303,9 +308,11 @@ impl Exchange {
             collect_bodies(view, &request.wants, &mut answer);
             if let Some(range) = request.sketch {
                 let to = range.to.min(range.from.saturating_add(SYMBOLS_PER_ANSWER));
-                answer.symbols = reconcile::symbols(view, SketchRange { to, ..range });
+                let range = SketchRange { to, ..range };
+                answer.symbols = self.snapshots.symbols(from, range, view, now);
             }
         }
+        self.snapshots.expire(now);
         self.outbound.spend(wire::answer_bytes(&answer), now);
         if let Some(partner) = self.partners.get_mut(&from) {
             partner.digest = Some(request.digest);
@@ -376,10 +383,11 @@ impl Exchange {
         }
         self.outbound.spend(push_bytes, now);
         self.inbound.spend(push_bytes, now);
-        if request.wants.is_empty()
-            && let Some(reconciliation) = &mut self.errand.reconciliation
-        {
-            request.sketch = Some(reconciliation.next_range(view, random));
+        if request.wants.is_empty() {
+            request.changes = self.errand.log.take();
+            let reconciliation = self.errand.reconciliation.as_mut();
+            request.sketch =
+                reconciliation.map(|reconciliation| reconciliation.next_range(view, random));
         }
         let endless =
             self.errand.fruitless >= MAX_FRUITLESS || self.errand.requests >= MAX_REQUESTS;
@@ -442,6 +450,10 @@ impl Exchange {
         match reconciliation.on_symbols(&answer.symbols) {
             Step::More => {}
             Step::GiveUp => self.errand.reconciliation = None,
+            Step::AskLog => {
+                self.errand.reconciliation = None;
+                self.errand.log = Some(Cursor::default());
+            }
             Step::Done(difference) => {
                 self.errand.reconciliation = None;
                 self.errand.wants.extend(difference.only_remote.iter().map(RecordId::of_item));
@@ -452,7 +464,8 @@ impl Exchange {
 
     fn forget_finished_errand(&mut self) {
         let errand = &self.errand;
-        if errand.wants.is_empty() && errand.push.is_empty() && errand.reconciliation.is_none() {
+        let asked_for_all = errand.reconciliation.is_none() && errand.log.is_none();
+        if errand.wants.is_empty() && errand.push.is_empty() && asked_for_all {
             self.errand = Errand::default();
         }
     }

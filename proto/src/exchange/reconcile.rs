@@ -1,12 +1,13 @@
 //! Set reconciliation of two views: finds what each side lacks at a cost that grows with the difference.
 
-use alloc::vec::Vec;
-
 use super::message::SketchRange;
 use crate::view::{RecordStore, View};
 use crate::wire::MAX_SYMBOL;
 
 pub mod riblt;
+mod snapshots;
+
+pub(super) use snapshots::Snapshots;
 
 use riblt::{Decoder, Difference, Progress};
 
@@ -14,14 +15,20 @@ use riblt::{Decoder, Difference, Progress};
 const ITEM: usize = 16;
 /// Symbols of the first range: 1.6 KB find about forty differences at once.
 const FIRST_SYMBOLS: u32 = 64;
-/// Tries after the other set changed under way; each begins with a larger range.
+/// Tries after the other side lost its snapshot under way; each begins with a larger range.
 const MAX_TRIES: u8 = 4;
+/// Bytes of a coded symbol of sets of some thousand records.
+const SYMBOL_BYTES: u32 = 25;
+/// Bytes of an id in a log.
+const ID_BYTES: u32 = 8;
 
 /// What follows from a batch of symbols.
 #[derive(Debug)]
 pub(super) enum Step {
     /// Ask for the next range.
     More,
+    /// The difference is so large that all ids of the other set cost less than the symbols for it.
+    AskLog,
     /// Not to be had this way now; the next exchanges will find another occasion.
     GiveUp,
     /// Both sides' surplus is known.
@@ -73,14 +80,21 @@ impl Reconciliation {
                 .map_or(Step::GiveUp, Step::Done),
             Ok(Progress::NeedMore) if decoder.received() >= MAX_SYMBOL => Step::GiveUp,
             Ok(Progress::NeedMore) => {
-                self.to = decoder.received().saturating_mul(2);
-                Step::More
+                // The sizes alone tell how large the difference is at least, at 1.4 symbols each.
+                let at_least = batch.set_size.abs_diff(decoder.local_size());
+                self.to = decoder
+                    .received()
+                    .saturating_mul(2)
+                    .max(at_least.saturating_add(at_least.saturating_mul(2) / 5));
+                let symbols = self.to.saturating_mul(SYMBOL_BYTES);
+                let ids = batch.set_size.saturating_mul(ID_BYTES);
+                if symbols > ids { Step::AskLog } else { Step::More }
             }
             Err(_) => self.retry(),
         }
     }
 
-    /// One of the sets changed between two ranges: begin anew with a first range that would have been enough.
+    /// The other side encoded another set than for the range before: begin anew with a first range that would have been enough.
     fn retry(&mut self) -> Step {
         self.tries += 1;
         if self.tries >= MAX_TRIES {
@@ -90,11 +104,4 @@ impl Reconciliation {
         self.to = reached.saturating_mul(2).max(FIRST_SYMBOLS);
         Step::More
     }
-}
-
-/// Encoded coded symbols of a view, on the side that answers.
-pub(super) fn symbols<S: RecordStore>(view: &View<S>, range: SketchRange) -> Vec<u8> {
-    let items = view.state_items();
-    let symbols = riblt::encode_range(items.iter(), range.salt, range.from, range.to);
-    riblt::encode_batch(&symbols, range.from, u32::try_from(items.len()).unwrap_or(u32::MAX))
 }

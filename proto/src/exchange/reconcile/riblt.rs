@@ -254,6 +254,12 @@ impl<const N: usize> Decoder<N> {
         u32::try_from(self.symbols.len()).unwrap_or(MAX_SYMBOLS)
     }
 
+    /// How many ids this end has.
+    #[must_use]
+    pub fn local_size(&self) -> u32 {
+        u32::try_from(self.local.len()).unwrap_or(u32::MAX)
+    }
+
     /// Whether every id of the difference is known.
     #[must_use]
     pub fn is_complete(&self) -> bool {
