@@ -45,6 +45,8 @@ pub(crate) struct Duty {
     pub(crate) sleep_grace: u64,
     /// The latest that it said, as far as this peer knows.
     pub(crate) last_word: Version,
+    /// A peer that lives says something more often than this, in microseconds.
+    pub(crate) patience: u64,
 }
 
 /// What membership asks its owner to do.
@@ -118,7 +120,7 @@ impl Membership {
                     before.as_ref(),
                 )
             });
-            watch.set_duty(duty.sleep_grace, duty.last_word);
+            watch.set_duty(duty, context.now);
         }
         if self.watched.set_observers(observers) || dropped {
             self.actions.push(Action::LinksChanged { urgent: false });
@@ -139,6 +141,13 @@ impl Membership {
             watch.on_disconnected(now);
         }
         self.errands.on_disconnected(peer);
+    }
+
+    /// Others passed on what a peer said.
+    pub(crate) fn on_word(&mut self, origin: &PeerId, version: Version, now: Time) {
+        if let Some(watch) = self.watches.get_mut(origin) {
+            watch.on_word(version, now);
+        }
     }
 
     /// A frame came. `is_member` says whether a peer belongs to the mesh.

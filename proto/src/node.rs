@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::event::Event;
 use crate::exchange::Exchange;
 use crate::exchange::message::{ExchangeAnswer, ExchangeRequest};
+use crate::exchange::pacing::heartbeat_interval;
 use crate::latency::Latency;
 use crate::membership::frame::Frame;
 use crate::membership::refutation::Refutations;
@@ -42,6 +43,8 @@ const SEED_INTERVAL: u64 = 2 * SECOND;
 const SCOUT_INTERVAL: u64 = 60 * SECOND;
 /// A newcomer takes up duties when it has fetched what its first neighbour knows, or after this much time: with half of the roster it would dial the wrong peers.
 const SETTLE_LIMIT: u64 = 10 * SECOND;
+/// A heartbeat is on its way for no longer than this; together with half an interval, so that one that was lost is no silence.
+const WORD_DELAY: u64 = 10 * SECOND;
 /// Room for outputs that is kept while there are none: what one input usually makes. The first evaluation of a large mesh makes thousands.
 const IDLE_OUTPUTS: usize = 64;
 /// Seeds dialled at a time.
@@ -538,10 +541,12 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         let observers = observers.map(Member::id).collect();
         let mut duties = BTreeSet::new();
         let mut unreached = Vec::new();
+        let heartbeats = heartbeat_interval(self.roster.rings().len());
+        let patience = heartbeats + heartbeats / 2 + WORD_DELAY;
         for index in seating.candidates(me) {
             let Some(member) = self.roster.member(index) else { continue };
             let (seats, without_path) = seating.seats(index);
-            let duty = duty_towards(member);
+            let duty = duty_towards(member, patience);
             if without_path.contains(&me) {
                 unreached.push((0, duty));
             } else if let Some(seat) = seats.iter().find(|seat| seat.observer == me) {
@@ -638,10 +643,10 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     }
 }
 
-fn duty_towards(member: &Member) -> Duty {
+fn duty_towards(member: &Member, patience: u64) -> Duty {
     let sleep_grace = member.profile().map_or(0, |profile| match profile.availability {
         Availability::Always => 0,
         Availability::Intermittent => u64::from(profile.sleep_grace_s) * SECOND,
     });
-    Duty { subject: member.id(), sleep_grace, last_word: member.last_word() }
+    Duty { subject: member.id(), sleep_grace, last_word: member.last_word(), patience }
 }

@@ -80,3 +80,23 @@ fn three_observers_are_enough_to_call_a_crashed_peer_down() {
         assert!(known.is_some(), "{:?}", check::states_of(&world, &survivors, 1));
     }
 }
+
+#[test]
+fn a_peer_that_comes_back_for_a_moment_and_dies_again_is_down() {
+    let (mut world, joined) = settled(World::builder(seed(5)).nodes(20));
+    assert!(joined.is_some());
+    world.crash(1);
+    let survivors = all_but(&world, &[1]);
+    let is_down = |world: &World| check::all_see(world, &all_but(world, &[1]), 1, PeerState::Down);
+    assert!(world.run_until(Duration::from_secs(10), is_down).is_some());
+    // With its disk it would have nothing new to say.
+    world.restart(1, false);
+    // It speaks, and is gone before its observers have found it again.
+    let spoke = world.run_until(Duration::from_secs(10), |world| {
+        check::states_of(world, &survivors, 1).contains_key(&PeerState::Flapping)
+    });
+    assert!(spoke.is_some());
+    world.crash(1);
+    let known = world.run_until(Duration::from_secs(60), is_down);
+    assert!(known.is_some(), "{:?}", check::states_of(&world, &survivors, 1));
+}

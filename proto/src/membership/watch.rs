@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 
+use super::Duty;
 use super::frame::Frame;
 use super::likelihood::{CHECK_BITS_X16, LOST_BITS_X16, surprise_x16};
 use super::state::FLAP_WINDOW;
@@ -86,6 +87,9 @@ pub(super) struct Watch {
     reconnected: Option<Time>,
     sleep_grace: u64,
     last_word: Version,
+    /// When it last said anything later than its loss, by way of others.
+    spoke: Option<Time>,
+    patience: u64,
     grace_over: bool,
     asked: u32,
     indirect_heard: u32,
@@ -125,6 +129,8 @@ impl Watch {
             reconnected: None,
             sleep_grace: 0,
             last_word: Version::default(),
+            spoke: None,
+            patience: 0,
             grace_over: lost.is_some_and(|edge| edge.sleep_grace_over),
             asked: 0,
             indirect_heard: 0,
@@ -150,10 +156,21 @@ impl Watch {
             && matches!(self.status, Some(EdgeStatus::Heard | EdgeStatus::Checking))
     }
 
-    /// Sets how long the subject may sleep, and the latest that it said.
-    pub(super) const fn set_duty(&mut self, grace_us: u64, last_word: Version) {
-        self.sleep_grace = grace_us;
-        self.last_word = last_word;
+    /// Sets what is asked of this watch, and the latest that the subject said.
+    pub(super) fn set_duty(&mut self, duty: &Duty, now: Time) {
+        self.sleep_grace = duty.sleep_grace;
+        self.patience = duty.patience;
+        if duty.last_word > self.last_word || self.spoke.is_none() {
+            self.on_word(duty.last_word, now);
+        }
+        self.last_word = duty.last_word;
+    }
+
+    /// Others passed on what the subject said.
+    pub(super) fn on_word(&mut self, version: Version, now: Time) {
+        if self.status == Some(EdgeStatus::Lost) && version > self.since {
+            self.spoke = Some(now);
+        }
     }
 
     /// A connection came up.
@@ -181,7 +198,7 @@ impl Watch {
         if !self.connected {
             next = next.min(self.next_dial);
         }
-        let others = [self.grace_ends(), self.reconnect_at()];
+        let others = [self.grace_ends(), self.reconnect_at(), self.lost_anew_at()];
         others.into_iter().flatten().fold(next, Time::min)
     }
 
@@ -223,6 +240,13 @@ impl Watch {
         if self.grace_ends().is_some_and(|over| now >= over) {
             self.grace_over = true;
             todo.changed = true;
+        }
+        if self.lost_anew_at().is_some_and(|at| now >= at) {
+            self.spoke = None;
+            if self.last_word > self.since {
+                self.since = self.loss_version(clock);
+                todo.changed = true;
+            }
         }
         todo
     }
@@ -348,6 +372,17 @@ impl Watch {
         Some(lost_at.plus(self.sleep_grace))
     }
 
+    /// When a lost subject that said something since, and nothing for long, is lost anew: it came back for a moment in which this observer did not reach it.
+    fn lost_anew_at(&self) -> Option<Time> {
+        let spoke = self.spoke.filter(|_| self.status == Some(EdgeStatus::Lost))?;
+        Some(spoke.plus(self.patience))
+    }
+
+    /// Later than all that the subject said, also where its clock ran ahead: only what it says from now on contradicts the loss.
+    fn loss_version(&self, clock: &mut dyn FnMut() -> Version) -> Version {
+        clock().max(Version(self.last_word.0.saturating_add(1)))
+    }
+
     fn expire_probes(&mut self, now: Time) {
         let timeout = self.timeout();
         while self.outstanding.front().is_some_and(|(_, sent)| now.since(*sent) >= timeout) {
@@ -419,8 +454,7 @@ impl Watch {
             }
             self.flaps.push_back(now);
             self.outstanding.clear();
-            // Later than all that it said, also where its clock ran ahead: only what it says from now on contradicts the loss.
-            let since = clock().max(Version(self.last_word.0.saturating_add(1)));
+            let since = self.loss_version(clock);
             self.turn(EdgeStatus::Lost, since);
             return true;
         }
@@ -435,6 +469,7 @@ impl Watch {
     fn turn(&mut self, status: EdgeStatus, since: Version) {
         self.status = Some(status);
         self.since = since;
+        self.spoke = None;
         if status != EdgeStatus::Lost {
             self.lost_at = None;
             self.grace_over = false;

@@ -130,6 +130,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         if origin == self.me() {
             self.heard_oneself(record, now);
         }
+        self.membership.on_word(&origin, record.version(), now.time);
         match record.payload() {
             Payload::Heartbeat(heartbeat) => self.latency.heard(origin, heartbeat),
             _ => {
