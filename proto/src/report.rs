@@ -168,6 +168,8 @@ pub struct ObserverReport {
     pub evidence: Option<Evidence>,
     /// Losses within the flap window.
     pub flaps: u32,
+    /// Its word against the peer does not count: it misses more of its subjects than it hears, and another observer hears this one.
+    pub set_aside: bool,
 }
 
 /// How bad a finding is.

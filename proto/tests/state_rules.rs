@@ -83,6 +83,25 @@ fn two_lying_observers_of_five_change_nothing() {
 }
 
 #[test]
+fn observers_that_hear_hardly_anybody_do_not_outvote_those_that_hear_the_peer() {
+    // 0, 1 and 2 lost everybody; 5 is watched by all others.
+    let status =
+        |observer, _| Some(if observer < 3 { EdgeStatus::Lost } else { EdgeStatus::Heard });
+    let (ids, records) = records(6, status);
+    assert_eq!(state(&records, ids[3], ids[5]), PeerState::Up);
+}
+
+#[test]
+fn observers_that_hear_hardly_anybody_count_where_nobody_hears_the_peer() {
+    let status = |observer, subject| {
+        let lost = observer < 3 || subject == 5;
+        Some(if lost { EdgeStatus::Lost } else { EdgeStatus::Heard })
+    };
+    let (ids, records) = records(6, status);
+    assert_eq!(state(&records, ids[3], ids[5]), PeerState::Down);
+}
+
+#[test]
 fn a_checked_peer_is_suspect() {
     let (ids, records) = records(6, |observer, subject| {
         Some(if observer == 1 && subject == 5 { EdgeStatus::Checking } else { EdgeStatus::Heard })

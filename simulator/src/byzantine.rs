@@ -30,7 +30,8 @@ use replayer::Replayer;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lie {
-    /// It reports every peer that it observes as lost.
+    /// It reports half of the peers that it observes as lost, those with the lowest ids: as many as
+    /// it can without being set aside as one that hears nobody, and the same as others who lie so.
     FalseObserver,
     /// It signs two different reports under one version and shows one to half of its peers, the
     /// other to the rest.

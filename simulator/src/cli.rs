@@ -7,6 +7,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use stdout::stdout;
 
 mod choice;
 mod explain;
@@ -14,6 +15,7 @@ mod import;
 mod replay;
 pub(crate) mod run;
 mod scenarios;
+mod stdout;
 mod swarm;
 pub(crate) mod topologies;
 
@@ -76,16 +78,14 @@ pub(crate) fn main() -> ExitCode {
     };
     let done = match &cli.command {
         Command::Run(options) => run::run(options),
-        Command::Replay(options) => replay::run(options, &mut std::io::stdout().lock()),
-        Command::Explain(options) => explain::run(options, &mut std::io::stdout().lock()),
-        Command::Import(options) => import::run(options, &mut std::io::stdout().lock()),
+        Command::Replay(options) => replay::run(options, &mut stdout()),
+        Command::Explain(options) => explain::run(options, &mut stdout()),
+        Command::Import(options) => import::run(options, &mut stdout()),
         Command::Swarm(options) => swarm::swarm(options),
         Command::Scenarios(options) => scenarios::scenarios(options).map(|()| ExitCode::SUCCESS),
-        Command::Topologies(options) => {
-            topologies::topologies(options, &mut std::io::stdout().lock())
-                .map(|()| ExitCode::SUCCESS)
-                .map_err(Failure::Input)
-        }
+        Command::Topologies(options) => topologies::topologies(options, &mut stdout())
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Failure::Input),
     };
     done.unwrap_or_else(|failure| {
         let (error, code) = match &failure {

@@ -113,6 +113,7 @@ pub(crate) fn why() -> One<Why> {
         since: status.map(|_| WallTime::from_ms(NOW - 30_000)),
         evidence: status.map(|_| evidence()),
         flaps: u32::from(ring == 0),
+        set_aside: false,
     };
     let why = Why {
         peer: refer(GAMMA),

@@ -92,6 +92,9 @@ fn note(observer: &Observer) -> String {
     if observer.passed_over > 0 {
         notes.push(format!("stands in for {}", observer.passed_over));
     }
+    if observer.set_aside {
+        notes.push("does not count: hears few itself".to_owned());
+    }
     if let Some(evidence) = observer.evidence {
         if evidence.outbound_only {
             notes.push("only the way there is cut".to_owned());

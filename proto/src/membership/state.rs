@@ -95,6 +95,8 @@ pub struct Judgement {
     pub seats: Vec<Seat>,
     /// Observers in reach that a seat passed over because they have no path; they go on trying.
     pub without_path: Vec<u32>,
+    /// Those of [`Self::seats`] whose word against it does not count: they miss more of their subjects than they hear, and another observer hears it.
+    pub set_aside: Vec<u32>,
 }
 
 /// All peers as seen from one of them.
@@ -223,11 +225,36 @@ fn judgement(
     let (seats, without_path) = seating.seats(index);
     let losses = seats.iter().filter_map(|seat| lost_edge(roster, seat.observer, index));
     let since = losses.map(|edge| edge.since).max();
-    Judgement { state, reason, since, seats, without_path }
+    let set_aside = set_aside(roster, &seats, index);
+    Judgement { state, reason, since, seats, without_path, set_aside }
 }
 
 fn lost_edge(roster: &Roster, observer: u32, subject: u32) -> Option<&LinkEdge> {
     roster.edge_to(observer, subject).filter(|edge| edge.status == EdgeStatus::Lost)
+}
+
+/// Observers with a seat whose word against a peer does not count: they miss more of their subjects than they hear, and another observer hears this one. Their own connection is the likelier cause.
+fn set_aside(roster: &Roster, seats: &[Seat], subject: u32) -> Vec<u32> {
+    let status = |seat: &Seat| roster.sighting(seat.observer, subject).map(Sighting::status);
+    if !seats.iter().any(|seat| status(seat) == Some(EdgeStatus::Heard)) {
+        return Vec::new();
+    }
+    let misses =
+        |seat: &&Seat| matches!(status(seat), Some(EdgeStatus::Checking | EdgeStatus::Lost));
+    let against = seats.iter().filter(misses).map(|seat| seat.observer);
+    against.filter(|observer| misses_most(roster, *observer)).collect()
+}
+
+fn misses_most(roster: &Roster, observer: u32) -> bool {
+    let (mut heard, mut missed) = (0, 0);
+    for sighting in roster.sightings(observer) {
+        match sighting.status() {
+            EdgeStatus::Heard => heard += 1,
+            EdgeStatus::Checking | EdgeStatus::Lost => missed += 1,
+            EdgeStatus::NoPath => {}
+        }
+    }
+    missed > heard
 }
 
 /// Who can be reached from `me` over links that reachable members report as heard.
@@ -268,9 +295,11 @@ struct Sightings<'a> {
 }
 
 impl<'a> Sightings<'a> {
+    /// Counts the words of all seats but those that are set aside.
     fn collect(roster: &'a Roster, seats: &[Seat], subject: u32) -> Self {
         let mut seen = Self::default();
-        for seat in seats {
+        let aside = set_aside(roster, seats, subject);
+        for seat in seats.iter().filter(|seat| !aside.contains(&seat.observer)) {
             let Some(sighting) = roster.sighting(seat.observer, subject) else { continue };
             match sighting.status() {
                 EdgeStatus::Heard => seen.heard += 1,

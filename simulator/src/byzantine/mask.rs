@@ -122,7 +122,8 @@ impl Mask {
         let Payload::Links(links) = own.payload() else { return None };
         let mut links: Links = links.clone();
         let lies = match self.lie {
-            Lie::FalseObserver => links.edges.len(),
+            // Whoever reports more than half as lost is set aside. Edges are in the order of ids, so that liars choose the same victims.
+            Lie::FalseObserver => (links.edges.len() / 2).max(1),
             _ => 1,
         };
         for edge in links.edges.iter_mut().take(lies) {

@@ -16,6 +16,7 @@ use plexmesh_simulator::run::{Progress, Watch, run as play};
 use plexmesh_simulator::scenario::{Scenario, Span};
 
 use super::choice::Choice;
+use super::stdout::stdout;
 use super::{BROKEN, Failure, INTERRUPTED};
 
 /// Run a scenario and say which promises held
@@ -84,7 +85,7 @@ fn announce(options: &Run, scenario: &Scenario) -> io::Result<()> {
         scenario.phases.healed
     );
     match options.output {
-        Form::Table => writeln!(io::stdout(), "{line}"),
+        Form::Table => writeln!(stdout(), "{line}"),
         Form::Json | Form::Csv => writeln!(io::stderr(), "{line}"),
     }
 }
@@ -129,7 +130,7 @@ impl Watch for Terminal {
 
 fn print(options: &Run, report: &RunReport) -> anyhow::Result<()> {
     const TO: &str = "cannot write to standard output";
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     match options.output {
         Form::Table => output::table(report, &mut out, Style::of_stdout()).context(TO)?,
         Form::Json => writeln!(out, "{}", output::json(report, options.series)?).context(TO)?,

@@ -7,6 +7,7 @@ use clap::Args;
 use plexmesh_simulator::scenario::{Builtin, builtin, builtins, nearest_builtin};
 
 use super::Failure;
+use super::stdout::stdout;
 
 /// List the built-in scenarios, or print one to begin with
 #[derive(Debug, Args)]
@@ -18,7 +19,7 @@ pub(crate) struct Scenarios {
 
 /// Runs the command.
 pub(crate) fn scenarios(options: &Scenarios) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
+    let mut out = stdout();
     let written = match &options.show {
         Some(name) => write!(out, "{}", named(name)?.text),
         None => builtins().iter().try_for_each(|builtin| {

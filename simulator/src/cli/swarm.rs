@@ -15,6 +15,7 @@ use plexmesh_simulator::scenario::{MAX_PEERS, Phases, Promises, Span};
 use plexmesh_simulator::swarm::{self, News, Options, SeedResult, Shrunk, Summary, draw};
 
 use super::run::on_interrupt;
+use super::stdout::stdout;
 use super::{BROKEN, Failure, INTERRUPTED};
 
 /// Names that are tried for a file before giving up: a directory with so many findings of one seed
@@ -120,7 +121,7 @@ fn options(command: &Swarm) -> Options {
 /// A run that never ends cannot be shrunk; its script can be looked at nevertheless.
 fn show(options: &Options) -> anyhow::Result<ExitCode> {
     let text = options.scenario(options.first).to_toml()?;
-    write!(io::stdout(), "{text}").context("cannot write to standard output")?;
+    write!(stdout(), "{text}").context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -139,7 +140,7 @@ fn announce(command: &Swarm, options: &Options) -> anyhow::Result<()> {
         options.jobs
     );
     match command.output {
-        Form::Table => writeln!(io::stdout(), "{line}"),
+        Form::Table => writeln!(stdout(), "{line}"),
         Form::Json => writeln!(io::stderr(), "{line}"),
     }
     .context("cannot write the options")
@@ -224,7 +225,7 @@ fn write_file(directory: &Path, seed: u64, shrunk: &Shrunk) -> anyhow::Result<Pa
 
 fn print(command: &Swarm, summary: &Summary) -> anyhow::Result<()> {
     const TO: &str = "cannot write to standard output";
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     match command.output {
         Form::Table => table(summary, &mut out).context(TO)?,
         Form::Json => writeln!(out, "{}", serde_json::to_string_pretty(summary)?).context(TO)?,

@@ -7,7 +7,7 @@ use super::{
     Churn, Conditions, Entry, FORMAT, Fault, Group, Latency, Network, Phases, Scenario, Shape,
     Span, Who,
 };
-use crate::script;
+use crate::{script, topology};
 
 /// Peers of one scenario that this program accepts, those that join included: more need more memory
 /// than a workstation has.
@@ -114,9 +114,13 @@ fn check_latency(latency: &Latency) -> Checked {
         Latency::Uniform { min, max } => {
             ensure(min < max, &at("max"), &format!("more than min ({min})"), || max.to_string())
         }
-        Latency::Matrix { source, .. } => {
+        Latency::Matrix { source, unit, .. } => {
             ensure(!source.is_empty(), &at("source"), "a file or a built-in matrix", || {
                 "no name".to_owned()
+            })?;
+            let known = unit.is_some() || topology::builtin(source).is_some();
+            ensure(known, &at("unit"), "unit = \"s\", \"ms\" or \"us\"", || {
+                format!("the file {source} does not say itself what it measures in")
             })
         }
         Latency::Regions { regions, detour } => {

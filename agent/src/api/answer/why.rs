@@ -39,12 +39,14 @@ fn observer(node: &AgentNode, report: &ObserverReport) -> Observer {
         since: report.since.map(time_of),
         evidence: report.evidence.as_ref().map(topology::evidence),
         flaps: report.flaps,
+        set_aside: report.set_aside,
     }
 }
 
 fn quorum(observers: &[Observer]) -> Quorum {
     let count = |rule: fn(EdgeStatus) -> bool| {
-        observers.iter().filter(|observer| observer.status.is_some_and(rule)).count()
+        let counted = observers.iter().filter(|observer| !observer.set_aside);
+        counted.filter(|observer| observer.status.is_some_and(rule)).count()
     };
     Quorum {
         lost: count(|status| status == EdgeStatus::Lost),

@@ -62,4 +62,7 @@ pub struct Observer {
     pub evidence: Option<Evidence>,
     /// Losses within the flap window.
     pub flaps: u32,
+    /// Its word does not count: it misses more of its subjects than it hears, and another observer
+    /// hears this one.
+    pub set_aside: bool,
 }
