@@ -245,7 +245,7 @@ impl Watch {
             self.spoke = None;
             if self.last_word > self.since {
                 self.since = self.loss_version(clock);
-                todo.changed = true;
+                (todo.changed, todo.urgent) = (true, true);
             }
         }
         todo
