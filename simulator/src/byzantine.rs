@@ -30,9 +30,11 @@ use replayer::Replayer;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lie {
+    /// It reports every peer that it observes as lost.
+    FalseObserver,
     /// It reports half of the peers that it observes as lost, those with the lowest ids: as many as
     /// it can without being set aside as one that hears nobody, and the same as others who lie so.
-    FalseObserver,
+    SelectiveObserver,
     /// It signs two different reports under one version and shows one to half of its peers, the
     /// other to the rest.
     Equivocator,
@@ -77,7 +79,7 @@ impl Rogue {
     /// The rogue for a lie; `None` if the lie is a mask's.
     pub(crate) fn new(lie: Lie, seed: u64, host: usize, verified: &Rc<Verified>) -> Option<Self> {
         let kind = match lie {
-            Lie::FalseObserver | Lie::Equivocator => return None,
+            Lie::FalseObserver | Lie::SelectiveObserver | Lie::Equivocator => return None,
             Lie::Replayer => Kind::Replayer(Replayer::default()),
             Lie::Forger => Kind::Forger(Box::new(Forger::new(seed, host, verified))),
             Lie::Flooder => Kind::Flooder(Flooder::default()),

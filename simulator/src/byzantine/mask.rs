@@ -107,7 +107,7 @@ impl Mask {
     }
 
     fn lies_to(&self, peer: usize) -> bool {
-        self.lie == Lie::FalseObserver || !peer.is_multiple_of(2)
+        self.lie != Lie::Equivocator || !peer.is_multiple_of(2)
     }
 
     fn show_digest(&self, digest: StateDigest) -> StateDigest {
@@ -122,8 +122,9 @@ impl Mask {
         let Payload::Links(links) = own.payload() else { return None };
         let mut links: Links = links.clone();
         let lies = match self.lie {
-            // Whoever reports more than half as lost is set aside. Edges are in the order of ids, so that liars choose the same victims.
-            Lie::FalseObserver => (links.edges.len() / 2).max(1),
+            Lie::FalseObserver => links.edges.len(),
+            // Edges are in the order of ids, so that liars choose the same victims.
+            Lie::SelectiveObserver => links.edges.len() / 2,
             _ => 1,
         };
         for edge in links.edges.iter_mut().take(lies) {
@@ -148,7 +149,9 @@ impl Mask {
     fn digest_with_lie(&self, mut store: SharedStore, key: &SlotKey) -> StateDigest {
         if let Some((own, lie)) = &self.shown {
             let slot = match self.lie {
-                Lie::FalseObserver => Slot { top: lie.clone(), rival: None },
+                Lie::FalseObserver | Lie::SelectiveObserver => {
+                    Slot { top: lie.clone(), rival: None }
+                }
                 _ if own.order() > lie.order() => {
                     Slot { top: own.clone(), rival: Some(lie.clone()) }
                 }

@@ -132,7 +132,7 @@ fn observers_that_lie_in_majority_break_no_false_down() {
     let victim = (0..12).min_by_key(|&host| run.world.peer_id(host)).unwrap();
     let liars = observers_of(&run.world, victim);
     for host in liars.iter().take(4) {
-        run.world.corrupt(*host, Lie::FalseObserver);
+        run.world.corrupt(*host, Lie::SelectiveObserver);
         // A start without a memory makes them publish.
         run.world.crash(*host);
         run.world.restart(*host, false);
