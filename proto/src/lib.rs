@@ -34,6 +34,7 @@ pub mod config;
 pub mod event;
 pub mod exchange;
 pub mod health;
+pub mod integrity;
 pub mod latency;
 pub mod membership;
 mod node;
