@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+use crate::integrity::FindingKind;
 use crate::membership::state::PeerState;
 use crate::record::EdgeStatus;
 use crate::types::{PeerId, StateDigest};
@@ -53,6 +54,17 @@ pub enum Event {
         inside: usize,
         /// Members outside of it.
         outside: usize,
+    },
+    /// How many shards of a peer a finding concerns changed.
+    ShardsChanged {
+        /// The peer that holds them, or should.
+        peer: PeerId,
+        /// What is wrong with them.
+        kind: FindingKind,
+        /// How many it concerned before.
+        before: u32,
+        /// How many it concerns now; 0 says that it is over.
+        count: u32,
     },
     /// The own state digest equals those of all neighbours, or no longer does.
     ConvergenceChanged {

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::integrity::ShardFinding;
 use crate::membership::state::{DOWN_QUORUM, Evaluation, Judgement, PeerState, Reason};
 use crate::record::{EdgeStatus, LinkEdge};
 use crate::report::{Finding, HealthCode, OneWay, Partition, Severity};
@@ -21,7 +22,11 @@ const DISAGREEMENTS: usize = 3;
 
 /// What is wrong, the worst first.
 #[must_use]
-pub fn findings(roster: &Roster, evaluation: &Evaluation) -> Vec<Finding> {
+pub fn findings(
+    roster: &Roster,
+    evaluation: &Evaluation,
+    shards: &[(PeerId, ShardFinding)],
+) -> Vec<Finding> {
     let judgements = evaluation.judgements(roster);
     let partition = sides(roster, evaluation, &judgements);
     let mut findings = Vec::new();
@@ -53,6 +58,10 @@ pub fn findings(roster: &Roster, evaluation: &Evaluation) -> Vec<Finding> {
         findings.push(finding(HealthCode::ObserverDisagrees, Severity::High, peer, evidence));
     }
     edge_findings(roster, evaluation, &judgements, &liars, &mut findings);
+    findings.extend(shards.iter().map(|(peer, found)| {
+        let evidence = found.kind.in_words(found.count);
+        finding(HealthCode::Shards(found.kind), found.severity, Some(*peer), evidence)
+    }));
     findings.sort_by(|a, b| {
         b.severity.cmp(&a.severity).then((a.code, a.peer, a.other).cmp(&(b.code, b.peer, b.other)))
     });

@@ -2,13 +2,15 @@
 //!
 //! A finding says how many shards of a peer have a verdict, and never which: names, sizes and places of shards stay where they are.
 
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+
 use crate::report::Severity;
 use crate::types::Version;
 
 /// How many verdicts there are.
 pub const VERDICTS: usize = 12;
-/// How many kinds of finding there are.
-pub const FINDING_KINDS: usize = VERDICTS + 1;
 /// Bytes of an inventory digest.
 pub const INVENTORY_DIGEST_BYTES: usize = 8;
 
@@ -78,6 +80,25 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    const fn in_words(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Truncated => "of another length than is recorded",
+            Self::Corrupt => "corrupt",
+            Self::Missing => "recorded without a file",
+            Self::Vanished => "gone, together with their records",
+            Self::Evicted => "gone, many at once",
+            Self::Replaced => "replaced by another content, together with their records",
+            Self::Modified => "changed, without a record of what they should be",
+            Self::Orphan => "without a record",
+            Self::Unreadable => "not readable",
+            Self::Unverified => "not verified within their deadline",
+            Self::Disputed => "different from their replicas",
+        }
+    }
+}
+
 /// What a finding is about. Numbers are those of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FindingKind {
@@ -87,13 +108,17 @@ pub enum FindingKind {
     SourceAbsent,
     /// Whole directories of shards that may not be read.
     SourceNotReadable,
+    /// Something that a later version of the protocol knows.
+    Other(u8),
 }
 
 impl FindingKind {
-    const SOURCE_ABSENT: u32 = 32;
-    const SOURCE_NOT_READABLE: u32 = 33;
+    const SOURCE_ABSENT: u8 = 32;
+    const SOURCE_NOT_READABLE: u8 = 33;
+    /// Highest number that any version may give: so many findings can an origin have at the most.
+    const HIGHEST: u32 = 63;
 
-    /// All, by rising number.
+    /// All that this version knows, by rising number.
     pub fn all() -> impl Iterator<Item = Self> {
         let shards = Verdict::ALL.into_iter().filter(|verdict| *verdict != Verdict::Ok);
         shards.map(Self::Shards).chain([Self::SourceAbsent, Self::SourceNotReadable])
@@ -101,18 +126,20 @@ impl FindingKind {
 
     /// Its number on the wire.
     #[must_use]
-    pub fn number(self) -> u32 {
+    pub const fn number(self) -> u8 {
         match self {
-            Self::Shards(verdict) => verdict as u32,
+            Self::Shards(verdict) => verdict as u8,
             Self::SourceAbsent => Self::SOURCE_ABSENT,
             Self::SourceNotReadable => Self::SOURCE_NOT_READABLE,
+            Self::Other(number) => number,
         }
     }
 
-    /// The kind with a number; `None` for one of a later version of the protocol.
+    /// The kind with a number; `None` if it is past what any version may give, or 0.
     #[must_use]
     pub fn of_number(number: u32) -> Option<Self> {
-        Self::all().find(|kind| kind.number() == number)
+        let number = u8::try_from(number).ok().filter(|_| (1..=Self::HIGHEST).contains(&number))?;
+        Some(Self::all().find(|kind| kind.number() == number).unwrap_or(Self::Other(number)))
     }
 
     /// How bad it is unless the operator says otherwise.
@@ -121,6 +148,24 @@ impl FindingKind {
         match self {
             Self::Shards(verdict) => verdict.severity().unwrap_or(Severity::Low),
             Self::SourceAbsent | Self::SourceNotReadable => Severity::Critical,
+            Self::Other(_) => Severity::Medium,
+        }
+    }
+}
+
+impl FindingKind {
+    /// How many shards it concerns, in words: "3 shards are corrupt".
+    #[must_use]
+    pub fn in_words(self, count: u32) -> String {
+        let (shards, directories) = match count {
+            1 => ("shard is", "directory"),
+            _ => ("shards are", "directories"),
+        };
+        match self {
+            Self::Shards(verdict) => format!("{count} {shards} {}", verdict.in_words()),
+            Self::SourceAbsent => format!("{count} {directories} of shards cannot be found"),
+            Self::SourceNotReadable => format!("{count} {directories} of shards may not be read"),
+            Self::Other(number) => format!("{count} of kind {number}, which a later version knows"),
         }
     }
 }
@@ -138,6 +183,15 @@ pub struct ShardFinding {
     pub since: Version,
 }
 
+/// What the driver knows of the shards of this peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShardReport {
+    /// Summary for the heartbeat; `None` while the peer looks at no shards.
+    pub inventory: Option<Inventory>,
+    /// How many shards or sources each finding concerns; what is left out concerns none.
+    pub findings: BTreeMap<FindingKind, u32>,
+}
+
 /// Summary of all shards of a peer, as its heartbeat carries it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
@@ -147,6 +201,8 @@ pub struct Inventory {
     pub sources: u32,
     /// Age of the oldest verification, in seconds; `None` while no shard has been verified.
     pub oldest_s: Option<u32>,
+    /// Shards that were not read yet and are not past their deadline.
+    pub pending: u32,
     /// Changes whenever the set of shards or a content changes; says nothing else.
     pub digest: [u8; INVENTORY_DIGEST_BYTES],
 }
@@ -161,6 +217,7 @@ impl Inventory {
     /// How many shards there are, or should be.
     #[must_use]
     pub fn shards(&self) -> u64 {
-        self.counts.iter().map(|count| u64::from(*count)).sum()
+        let judged: u64 = self.counts.iter().map(|count| u64::from(*count)).sum();
+        judged + u64::from(self.pending)
     }
 }

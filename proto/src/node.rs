@@ -25,9 +25,11 @@ use crate::view::{RecordStore, View};
 mod accept;
 mod publish;
 mod reports;
+mod shards;
 
 use accept::Accepted;
 use publish::Publisher;
+use shards::Shards;
 
 /// States are evaluated this long after a record changed them: one evaluation serves a burst of records.
 const EVALUATION_DELAY: u64 = 30 * MILLI;
@@ -70,6 +72,7 @@ pub struct Node<C, S> {
     latency: Latency,
     clock: HybridClock,
     publisher: Publisher,
+    shards: Shards,
     connected: BTreeSet<PeerId>,
     neighbours: BTreeSet<PeerId>,
     keep: BTreeSet<PeerId>,
@@ -114,6 +117,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             roster: Roster::default(),
             evaluation: Evaluation::default(),
             membership: Membership::default(),
+            shards: Shards::default(),
             exchange: Exchange::default(),
             latency: Latency::new(),
             connected: BTreeSet::new(),
@@ -171,6 +175,10 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
                 self.outputs.push_back(Output::Verdict { token, verdict });
             }
             Input::Resources(resources) => self.on_resources(resources, now),
+            Input::Shards(report) => {
+                self.shards.take(report);
+                self.publisher.request(Kind::FINDING, now.time, true);
+            }
             Input::Profile(profile) => {
                 self.config.profile = profile.clipped();
                 self.publisher.request(Kind::PEER, now.time, true);

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use crate::event::Event;
 use crate::exchange::message::{ExchangeAnswer, ExchangeRequest};
+use crate::integrity::ShardReport;
 use crate::membership::frame::Frame;
 use crate::record::{Profile, Record, Resources};
 use crate::types::{PeerId, RequestId, Token};
@@ -84,6 +85,8 @@ pub enum Input {
     },
     /// What the host measures of itself changed.
     Resources(Resources),
+    /// What is known of this peer's shards changed.
+    Shards(ShardReport),
     /// Name, labels or addresses of this peer changed.
     Profile(Profile),
     /// The operator takes this peer out of the mesh.

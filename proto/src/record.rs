@@ -14,6 +14,7 @@ use crate::types::{PeerId, RecordId, Version};
 
 mod certificate;
 mod payload;
+mod shards;
 
 pub use certificate::{Certificate, CertificateError, MeshId, Role};
 pub use payload::{
@@ -41,6 +42,8 @@ impl Kind {
     pub const HEARTBEAT: Self = Self(schema::Kind::Heartbeat as u32);
     /// A peer that left by itself.
     pub const LEAVE: Self = Self(schema::Kind::Leave as u32);
+    /// What is wrong with shards of a peer.
+    pub const FINDING: Self = Self(schema::Kind::Finding as u32);
 
     /// Whether records of this kind count in the state digest.
     #[must_use]
@@ -51,7 +54,7 @@ impl Kind {
     /// Whether this version of the protocol knows the kind.
     #[must_use]
     pub fn is_known(self) -> bool {
-        [Self::PEER, Self::LINKS, Self::HEARTBEAT, Self::LEAVE].contains(&self)
+        [Self::PEER, Self::LINKS, Self::HEARTBEAT, Self::LEAVE, Self::FINDING].contains(&self)
     }
 }
 
@@ -64,7 +67,7 @@ pub struct SlotKey {
     pub scope: u32,
     /// What it is about.
     pub kind: Kind,
-    /// Tells records of one kind apart; empty for all kinds of today.
+    /// Tells records of one kind apart; empty for most kinds.
     pub key: Box<[u8]>,
 }
 
@@ -86,8 +89,8 @@ pub enum RecordError {
     /// A known kind came with another scope than this mesh has.
     #[error("this kind of record has no other scope")]
     UnexpectedScope,
-    /// A known kind that has no keys came with one.
-    #[error("this kind of record has no key")]
+    /// A known kind came with a key that its payload does not have.
+    #[error("the record's key is not that of its payload")]
     UnexpectedKey,
 }
 
@@ -122,11 +125,11 @@ impl Record {
         expires_s: u64,
         payload: Payload,
     ) -> Self {
-        let kind = payload.kind();
+        let (kind, key) = (payload.kind(), payload.key());
         let body = schema::RecordBody {
             scope: 0,
             kind: kind.0,
-            key: Vec::new(),
+            key: key.to_vec(),
             version: version.0,
             expires_s,
             payload: payload.encode(),
@@ -134,7 +137,7 @@ impl Record {
         .encode_to_vec();
         let signature = crypto.sign(&signed_bytes(mesh, &origin, &body));
         let hash = hash(&origin, &body);
-        let slot = SlotKey { origin, scope: 0, kind, key: Box::default() };
+        let slot = SlotKey { origin, scope: 0, kind, key };
         Self { slot, version, expires_s, payload, body: body.into(), signature, hash }
     }
 
@@ -153,13 +156,13 @@ impl Record {
             return Err(RecordError::TooLarge);
         }
         let kind = Kind(parsed.kind);
-        if kind.is_known() && !parsed.key.is_empty() {
-            return Err(RecordError::UnexpectedKey);
-        }
         if kind.is_known() && parsed.scope != 0 {
             return Err(RecordError::UnexpectedScope);
         }
         let payload = Payload::decode(kind, &parsed.payload)?;
+        if kind.is_known() && *parsed.key != *payload.key() {
+            return Err(RecordError::UnexpectedKey);
+        }
         let hash = hash(&origin, &body);
         Ok(Self {
             slot: SlotKey { origin, scope: parsed.scope, kind, key: parsed.key.into() },

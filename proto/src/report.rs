@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::integrity::FindingKind;
 use crate::membership::state::{PeerState, Reason};
 use crate::record::{EdgeStatus, Evidence, Heartbeat, LinkEdge, Profile};
 use crate::types::{PeerId, StateDigest, Version};
@@ -210,6 +211,8 @@ pub enum HealthCode {
     ClockSkew,
     /// Two processes use one identity.
     IdentityCloned,
+    /// Something is wrong with shards of a peer.
+    Shards(FindingKind),
 }
 
 /// Something that is wrong.

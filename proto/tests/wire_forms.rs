@@ -5,10 +5,12 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Keys, links_record, other_record, peer_record};
+use common::{Keys, finding_record, links_record, other_record, peer_record};
 use plexmesh_proto::exchange::message::{Cursor, ExchangeAnswer, ExchangeRequest, SketchRange};
+use plexmesh_proto::integrity::{FindingKind, Inventory};
+use plexmesh_proto::latency::MAX_HEARTBEAT_EDGES;
 use plexmesh_proto::membership::frame::Frame;
-use plexmesh_proto::record::{EdgeStatus, Record};
+use plexmesh_proto::record::{EdgeStatus, Heartbeat, Payload, Record, RecordError, Resources};
 use plexmesh_proto::types::{PeerId, RecordId, StateDigest, Version};
 use plexmesh_proto::wire;
 use proptest::prelude::*;
@@ -26,7 +28,7 @@ fn frames() -> impl Strategy<Value = Frame> {
 }
 
 fn records() -> impl Strategy<Value = Vec<Arc<Record>>> {
-    let one = (0..3u8, 0..3u8, 1..1000u64, proptest::collection::vec(any::<u8>(), 0..200));
+    let one = (0..3u8, 0..4u8, 1..1000u64, proptest::collection::vec(any::<u8>(), 0..200));
     proptest::collection::vec(one, 0..5).prop_map(|specs| {
         specs
             .into_iter()
@@ -39,6 +41,7 @@ fn records() -> impl Strategy<Value = Vec<Arc<Record>>> {
                             text.iter().take(9).map(|b| (PeerId([*b; 32]), EdgeStatus::Lost));
                         links_record(&mut keys, version, edges.collect())
                     }
+                    2 => finding_record(&mut keys, version, 1 + origin, 7),
                     _ => other_record(&mut keys, 500, version, 9_000, &text),
                 }
             })
@@ -181,6 +184,74 @@ fn golden_bytes_of_a_version_1_record() {
 const GOLDEN_SIGNATURE_START: [u8; 4] = [239, 48, 30, 220];
 /// Another start means that ids and digests of old and new peers differ.
 const GOLDEN_HASH_START: [u8; 4] = [95, 90, 94, 241];
+
+#[test]
+fn golden_bytes_of_a_finding() {
+    let record = finding_record(&mut Keys::new(1), 0x0102, 2, 300);
+    let body: &[u8] = &[
+        0x10, 5, 0x1a, 1, 2, 0x21, 2, 1, 0, 0, 0, 0, 0, 0, 0x28, 0xc0, 0x84, 0x3d, 0x32, 16, 8, 2,
+        16, 0xac, 2, 24, 4, 33, 9, 0, 0, 0, 0, 0, 0, 0,
+    ];
+    assert_eq!(record.body(), body);
+}
+
+#[test]
+fn a_finding_whose_key_is_not_its_kind_is_refused() {
+    let record = finding_record(&mut Keys::new(1), 1, 2, 3);
+    let mut body = record.body().to_vec();
+    body[4] = 3;
+    let parsed = Record::parse(&record.origin().0, body, record.signature());
+    assert_eq!(parsed, Err(RecordError::UnexpectedKey));
+}
+
+#[test]
+fn a_finding_of_a_later_version_passes_and_one_past_all_versions_does_not() {
+    let of_kind = |kind| {
+        let body = finding_record(&mut Keys::new(1), 1, 2, 3).body().to_vec();
+        // The key is a byte of its own, the kind the first field of the payload.
+        let mut changed = body.clone();
+        changed[4] = kind;
+        let place = body.iter().rposition(|byte| *byte == 8).expect("the field's number") + 1;
+        changed[place] = kind;
+        Record::parse(&[7; 32], changed, &[0; 64])
+    };
+    let parsed = of_kind(40).expect("unknown, but possible");
+    let Payload::Finding(finding) = parsed.payload() else { panic!("no finding") };
+    assert_eq!(finding.kind, FindingKind::Other(40));
+    assert!(of_kind(64).is_err());
+}
+
+#[test]
+fn a_full_heartbeat_stays_within_its_300_bytes() {
+    let heartbeat = Heartbeat {
+        instance: u64::MAX,
+        uptime_s: 40_000_000,
+        resources: Resources {
+            cpu_permille: Some(1_000),
+            memory_permille: Some(1_000),
+            disk_total_mib: Some(20_000_000),
+            disk_free_mib: Some(20_000_000),
+            load_centi: Some(10_000),
+        },
+        coordinate: vec![1; 20],
+        edges: vec![1; 9 * MAX_HEARTBEAT_EDGES],
+        inventory: Some(Inventory {
+            counts: [100_000, 0, 12, 200, 0, 0, 0, 0, 3, 0, 1_000, 0],
+            sources: 3,
+            oldest_s: Some(86_400),
+            pending: 1_000,
+            digest: [9; 8],
+        }),
+    };
+    let mut keys = Keys::new(1);
+    let (id, version) = (keys.id(), Version(u64::MAX));
+    let payload = Payload::Heartbeat(heartbeat.clone());
+    let record = Record::sign(&mut keys, &common::MESH, id, version, 2_000_000_000, payload);
+    let bytes = wire::encode_broadcast(&record);
+    assert!(bytes.len() <= 300, "{} bytes", bytes.len());
+    let back = wire::decode_broadcast(&bytes).expect("decodes");
+    assert_eq!(back.payload(), &Payload::Heartbeat(heartbeat));
+}
 
 #[test]
 fn a_frame_of_a_later_version_is_skipped_and_not_an_error() {

@@ -105,6 +105,7 @@ const fn name(event: &Event) -> &'static str {
         Event::IdentityCloned => "identity cloned",
         Event::PartitionChanged { .. } => "partition changed",
         Event::ConvergenceChanged { .. } => "convergence changed",
+        Event::ShardsChanged { .. } => "shards changed",
         Event::LocalHealthChanged { .. } => "local health changed",
         _ => "other",
     }

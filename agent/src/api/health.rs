@@ -1,12 +1,23 @@
 //! The health codes in words: name, title, meaning, and what to do now.
 
+use plexmesh_proto::integrity::FindingKind;
 use plexmesh_proto::report::HealthCode;
+
+mod shards;
 
 /// Where the codes are described; an anchor follows.
 const DOCS: &str = "docs/health.md";
 
-/// Every code.
-pub const CODES: [HealthCode; 11] = [
+/// Every code of this version.
+pub fn codes() -> impl Iterator<Item = HealthCode> {
+    let shards = FindingKind::all().map(HealthCode::Shards);
+    MESH.into_iter().chain(shards).chain([UNKNOWN])
+}
+
+/// What stands for all findings of later versions.
+const UNKNOWN: HealthCode = HealthCode::Shards(FindingKind::Other(u8::MAX));
+
+const MESH: [HealthCode; 11] = [
     HealthCode::PeerDown,
     HealthCode::PeerUnreachable,
     HealthCode::PeerFlapping,
@@ -66,6 +77,7 @@ pub const fn text(code: HealthCode) -> HealthText {
         HealthCode::Equivocation => EQUIVOCATION,
         HealthCode::ClockSkew => CLOCK_SKEW,
         HealthCode::IdentityCloned => IDENTITY_CLONED,
+        HealthCode::Shards(kind) => shards::text(kind),
     }
 }
 
@@ -188,10 +200,10 @@ mod tests {
     fn every_code_has_a_section_with_its_meaning_and_advice_and_no_section_lacks_a_code() {
         let sections: BTreeSet<&str> =
             PAGE.lines().filter_map(|line| line.strip_prefix("## ")).collect();
-        let names: BTreeSet<&str> = CODES.iter().map(|code| text(*code).name).collect();
+        let names: BTreeSet<&str> = codes().map(|code| text(code).name).collect();
         assert_eq!(sections, names);
-        assert_eq!(names.len(), CODES.len());
-        for code in CODES {
+        assert_eq!(names.len(), codes().count());
+        for code in codes() {
             assert!(PAGE.contains(text(code).meaning), "{code:?}");
             let advice = text(code).advice_for("PEER", "OTHER").join("\n");
             assert!(PAGE.contains(&format!("```sh\n{advice}\n```")), "{code:?}");
@@ -200,7 +212,7 @@ mod tests {
 
     #[test]
     fn advice_is_at_most_three_commands_and_names_the_peers() {
-        for code in CODES {
+        for code in codes() {
             let advice = text(code).advice_for("alpha", "beta");
             assert!((1..=3).contains(&advice.len()), "{code:?}");
             assert!(advice.iter().all(|line| !line.contains('{')), "{code:?}");

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use plexmesh_net::RefusedBy;
 use plexmesh_proto::event::Event;
+use plexmesh_proto::report::{HealthCode, Severity};
 use plexmesh_proto::types::PeerId;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
+use crate::api::health;
 use crate::api::schema::{EdgeStatus, State};
 use crate::events::{EventEntry, EventLog};
 use crate::identity::short_id;
@@ -111,6 +113,14 @@ fn log_event(event: &Event, called: &dyn Fn(&PeerId) -> String) {
         }
         Event::ConvergenceChanged { converged, digest } => {
             tracing::debug!(converged, %digest, "agreement with neighbours changed");
+        }
+        Event::ShardsChanged { peer, kind, before, count } => {
+            let code = health::text(HealthCode::Shards(*kind)).name;
+            if *count > *before && kind.severity() >= Severity::High {
+                tracing::warn!(peer = called(peer), code, before, count, "shards are not well");
+            } else {
+                tracing::info!(peer = called(peer), code, before, count, "a finding changed");
+            }
         }
         Event::LocalHealthChanged { score } => {
             tracing::info!(score, "doubt of this peer in itself changed");

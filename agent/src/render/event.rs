@@ -46,6 +46,9 @@ fn paint(detail: &EventDetail) -> Option<Paint> {
         EventDetail::PartitionChanged { outside, .. } => {
             Some(if *outside == 0 { Paint::Good } else { Paint::Bad })
         }
+        EventDetail::ShardsChanged { count, .. } => {
+            Some(if *count == 0 { Paint::Good } else { Paint::Bad })
+        }
         EventDetail::ClockSkew { .. }
         | EventDetail::LocalHealthChanged { .. }
         | EventDetail::Missed { .. } => Some(Paint::Warn),

@@ -79,12 +79,14 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         }
         self.note_skew(record, now);
         self.clock.observe(record.version(), now.wall_ms);
+        let before = self.counted(record);
         let merge = self.view.merge(record, from, now.wall_s());
         if merge == Merge::Contradiction {
             self.count("equivocation");
             self.emit(Event::Equivocation { peer: record.origin() });
         }
         if merge.changed() {
+            self.announce_finding(record, before);
             self.after_merge(record, now);
         }
         Accepted::Merged(merge)

@@ -123,9 +123,7 @@ impl Publisher {
         let earliest = gap.map_or(now, |last| last.plus(HEARTBEAT_GAP));
         let kept = self.kept.get(&kind).filter(|_| !urgent && kind == Kind::LINKS);
         let earliest = kept.map_or(earliest, |until| earliest.max(*until));
-        let at = if urgent { now } else { now.plus(GATHER) }.max(earliest);
-        let due = self.due.entry(kind).or_insert(at);
-        *due = at.min(*due);
+        self.request_at(kind, if urgent { now } else { now.plus(GATHER) }.max(earliest));
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
@@ -138,6 +136,12 @@ impl Publisher {
         let first = self.resources == Resources::default();
         self.resources = resources;
         crossed && !first
+    }
+
+    /// Asks for a publication at a time.
+    pub(super) fn request_at(&mut self, kind: Kind, at: Time) {
+        let due = self.due.entry(kind).or_insert(at);
+        *due = at.min(*due);
     }
 
     /// The next kind that is due.
@@ -218,6 +222,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
                 }
                 Kind::LINKS => self.publish_links(now),
                 Kind::HEARTBEAT => self.publish_heartbeat(now),
+                Kind::FINDING => self.publish_findings(now),
                 _ => {}
             }
         }
@@ -250,12 +255,13 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             resources: self.publisher.resources,
             coordinate: self.latency.packed_coordinate(),
             edges: latency::pack_edges(self.membership.edge_stats()),
+            inventory: self.shards.inventory().cloned(),
         };
         self.publish(Payload::Heartbeat(heartbeat), now);
     }
 
     /// Signs, keeps and sends out what this peer says.
-    fn publish(&mut self, payload: Payload, now: Now) {
+    pub(super) fn publish(&mut self, payload: Payload, now: Now) {
         let kind = payload.kind();
         let version = self.clock.tick(now.wall_ms);
         let expires_s = if kind.is_state() {

@@ -186,7 +186,8 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     /// What is wrong, the worst first: what all peers of the component name, then what this one alone sees.
     pub fn findings(&self, now: Now) -> Vec<Finding> {
-        let mut findings = health::findings(&self.roster, &self.evaluation);
+        let shards = self.all_shard_findings(now);
+        let mut findings = health::findings(&self.roster, &self.evaluation, &shards);
         let alone = |code, severity, peer, evidence: &str| Finding {
             code,
             severity,

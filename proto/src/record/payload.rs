@@ -8,6 +8,7 @@ use prost::Message;
 
 use super::Kind;
 use super::certificate::Certificate;
+use crate::integrity::{Inventory, ShardFinding};
 use crate::schema;
 use crate::types::{PeerId, Version};
 
@@ -39,6 +40,9 @@ pub enum PayloadError {
     /// Subjects are not in strictly rising order.
     #[error("subjects are not sorted or not distinct")]
     Order,
+    /// A finding of a kind that no version may have.
+    #[error("the kind of a finding is out of range")]
+    Finding,
     /// The certificate inside does not parse.
     #[error("the certificate does not parse")]
     Certificate,
@@ -58,6 +62,8 @@ pub enum Payload {
         /// Why, in the operator's words.
         reason: String,
     },
+    /// What is wrong with shards of a peer.
+    Finding(ShardFinding),
     /// A kind of a later version of the protocol.
     Unknown(Kind, Vec<u8>),
 }
@@ -166,6 +172,8 @@ pub struct Heartbeat {
     pub coordinate: Vec<u8>,
     /// Packed summaries of the observed edges.
     pub edges: Vec<u8>,
+    /// Summary of its shards; `None` while it looks at none.
+    pub inventory: Option<Inventory>,
 }
 
 /// What a host measures of itself; `None` is unknown.
@@ -199,7 +207,17 @@ impl Payload {
             Self::Links(_) => Kind::LINKS,
             Self::Heartbeat(_) => Kind::HEARTBEAT,
             Self::Leave { .. } => Kind::LEAVE,
+            Self::Finding(_) => Kind::FINDING,
             Self::Unknown(kind, _) => *kind,
+        }
+    }
+
+    /// What tells it from other records of its kind and origin; empty for kinds of which there is one.
+    #[must_use]
+    pub fn key(&self) -> Box<[u8]> {
+        match self {
+            Self::Finding(finding) => Box::new([finding.key()]),
+            _ => Box::default(),
         }
     }
 
@@ -211,6 +229,7 @@ impl Payload {
             Self::Links(links) => links.to_wire().encode_to_vec(),
             Self::Heartbeat(heartbeat) => heartbeat.to_wire().encode_to_vec(),
             Self::Leave { reason } => schema::Leave { reason: reason.clone() }.encode_to_vec(),
+            Self::Finding(finding) => finding.to_wire().encode_to_vec(),
             Self::Unknown(_, bytes) => bytes.clone(),
         }
     }
@@ -240,6 +259,10 @@ impl Payload {
                 let wire = schema::Leave::decode(bytes).map_err(|_| ENCODING)?;
                 within(wire.reason.len(), MAX_REASON_BYTES)?;
                 Self::Leave { reason: wire.reason }
+            }
+            Kind::FINDING => {
+                let wire = schema::Finding::decode(bytes).map_err(|_| ENCODING)?;
+                Self::Finding(ShardFinding::from_wire(&wire)?)
             }
             _ => Self::Unknown(kind, bytes.to_vec()),
         })
@@ -409,6 +432,7 @@ impl Heartbeat {
             resources: Some(resources),
             coordinate: self.coordinate.clone(),
             edges: self.edges.clone(),
+            inventory: self.inventory.as_ref().map(Inventory::to_wire),
         }
     }
 
@@ -428,6 +452,7 @@ impl Heartbeat {
             },
             coordinate: wire.coordinate,
             edges: wire.edges,
+            inventory: wire.inventory.as_ref().map(Inventory::from_wire).transpose()?,
         })
     }
 }

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use plexmesh_proto::integrity::{FindingKind, ShardFinding};
 use plexmesh_proto::port::Crypto;
 use plexmesh_proto::record::{
     Certificate, EdgeStatus, LinkEdge, Links, MeshId, Payload, Profile, Record, Role,
 };
+use plexmesh_proto::report::Severity;
 use plexmesh_proto::types::{PeerId, Version};
 
 pub const MESH: MeshId = MeshId([7; 32]);
@@ -87,6 +89,15 @@ pub fn links_record(
     edges.dedup_by_key(|edge| edge.subject);
     let payload = Payload::Links(Links { edges, ..Links::default() });
     let id = keys.id();
+    Arc::new(Record::sign(keys, &MESH, id, Version(version), 1_000_000, payload))
+}
+
+/// A finding of the kind with a number, that began at version 9.
+pub fn finding_record(keys: &mut Keys, version: u64, kind: u8, count: u32) -> Arc<Record> {
+    let kind = FindingKind::of_number(u32::from(kind)).expect("a number of a kind");
+    let finding = ShardFinding { kind, count, severity: Severity::Critical, since: Version(9) };
+    let id = keys.id();
+    let payload = Payload::Finding(finding);
     Arc::new(Record::sign(keys, &MESH, id, Version(version), 1_000_000, payload))
 }
 

@@ -72,6 +72,9 @@ pub fn of_event(world: &World, event: &Event) -> String {
         }
         Event::ConvergenceChanged { converged: true, .. } => "agrees with its neighbours".into(),
         Event::ConvergenceChanged { .. } => "no longer agrees with all neighbours".to_owned(),
+        Event::ShardsChanged { peer, kind, count, .. } => {
+            format!("of {}, {}", named(peer), kind.in_words(*count))
+        }
         Event::LocalHealthChanged { score } => format!("its doubt in itself is {score}"),
         other => format!("{other:?}"),
     }
@@ -85,6 +88,7 @@ pub fn of_record(world: &World, record: &Record) -> String {
         Payload::Links(links) => format!("Links: {}", of_links(world, links)),
         Payload::Heartbeat(_) => "Heartbeat".to_owned(),
         Payload::Leave { .. } => "Leave".to_owned(),
+        Payload::Finding(finding) => format!("Finding: {}", finding.kind.in_words(finding.count)),
         Payload::Unknown(kind, _) => format!("kind {}", kind.0),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use plexmesh_proto::integrity::ShardReport;
 use plexmesh_proto::port::Input;
 use plexmesh_proto::record::{Certificate, Payload, Profile, Record, Role};
 use plexmesh_proto::types::{PeerId, Version};
@@ -96,6 +97,12 @@ impl World {
             place.plight.left = true;
         }
         self.feed(host, Input::Leave { reason: reason.to_owned() }, 0);
+        self.settle();
+    }
+
+    /// A host's scrub tells what it found.
+    pub fn tell_shards(&mut self, host: usize, report: ShardReport) {
+        self.feed(host, Input::Shards(report), 0);
         self.settle();
     }
 

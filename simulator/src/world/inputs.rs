@@ -234,5 +234,6 @@ const fn kind_of(input: &Input) -> u8 {
         Input::Resources(_) => 10,
         Input::Profile(_) => 11,
         Input::Leave { .. } => 12,
+        Input::Shards(_) => 13,
     }
 }

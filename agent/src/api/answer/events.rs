@@ -1,9 +1,11 @@
 //! What happened.
 
 use plexmesh_proto::event::Event as ProtoEvent;
+use plexmesh_proto::report::HealthCode;
 use plexmesh_proto::types::PeerId;
 
 use super::{refer, seconds};
+use crate::api::health;
 use crate::api::schema::{Event, EventDetail, EventItems, PeerRef};
 use crate::events::EventEntry;
 use crate::query::{AgentNode, Snapshot};
@@ -40,7 +42,7 @@ fn event(node: &AgentNode, entry: &EventEntry) -> Event {
     Event {
         sequence: entry.sequence,
         at: WallTime::from_ms(entry.at_ms),
-        text: sentence(&detail),
+        text: sentence(&detail, &entry.event),
         detail,
     }
 }
@@ -76,11 +78,17 @@ fn detail(node: &AgentNode, event: &ProtoEvent) -> EventDetail {
         ProtoEvent::LocalHealthChanged { score } => {
             EventDetail::LocalHealthChanged { score: *score }
         }
+        ProtoEvent::ShardsChanged { peer, kind, before, count } => EventDetail::ShardsChanged {
+            peer: who(peer),
+            code: health::text(HealthCode::Shards(*kind)).name.to_owned(),
+            before: *before,
+            count: *count,
+        },
         _ => EventDetail::Other,
     }
 }
 
-fn sentence(detail: &EventDetail) -> String {
+fn sentence(detail: &EventDetail, event: &ProtoEvent) -> String {
     let label = |peer: &PeerRef| peer.name.clone().unwrap_or_else(|| peer.id.clone());
     match detail {
         EventDetail::PeerJoined { peer } => format!("{} joined", label(peer)),
@@ -110,6 +118,15 @@ fn sentence(detail: &EventDetail) -> String {
         EventDetail::ConvergenceChanged { converged: false, .. } => {
             "neighbours have another view".to_owned()
         }
+        EventDetail::ShardsChanged { peer, code, count: 0, .. } => {
+            format!("{code} of {} is over", label(peer))
+        }
+        EventDetail::ShardsChanged { peer, code, count, .. } => match event {
+            ProtoEvent::ShardsChanged { kind, .. } => {
+                format!("of {}, {}", label(peer), kind.in_words(*count))
+            }
+            _ => format!("{code} of {}: {count}", label(peer)),
+        },
         EventDetail::LocalHealthChanged { score: 0 } => "this peer trusts itself again".to_owned(),
         EventDetail::LocalHealthChanged { score } => {
             format!("this peer doubts itself: {score}")

@@ -82,6 +82,17 @@ pub enum EventDetail {
         /// The own state digest.
         state_digest: String,
     },
+    /// How many shards of a peer something is wrong with changed.
+    ShardsChanged {
+        /// The peer that holds them, or should.
+        peer: PeerRef,
+        /// The health code.
+        code: String,
+        /// How many it concerned before.
+        before: u32,
+        /// How many it concerns now; 0 says that it is over.
+        count: u32,
+    },
     /// This peer trusts itself less, or more.
     LocalHealthChanged {
         /// 0 is healthy.
