@@ -26,7 +26,8 @@ fn knows(world: &World, host: usize, corrupt: u32) -> bool {
     let node = world.node(host).unwrap();
     let now = world.now_at(host);
     let holder = world.peer_id(HOLDER).unwrap();
-    let told: Vec<u32> = node.shard_findings(&holder, now).iter().map(|it| it.count).collect();
+    let told = node.shard_findings(&holder, now).into_iter().map(|(_, finding)| finding.count);
+    let told: Vec<u32> = told.filter(|count| *count > 0).collect();
     let findings = node.findings(now);
     let code = HealthCode::Shards(FindingKind::Shards(Verdict::Corrupt));
     let named = |peer| findings.iter().any(|found| found.code == code && found.peer == peer);

@@ -10,6 +10,7 @@ use crate::time::WallTime;
 
 mod events;
 mod figures;
+mod integrity;
 mod latency;
 mod peers;
 mod status;
@@ -18,6 +19,7 @@ mod why;
 
 pub use events::{events_after, missed};
 pub use figures::figures;
+pub use integrity::integrity;
 pub use latency::{MAX_MATRIX_PEERS, Matrix, estimate_rows, matrix};
 pub use peers::{peer, peers};
 pub use status::{is_settled, status};

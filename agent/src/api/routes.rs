@@ -24,8 +24,8 @@ use tokio::sync::{broadcast, watch};
 use super::answer;
 use super::problem::{Code, Problem};
 use super::schema::{
-    Envelope, Event, EventItems, Figures, Item, Kind, Latency, Many, One, Peer, PeerDetail, Status,
-    Topology, Why,
+    Envelope, Event, EventItems, Figures, Integrity, Item, Kind, Latency, Many, One, Peer,
+    PeerDetail, Status, Topology, Why,
 };
 use super::select::select;
 use super::server::Counters;
@@ -46,7 +46,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 const ROWS_A_STEP: usize = 16;
 
 /// Every path, as the answer to an unknown one lists them.
-const PATHS: [&str; 11] = [
+const PATHS: [&str; 12] = [
     "GET /livez",
     "GET /readyz",
     "GET /v1/status",
@@ -57,6 +57,7 @@ const PATHS: [&str; 11] = [
     "GET /v1/latency?limit=N&peers=PEER,PEER",
     "GET /v1/events?since=SEQUENCE&limit=N&follow=true",
     "GET /v1/figures",
+    "GET /v1/integrity",
     "POST /v1/leave",
 ];
 
@@ -128,6 +129,7 @@ pub fn router(agent: Arc<Agent>) -> Router {
         .route("/v1/latency", get(latency))
         .route("/v1/events", get(events))
         .route("/v1/figures", get(figures))
+        .route("/v1/integrity", get(integrity))
         .route("/v1/leave", post(leave))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
@@ -210,6 +212,10 @@ async fn why(State(agent): State<Arc<Agent>>, Path(text): Path<String>) -> Answe
 
 async fn topology(State(agent): State<Arc<Agent>>) -> Answer<One<Topology>> {
     Ok(Json(agent.read(answer::topology).await?))
+}
+
+async fn integrity(State(agent): State<Arc<Agent>>) -> Answer<One<Integrity>> {
+    Ok(Json(agent.read(answer::integrity).await?))
 }
 
 async fn figures(State(agent): State<Arc<Agent>>) -> Answer<One<Figures>> {

@@ -11,6 +11,7 @@ use crate::time::WallTime;
 
 mod edge;
 mod event;
+mod integrity;
 mod latency;
 mod peer;
 mod status;
@@ -18,6 +19,7 @@ mod why;
 
 pub use edge::{CutDirection, Edge, EdgeFigures, EdgeStatus, Evidence, Topology};
 pub use event::{Event, EventDetail, EventItems};
+pub use integrity::{Integrity, PeerIntegrity, ShardFinding, Verdict, Verdicts};
 pub use latency::Latency;
 pub use peer::{Availability, Heartbeat, Peer, PeerDetail, PeerRef, Reason, Rtt, State};
 pub use status::{Figures, Finding, Health, Partition, Severity, SocketFigures, States, Status};
@@ -39,6 +41,8 @@ pub enum Kind {
     EventList,
     /// What the agent did and dropped.
     Figures,
+    /// The shards of all peers.
+    Integrity,
     /// A peer left.
     Left,
     /// Round-trip times.

@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::integrity::{FindingKind, Inventory, ShardFinding, ShardReport};
 use crate::port::Crypto;
 use crate::record::{Kind, Payload, Record};
-use crate::types::{MILLI, Now, PeerId, SECOND, Time};
+use crate::types::{MILLI, Now, PeerId, SECOND, Time, Version};
 use crate::view::RecordStore;
 
 /// A count that goes on changing is told this often; that something begins or ends is told at once.
@@ -57,11 +57,19 @@ impl Shards {
 }
 
 impl<C: Crypto, S: RecordStore> Node<C, S> {
-    /// What a peer says is wrong with its shards, by kind; what is over is left out.
-    pub fn shard_findings(&self, peer: &PeerId, now: Now) -> Vec<ShardFinding> {
-        let mut findings = self.published_findings(peer, now);
-        findings.retain(|finding| finding.count > 0);
+    /// What a peer says is wrong with its shards, by kind, and when it said so last; what is over is among it, with a count of 0.
+    pub fn shard_findings(&self, peer: &PeerId, now: Now) -> Vec<(Version, ShardFinding)> {
+        let mut findings = Vec::new();
+        self.view.for_origin(peer, &mut |record: &Arc<Record>| {
+            let valid = finding(record).filter(|_| record.expires_s() > now.wall_s());
+            findings.extend(valid.map(|finding| (record.version(), finding)));
+        });
         findings
+    }
+
+    /// What the driver knows of this peer's shards; `None` before it has looked.
+    pub const fn own_shards(&self) -> Option<&ShardReport> {
+        self.shards.report.as_ref()
     }
 
     /// All that members say is wrong with their shards.
@@ -83,7 +91,8 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         let Some(wanted) = self.shards.report.as_ref().map(|report| report.findings.clone()) else {
             return;
         };
-        let published = self.published_findings(&self.me(), now);
+        let published = self.shard_findings(&self.me(), now);
+        let published: Vec<ShardFinding> = published.into_iter().map(|(_, it)| it).collect();
         let kinds: BTreeSet<FindingKind> =
             wanted.keys().copied().chain(published.iter().map(|finding| finding.kind)).collect();
         for kind in kinds {
@@ -125,14 +134,6 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         {
             self.emit(Event::ShardsChanged { peer: record.origin(), kind, before, count });
         }
-    }
-
-    fn published_findings(&self, peer: &PeerId, now: Now) -> Vec<ShardFinding> {
-        let mut findings = Vec::new();
-        self.view.for_origin(peer, &mut |record: &Arc<Record>| {
-            findings.extend(finding(record).filter(|_| record.expires_s() > now.wall_s()));
-        });
-        findings
     }
 }
 
