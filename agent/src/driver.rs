@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use plexmesh_net::{NetEvent, NetHandle, NetStats};
+use plexmesh_proto::integrity::ShardReport;
 use plexmesh_proto::port::Input;
 use plexmesh_proto::record::Resources;
 use plexmesh_proto::types::Version;
@@ -58,6 +59,8 @@ pub struct Parts {
     pub events: broadcast::Sender<EventEntry>,
     /// What the host measures.
     pub samples: mpsc::Receiver<Resources>,
+    /// What is known of this peer's shards; `None` until they were looked at.
+    pub shards: watch::Receiver<Option<ShardReport>>,
     /// What this peer says of itself.
     pub announcement: Announcement,
     /// Where others are.
@@ -85,6 +88,7 @@ pub struct Driver {
     net_events: mpsc::Receiver<NetEvent>,
     queries: mpsc::Receiver<Query>,
     samples: mpsc::Receiver<Resources>,
+    shards: watch::Receiver<Option<ShardReport>>,
     announcement: Announcement,
     addresses: AddressBook,
     journal: Journal,
@@ -106,6 +110,7 @@ enum Wake {
     Net(Option<NetEvent>),
     Query(Option<Query>),
     Sample(Option<Resources>),
+    Shards,
 }
 
 impl Driver {
@@ -119,6 +124,7 @@ impl Driver {
             net_events: parts.net_events,
             queries: parts.queries,
             samples: parts.samples,
+            shards: parts.shards,
             announcement: parts.announcement,
             addresses: parts.addresses,
             journal: Journal::new(parts.events),
@@ -135,6 +141,7 @@ impl Driver {
     /// Drives until `stop` becomes true, its sender is gone, or this peer left.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Ended {
         self.feed(Input::Start);
+        self.take_shards();
         for event in std::mem::take(&mut self.early_events) {
             self.on_net_event(event);
         }
@@ -145,6 +152,7 @@ impl Driver {
                 Wake::Net(Some(event)) => self.on_net_event(event),
                 Wake::Query(Some(query)) => self.on_query(query),
                 Wake::Sample(Some(resources)) => self.feed(Input::Resources(resources)),
+                Wake::Shards => self.take_shards(),
                 // The senders of questions and samples may go before the driver does.
                 Wake::Due | Wake::Query(None) | Wake::Sample(None) => {}
             }
@@ -158,12 +166,14 @@ impl Driver {
     async fn wait(&mut self, stop: &mut watch::Receiver<bool>) -> Wake {
         let wake_at = self.wake_at();
         let (queries, samples) = (!self.queries.is_closed(), !self.samples.is_closed());
+        let shards = self.shards.has_changed().is_ok();
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => Wake::Stop,
             () = sleep_until(wake_at) => Wake::Due,
             event = self.net_events.recv() => Wake::Net(event),
             query = self.queries.recv(), if queries => Wake::Query(query),
             sample = self.samples.recv(), if samples => Wake::Sample(sample),
+            _ = self.shards.changed(), if shards => Wake::Shards,
         }
     }
 
@@ -214,6 +224,13 @@ impl Driver {
         self.node.handle(input, clock::now());
         while let Some(output) = self.node.poll_output() {
             self.carry_out(output);
+        }
+    }
+
+    fn take_shards(&mut self) {
+        let report = self.shards.borrow_and_update().clone();
+        if let Some(report) = report {
+            self.feed(Input::Shards(report));
         }
     }
 

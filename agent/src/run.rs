@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use plexmesh_net::{NetConfig, NetEvent, NetHandle, peer_id_text};
+use plexmesh_proto::integrity::ShardReport;
 use plexmesh_proto::types::PeerId;
 use plexmesh_proto::{Config, Node};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -120,6 +121,7 @@ impl Agent {
             queries,
             events,
             samples,
+            shards: watch::channel(Some(ShardReport::default())).1,
             announcement,
             addresses: AddressBook::new(seeds),
             started_ms,

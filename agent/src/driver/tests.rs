@@ -64,6 +64,7 @@ impl Peer {
             queries,
             events: events.clone(),
             samples,
+            shards: watch::channel(None).1,
             announcement: Announcement::default(),
             addresses: AddressBook::new(seeds),
             started_ms: clock::wall_ms(),
