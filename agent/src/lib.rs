@@ -17,6 +17,8 @@ pub mod mesh;
 pub mod query;
 pub mod render;
 pub mod run;
+pub mod scrub;
 pub mod settings;
+pub mod sources;
 pub mod store;
 pub mod time;

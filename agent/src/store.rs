@@ -14,12 +14,12 @@ use plexmesh_proto::types::{PeerId, RecordId, Version};
 use plexmesh_proto::view::{MemoryStore, RecordStore, Slot};
 use thiserror::Error;
 
-mod database;
-mod entry;
+pub(crate) mod database;
+pub(crate) mod entry;
 mod writer;
 
 use database::Database;
-use writer::Writer;
+use writer::{LAST_VERSION, Writer};
 
 /// Name of the database's directory inside of the data directory.
 const DIRECTORY: &str = "store";
@@ -79,7 +79,7 @@ impl AgentStore {
         mesh: &MeshId,
     ) -> Result<(Self, Loaded), StoreError> {
         let path = data_dir.join(DIRECTORY);
-        let (database, set_aside) = Database::open_or_set_aside(&path)?;
+        let (database, set_aside) = Database::open_or_set_aside(&path, "the mesh")?;
         let mut memory = MemoryStore::default();
         let mut loaded = Loaded { set_aside, ..Loaded::default() };
         let complete = database.for_each(&mut |key, value| match entry::decode(value)
@@ -94,7 +94,11 @@ impl AgentStore {
         if !complete {
             loaded.skipped += 1;
         }
-        loaded.last_version = database.last_version();
+        loaded.last_version = database
+            .value(LAST_VERSION)
+            .and_then(|value| value.try_into().ok())
+            .map(|bytes| Version(u64::from_be_bytes(bytes)))
+            .unwrap_or_default();
         let writer = Writer::start(database).map_err(StoreError::Thread)?;
         Ok((Self { memory, writer: Some(writer) }, loaded))
     }

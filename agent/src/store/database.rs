@@ -10,7 +10,6 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use plexmesh_proto::types::Version;
 use sled::{Batch, Db, Tree};
 
 use super::{StoreError, entry};
@@ -29,12 +28,10 @@ const LOCKED: &str = "could not acquire lock";
 const SLOTS: &str = "slots";
 /// The tree of single values.
 const VALUES: &str = "values";
-/// Key of the own clock.
-const LAST_VERSION: &str = "last-version";
 
 /// An open database.
 #[derive(Debug)]
-pub(super) struct Database {
+pub(crate) struct Database {
     path: PathBuf,
     db: Db,
     slots: Tree,
@@ -43,7 +40,7 @@ pub(super) struct Database {
 
 /// Why the database failed.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The system refuses: no permission, no space. The file may be in order.
     System(io::Error),
     /// The file is damaged, or sled is.
@@ -52,8 +49,11 @@ pub(super) enum Fault {
 
 impl Database {
     /// Opens the database; one that does not open is renamed, and its new name is given beside a
-    /// new database.
-    pub(super) fn open_or_set_aside(path: &Path) -> Result<(Self, Option<PathBuf>), StoreError> {
+    /// new database. `refill` says where that one's content comes from.
+    pub(crate) fn open_or_set_aside(
+        path: &Path,
+        refill: &'static str,
+    ) -> Result<(Self, Option<PathBuf>), StoreError> {
         let failed = |source| StoreError::Io { path: path.to_owned(), source };
         let reason = match Self::open(path) {
             Ok(database) => return Ok((database, None)),
@@ -63,8 +63,8 @@ impl Database {
         let aside = set_aside(path).map_err(failed)?;
         tracing::warn!(
             store = %path.display(), kept_as = %aside.display(), %reason,
-            "the store is unreadable and was set aside; a new one is filled from the mesh. Delete \
-            the old one when nobody wants to look at it"
+            "the store is unreadable and was set aside; a new one is filled by {refill}. Delete the \
+            old one when nobody wants to look at it"
         );
         match Self::open(path) {
             Ok(database) => Ok((database, Some(aside))),
@@ -73,7 +73,7 @@ impl Database {
         }
     }
 
-    pub(super) fn open(path: &Path) -> Result<Self, Fault> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
         guarded(|| {
             let db = sled::Config::new()
                 .path(path)
@@ -85,12 +85,12 @@ impl Database {
         })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Visits all slots; whether there was none that could not be read.
-    pub(super) fn for_each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) -> bool {
+    pub(crate) fn for_each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) -> bool {
         let walked = guarded(|| {
             for item in &self.slots {
                 let (key, value) = item?;
@@ -101,21 +101,17 @@ impl Database {
         walked.is_ok()
     }
 
-    /// The own clock of the earlier start; default if it is not there or damaged.
-    pub(super) fn last_version(&self) -> Version {
-        guarded(|| self.values.get(LAST_VERSION))
-            .ok()
-            .flatten()
-            .and_then(|value| entry::unseal(&value)?.try_into().ok().map(u64::from_be_bytes))
-            .map(Version)
-            .unwrap_or_default()
+    /// A single value as it was written; `None` if it is not there or damaged.
+    pub(crate) fn value(&self, key: &str) -> Option<Vec<u8>> {
+        let value = guarded(|| self.values.get(key)).ok().flatten()?;
+        entry::unseal(&value).map(<[u8]>::to_vec)
     }
 
-    /// Writes changed slots, empties those that are `None`, and keeps the clock.
-    pub(super) fn write(
+    /// Writes changed slots, as they are, empties those that are `None`, and keeps single values.
+    pub(crate) fn write(
         &self,
         slots: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
-        last_version: Option<Version>,
+        values: impl IntoIterator<Item = (String, Vec<u8>)>,
     ) -> Result<(), Fault> {
         let mut batch = Batch::default();
         for (key, value) in slots {
@@ -126,15 +122,15 @@ impl Database {
         }
         guarded(|| {
             self.slots.apply_batch(batch)?;
-            if let Some(version) = last_version {
-                self.values.insert(LAST_VERSION, entry::seal(&version.0.to_be_bytes()))?;
+            for (key, value) in values {
+                self.values.insert(key, entry::seal(&value))?;
             }
             self.db.flush().map(|_| ())
         })
     }
 
     /// Brings everything to the disk itself and closes.
-    pub(super) fn close(self) -> Result<(), Fault> {
+    pub(crate) fn close(self) -> Result<(), Fault> {
         guarded(|| self.db.flush().map(|_| ()))?;
         File::open(self.path.join("db")).and_then(|file| file.sync_all()).map_err(Fault::System)
     }

@@ -38,12 +38,12 @@ pub(super) fn decode(value: &[u8]) -> Option<Slot> {
 }
 
 /// Puts format and hash in front.
-pub(super) fn seal(content: &[u8]) -> Vec<u8> {
+pub(crate) fn seal(content: &[u8]) -> Vec<u8> {
     [&[FORMAT], blake3::hash(content).as_bytes().as_slice(), content].concat()
 }
 
 /// Takes format and hash off; `None` if they do not fit.
-pub(super) fn unseal(value: &[u8]) -> Option<&[u8]> {
+pub(crate) fn unseal(value: &[u8]) -> Option<&[u8]> {
     let (hash, content) = value.strip_prefix(&[FORMAT])?.split_first_chunk::<32>()?;
     (blake3::hash(content) == *hash).then_some(content)
 }

@@ -21,6 +21,9 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// Most slots in one write: keeps a batch of full-sized records below 40 MiB.
 const MAX_BATCH: usize = 4_096;
 
+/// Key of the own clock.
+pub(super) const LAST_VERSION: &str = "last-version";
+
 /// What is not on disk yet. One entry a slot, so it never outgrows the view by more than the slots
 /// that left it meanwhile.
 #[derive(Debug, Default)]
@@ -180,6 +183,9 @@ impl Worker {
             .slots
             .iter()
             .map(|(key, slot)| (entry::key(key), slot.as_ref().map(entry::encode)));
-        database.write(slots, batch.last_version)
+        let clock = batch
+            .last_version
+            .map(|version| (LAST_VERSION.to_owned(), version.0.to_be_bytes().to_vec()));
+        database.write(slots, clock)
     }
 }

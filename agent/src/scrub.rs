@@ -1,0 +1,337 @@
+//! Looks at the shards of this peer: which are there, and whether each is as it should be.
+//!
+//! A light look lists names, attributes and records; a reading takes two digests in one pass. What
+//! looks wrong is looked at a second time, with the manifest read anew, before anybody is told. What
+//! was found right is remembered on disk, so that a silent deletion is noticed after a restart too.
+//! One thread does it all, and rests three times as long as it works.
+
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use plexmesh_proto::integrity::{FindingKind, ShardReport, Verdict};
+use thiserror::Error;
+use tokio::sync::watch;
+
+mod board;
+mod inventory;
+mod judge;
+mod read;
+mod worker;
+
+use board::Board;
+use inventory::Inventory;
+use read::Reader;
+use worker::{Worker, moment};
+
+use crate::sources::SourceKind;
+use crate::store::StoreError;
+
+/// Default of [`Config::deadline`]: a day. 100 GiB take 1.2 MB a second then.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Commands that wait for the thread; one that finds no room finds one that wakes it already.
+const COMMAND_QUEUE: usize = 8;
+
+/// What is to be looked at, and how often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Within this time every shard is read once.
+    pub deadline: Duration,
+    /// Bytes a second that are read at most; `None` for no limit but the duty cycle.
+    pub max_bytes_per_second: Option<NonZeroU64>,
+    /// Directories and their layouts.
+    pub sources: Vec<(PathBuf, SourceKind)>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { deadline: DEFAULT_DEADLINE, max_bytes_per_second: None, sources: Vec::new() }
+    }
+}
+
+/// The scrub cannot start.
+#[derive(Debug, Error)]
+pub enum ScrubError {
+    /// The inventory cannot be opened.
+    #[error(transparent)]
+    Inventory(#[from] StoreError),
+    /// The system gives no thread.
+    #[error("cannot start the scrub's thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// One shard in full. Stays on this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardDetail {
+    /// Its id.
+    pub id: String,
+    /// The root of its source.
+    pub source: PathBuf,
+    /// What is thought of it; `None` while nothing is known.
+    pub verdict: Option<Verdict>,
+    /// Unix milliseconds since which it has its verdict; `None` without one.
+    pub since_ms: Option<u64>,
+    /// Length of its file; `None` without a file.
+    pub size_bytes: Option<u64>,
+    /// Length by its record; `None` without a record, or if that names none.
+    pub expected_size_bytes: Option<u64>,
+    /// SHA-256 by its record; `None` without a record, or if that names none.
+    pub expected_sha256: Option<[u8; 32]>,
+    /// BLAKE3 of its content when that was last found right; `None` before.
+    pub blake3: Option<[u8; 32]>,
+    /// Unix milliseconds of its last reading; `None` before the first.
+    pub verified_ms: Option<u64>,
+}
+
+/// One directory of shards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceDetail {
+    /// Its root.
+    pub root: PathBuf,
+    /// Its layout; [`SourceKind::Auto`] while it is not known.
+    pub kind: SourceKind,
+    /// Shards that are known of it.
+    pub shards: usize,
+    /// Entries that were left alone at the last look.
+    pub refused: usize,
+    /// The manifest is torn for the moment, and an earlier copy stands in.
+    pub stale_manifest: bool,
+    /// Unix milliseconds of the last look that succeeded; `None` before.
+    pub looked_ms: Option<u64>,
+    /// What is wrong with it as a whole, and since when in Unix milliseconds; `None` if nothing is.
+    pub fault: Option<(FindingKind, String, u64)>,
+}
+
+/// How the scrub gets on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Within this time every shard is read once.
+    pub deadline: Duration,
+    /// Directories.
+    pub sources: Vec<SourceDetail>,
+    /// Shards that are known.
+    pub shards: usize,
+    /// Shards that have been read within the deadline.
+    pub read_in_time: usize,
+    /// Shards that are to be read now.
+    pub due: usize,
+    /// Files read to their end since the agent started.
+    pub files_read: u64,
+    /// Bytes read since the agent started.
+    pub bytes_read: u64,
+}
+
+enum Command {
+    Configure(Config),
+    Wake,
+}
+
+/// What the thread and those who ask share.
+#[derive(Debug, Default)]
+struct Shared {
+    board: Mutex<Board>,
+    stopping: AtomicBool,
+    look_wanted: AtomicBool,
+}
+
+impl Shared {
+    fn board(&self) -> MutexGuard<'_, Board> {
+        // Nothing panics while it is held, and every step leaves it valid.
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    const fn stop_flag(&self) -> &AtomicBool {
+        &self.stopping
+    }
+
+    fn take_look_wanted(&self) -> bool {
+        self.look_wanted.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// A handle to the scrub; cheap to clone. The thread ends at [`stop`](Self::stop).
+#[derive(Clone, Debug)]
+pub struct ScrubHandle {
+    shared: Arc<Shared>,
+    commands: SyncSender<Command>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+    report: watch::Receiver<Option<ShardReport>>,
+}
+
+impl ScrubHandle {
+    /// Starts the scrub. Its inventory lies in `data_dir`; `secret` keys the digest of all shards
+    /// that others see. Blocks while the inventory is opened.
+    ///
+    /// # Errors
+    /// [`ScrubError`]. A damaged inventory is set aside and is no error.
+    pub fn start(data_dir: &Path, secret: [u8; 32], config: Config) -> Result<Self, ScrubError> {
+        let inventory = Inventory::open(data_dir)?;
+        let shared = Arc::new(Shared::default());
+        let (commands, received) = sync_channel(COMMAND_QUEUE);
+        let (report, told) = watch::channel(None);
+        let worker = Worker {
+            shared: Arc::clone(&shared),
+            commands: received,
+            report,
+            inventory,
+            secret,
+            sources: Vec::new(),
+            pace_limit: None,
+            reader: Reader::default(),
+            look_ms: 0,
+            save_at: Instant::now(),
+            tell_at: Instant::now(),
+            told: false,
+        };
+        let thread = thread::Builder::new()
+            .name("scrub".into())
+            .spawn(move || worker.run(absolute(config)))
+            .map_err(ScrubError::Thread)?;
+        let thread = Arc::new(Mutex::new(Some(thread)));
+        Ok(Self { shared, commands, thread, report: told })
+    }
+
+    /// What the mesh is told; `None` until the first look.
+    #[must_use]
+    pub fn report(&self) -> watch::Receiver<Option<ShardReport>> {
+        self.report.clone()
+    }
+
+    /// Has other directories looked at, or in another time.
+    pub fn configure(&self, config: Config) {
+        // A thread that is gone has said why.
+        let _ = self.commands.send(Command::Configure(absolute(config)));
+    }
+
+    /// How it gets on.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let (board, now) = (self.shared.board(), moment());
+        let since = now.wall_ms.saturating_sub(millis(board.deadline));
+        let all = || board.sources.iter().flat_map(|source| source.shards.values());
+        let sources = board.sources.iter().map(|source| SourceDetail {
+            root: source.root.clone(),
+            kind: source.kind,
+            shards: source.shards.len(),
+            refused: source.refused,
+            stale_manifest: source.stale_manifest,
+            looked_ms: source.looked_ms,
+            fault: source
+                .fault
+                .as_ref()
+                .filter(|fault| fault.confirmed)
+                .map(|fault| (fault.kind, fault.reason.clone(), fault.since_ms)),
+        });
+        Progress {
+            deadline: board.deadline,
+            sources: sources.collect(),
+            shards: all().count(),
+            read_in_time: all()
+                .filter(|shard| shard.memory.verified_ms.is_some_and(|at| at >= since))
+                .count(),
+            due: board.count_due(now),
+            files_read: board.files_read,
+            bytes_read: board.bytes_read,
+        }
+    }
+
+    /// Shards that `picked` picks by id and verdict, the worst first, at most `limit`; and how many
+    /// there are in all.
+    #[must_use]
+    pub fn shards(
+        &self,
+        picked: &dyn Fn(&str, Option<Verdict>) -> bool,
+        limit: usize,
+    ) -> (Vec<ShardDetail>, usize) {
+        let (board, now) = (self.shared.board(), moment());
+        let mut found = Vec::new();
+        for source in &board.sources {
+            for (id, shard) in &source.shards {
+                let shown = shard.shown(&board, now);
+                if picked(id, shown) {
+                    found.push((source, id, shard, shown));
+                }
+            }
+        }
+        let total = found.len();
+        found.sort_by_key(|(_, id, _, shown)| {
+            (std::cmp::Reverse(shown.and_then(Verdict::severity)), shown.is_some(), *id)
+        });
+        let details = found.into_iter().take(limit).map(|(source, id, shard, shown)| ShardDetail {
+            id: id.to_string(),
+            source: source.root.clone(),
+            verdict: shown,
+            since_ms: shown.map(|_| shard.memory.since_ms),
+            size_bytes: shard.found.file.map(|file| file.size_bytes),
+            expected_size_bytes: shard.found.record.and_then(|record| record.size_bytes),
+            expected_sha256: shard.found.record.and_then(|record| record.sha256),
+            blake3: shard.memory.blake3,
+            verified_ms: shard.memory.verified_ms,
+        });
+        (details.collect(), total)
+    }
+
+    /// Has all sources looked at, and those shards read, at once; how many shards there are to read.
+    pub fn read_now(&self, picked: &dyn Fn(&str) -> bool) -> usize {
+        let count = self.shared.board().hurry(picked, moment());
+        self.shared.look_wanted.store(true, Ordering::Relaxed);
+        self.wake();
+        count
+    }
+
+    /// Takes shards that vanished, were evicted, replaced or modified as they are now for what they
+    /// should be; how many there were. What is wrong by its record stays wrong.
+    pub fn accept(&self, picked: &dyn Fn(&str, Verdict) -> bool) -> usize {
+        let may = |verdict| ACCEPTABLE.contains(&verdict);
+        let picked = |id: &str, verdict| may(verdict) && picked(id, verdict);
+        let count = self.shared.board().accept(&picked, moment());
+        self.shared.look_wanted.store(true, Ordering::Relaxed);
+        self.wake();
+        count
+    }
+
+    /// Ends the thread and waits until what it knows is on disk. Blocks.
+    pub fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        self.wake();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::warn!("the scrub failed; please report this with the log");
+        }
+    }
+
+    fn wake(&self) {
+        match self.commands.try_send(Command::Wake) {
+            // It wakes anyway, or is gone and has said why.
+            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+        }
+    }
+}
+
+/// Verdicts that an operator may accept: nothing recorded contradicts them.
+pub const ACCEPTABLE: [Verdict; 4] =
+    [Verdict::Vanished, Verdict::Evicted, Verdict::Replaced, Verdict::Modified];
+
+fn absolute(mut config: Config) -> Config {
+    for (root, _) in &mut config.sources {
+        *root = worker::absolute(std::mem::take(root));
+    }
+    config.sources.sort();
+    config.sources.dedup_by(|a, b| a.0 == b.0);
+    config
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,471 @@
+//! What is known of all shards, in memory: what was found, what is remembered, what is to be read
+//! next.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plexmesh_proto::integrity::{
+    FindingKind, INVENTORY_DIGEST_BYTES, Inventory as Summary, ShardReport, Verdict,
+};
+
+use super::inventory::{Change, SourceKey};
+use super::judge::{Digests, Glance, Memory, glance};
+use crate::sources::{Found, Listing, SourceKind};
+
+/// Between what looks wrong and the second look, in milliseconds: whoever writes a file and then its
+/// record needs less.
+pub(super) const CONFIRM_MS: u64 = 2_000;
+/// Within which shards vanish at once, in milliseconds.
+const AT_ONCE_MS: u64 = 60_000;
+/// Fewest shards of which a tenth is many, and fewest that are many.
+const MANY_OF: usize = 10;
+const FEWEST_MANY: usize = 2;
+/// The part of the deadline within which a shard is read again, in percent of it: a spread, so that
+/// not all are read at one time, and well before the end, so that a busy hour does not break it.
+const AGAIN_FROM_PERCENT: u64 = 50;
+const AGAIN_SPREAD_PERCENT: u64 = 30;
+
+/// A point in time on both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// Milliseconds since boot: what is waited by.
+    pub(super) at_ms: u64,
+    /// Unix milliseconds: what is remembered.
+    pub(super) wall_ms: u64,
+}
+
+/// A verdict that is not certain yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Suspect {
+    verdict: Verdict,
+    found: Found,
+    confirm_ms: u64,
+}
+
+/// One shard.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shard {
+    pub(super) memory: Memory,
+    pub(super) found: Found,
+    suspect: Option<Suspect>,
+    /// When it is to be read; `None` if it cannot be.
+    due_ms: Option<u64>,
+    unsaved: bool,
+}
+
+/// Why a source cannot be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) kind: FindingKind,
+    pub(super) reason: String,
+    pub(super) since_ms: u64,
+    /// A second look agreed.
+    pub(super) confirmed: bool,
+}
+
+/// One source.
+#[derive(Clone, Debug)]
+pub(super) struct SourceBoard {
+    pub(super) key: SourceKey,
+    pub(super) root: PathBuf,
+    pub(super) kind: SourceKind,
+    pub(super) shards: BTreeMap<Arc<str>, Shard>,
+    pub(super) fault: Option<Fault>,
+    pub(super) refused: usize,
+    pub(super) stale_manifest: bool,
+    has_records: bool,
+    pub(super) looked_ms: Option<u64>,
+}
+
+/// A shard that is to be read now.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    pub(super) source: usize,
+    pub(super) id: Arc<str>,
+    pub(super) memory: Memory,
+    pub(super) found: Found,
+    /// It is past the time at which it should have been read.
+    pub(super) late: Duration,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    pub(super) sources: Vec<SourceBoard>,
+    /// (due, source, id).
+    queue: BTreeSet<(u64, usize, Arc<str>)>,
+    pub(super) deadline: Duration,
+    /// Nothing is past its deadline before the agent had the time to read it.
+    started_ms: u64,
+    gone: Vec<Change>,
+    pub(super) files_read: u64,
+    pub(super) bytes_read: u64,
+}
+
+impl SourceBoard {
+    pub(super) fn new(key: SourceKey, root: PathBuf, kind: SourceKind) -> Self {
+        Self {
+            key,
+            root,
+            kind,
+            shards: BTreeMap::new(),
+            fault: None,
+            refused: 0,
+            stale_manifest: false,
+            has_records: kind == SourceKind::BackupNode,
+            looked_ms: None,
+        }
+    }
+}
+
+impl Shard {
+    /// What is told of it: a shard that should have been read long ago is not known to be anything.
+    pub(super) fn shown(&self, board: &Board, now: Moment) -> Option<Verdict> {
+        match self.memory.verdict {
+            None | Some(Verdict::Ok | Verdict::Replaced) if self.is_overdue(board, now) => {
+                Some(Verdict::Unverified)
+            }
+            verdict => verdict,
+        }
+    }
+
+    fn is_overdue(&self, board: &Board, now: Moment) -> bool {
+        let patience = u64::try_from(board.deadline.as_millis()).unwrap_or(u64::MAX) / 2 * 3;
+        let read = self.memory.verified_ms.is_some_and(|at| now.wall_ms < at + patience);
+        self.found.file.is_some() && !read && now.at_ms.saturating_sub(board.started_ms) > patience
+    }
+
+    /// Takes a verdict, at once or at the second look. Whether it is certain.
+    fn note(&mut self, verdict: Verdict, read: Option<&Digests>, now: Moment) -> bool {
+        let certain = verdict == Verdict::Ok
+            || self.memory.verdict == Some(verdict)
+            || self.suspect.is_some_and(|suspect| {
+                suspect.verdict == verdict
+                    && suspect.found == self.found
+                    && suspect.confirm_ms <= now.at_ms
+            });
+        if certain {
+            self.suspect = None;
+            let before = self.memory;
+            self.memory.settle(verdict, &self.found, read, now.wall_ms);
+            self.unsaved |= self.memory != before;
+        } else if self
+            .suspect
+            .is_none_or(|suspect| suspect.verdict != verdict || suspect.found != self.found)
+        {
+            let confirm_ms = now.at_ms + CONFIRM_MS;
+            self.suspect = Some(Suspect { verdict, found: self.found, confirm_ms });
+        }
+        certain
+    }
+}
+
+impl Board {
+    pub(super) fn new(deadline: Duration, now: Moment) -> Self {
+        Self { deadline, started_ms: now.at_ms, ..Self::default() }
+    }
+
+    /// Adds a shard that an earlier run remembered.
+    pub(super) fn remember(&mut self, source: usize, id: &str, memory: Memory, now: Moment) {
+        let id: Arc<str> = id.into();
+        let due_ms = match (memory.verified_ms, memory.verdict) {
+            (Some(verified_ms), Some(Verdict::Ok | Verdict::Replaced)) => {
+                let age_ms = now.wall_ms.saturating_sub(verified_ms);
+                now.at_ms + self.again_after(&id, verified_ms).saturating_sub(age_ms)
+            }
+            _ => now.at_ms,
+        };
+        let found = Found { record: memory.expected, file: memory.file };
+        let Some(board) = self.sources.get_mut(source) else { return };
+        let shard = Shard { memory, found, due_ms: None, ..Shard::default() };
+        board.shards.insert(id.clone(), shard);
+        if memory.file.is_some() {
+            self.schedule(source, &id, Some(due_ms));
+        }
+    }
+
+    /// Takes over what a look found. Gives the time of the next look that a doubt asks for.
+    pub(super) fn merge(&mut self, source: usize, listing: Listing, now: Moment) -> Option<u64> {
+        let Some(board) = self.sources.get_mut(source) else { return None };
+        board.fault = None;
+        board.refused = listing.refused;
+        board.stale_manifest = listing.stale_manifest;
+        board.has_records = listing.has_records;
+        board.looked_ms = Some(now.wall_ms);
+        let mut listed = listing.shards;
+        let known: Vec<Arc<str>> = board.shards.keys().cloned().collect();
+        for id in known {
+            let found = listed.remove(&*id).unwrap_or_default();
+            self.see(source, &id, found, now);
+        }
+        for (id, found) in listed {
+            self.see(source, &Arc::from(id), found, now);
+        }
+        self.tell_evictions(source, now);
+        self.next_doubt_ms()
+    }
+
+    /// A shard as it was found now.
+    fn see(&mut self, source: usize, id: &Arc<str>, found: Found, now: Moment) {
+        let Some(board) = self.sources.get_mut(source) else { return };
+        let has_records = board.has_records;
+        let shard = board.shards.entry(id.clone()).or_default();
+        let changed = shard.found != found;
+        shard.found = found;
+        let was_read = !matches!(
+            shard.memory.verdict,
+            None | Some(
+                Verdict::Missing
+                    | Verdict::Vanished
+                    | Verdict::Evicted
+                    | Verdict::Orphan
+                    | Verdict::Unreadable
+                    | Verdict::Truncated
+            )
+        );
+        match glance(&shard.memory, &found, has_records, now.wall_ms) {
+            Glance::Is(verdict) => {
+                shard.note(verdict, None, now);
+                self.schedule(source, id, None);
+            }
+            // A doubt of a reading waits for its second one.
+            Glance::Read if !changed && (was_read || shard.due_ms.is_some()) => {}
+            Glance::Read => self.schedule(source, id, Some(now.at_ms)),
+            Glance::Wait => self.schedule(source, id, None),
+            Glance::Forget => {
+                self.schedule(source, id, None);
+                self.forget(source, id);
+            }
+        }
+    }
+
+    /// Takes over a reading, or that there could be none. Gives the time of the look that a doubt
+    /// of it asks for.
+    pub(super) fn read(
+        &mut self,
+        job: &Job,
+        verdict: Verdict,
+        digests: Option<&Digests>,
+        now: Moment,
+    ) -> Option<u64> {
+        let again = now.at_ms + self.again_after(&job.id, now.wall_ms);
+        let shard = self.sources.get_mut(job.source)?.shards.get_mut(&job.id)?;
+        // It changed while it was read: what was read says nothing of what is there.
+        if shard.found != job.found {
+            self.schedule(job.source, &job.id, Some(now.at_ms));
+            return None;
+        }
+        let certain = shard.note(verdict, digests, now);
+        let due = match shard.suspect {
+            Some(suspect) if !certain => suspect.confirm_ms,
+            _ => again,
+        };
+        let doubt = shard.suspect.map(|suspect| suspect.confirm_ms);
+        self.schedule(job.source, &job.id, Some(due));
+        doubt
+    }
+
+    /// Puts a shard off that could not be read for a reason that is not its own.
+    pub(super) fn put_off(&mut self, job: &Job, until_ms: u64) {
+        self.schedule(job.source, &job.id, Some(until_ms));
+    }
+
+    /// The next shard that is due, if any is. It stays due until [`read`](Self::read).
+    pub(super) fn next_job(&self, now: Moment) -> Option<Job> {
+        let (due_ms, source, id) = self.queue.first().filter(|(due, _, _)| *due <= now.at_ms)?;
+        let shard = self.sources.get(*source)?.shards.get(id)?;
+        let late = Duration::from_millis(now.at_ms.saturating_sub(*due_ms));
+        let (memory, found) = (shard.memory, shard.found);
+        Some(Job { source: *source, id: id.clone(), memory, found, late })
+    }
+
+    /// When the next shard is due.
+    pub(super) fn next_due_ms(&self) -> Option<u64> {
+        self.queue.first().map(|(due, _, _)| *due)
+    }
+
+    /// How many shards are due.
+    pub(super) fn count_due(&self, now: Moment) -> usize {
+        self.queue.iter().take_while(|(due, _, _)| *due <= now.at_ms).count()
+    }
+
+    /// Has shards read at once; how many there are to read.
+    pub(super) fn hurry(&mut self, picked: &dyn Fn(&str) -> bool, now: Moment) -> usize {
+        let hurried: Vec<(usize, Arc<str>)> = self
+            .queue
+            .iter()
+            .filter(|(_, _, id)| picked(id))
+            .map(|(_, source, id)| (*source, id.clone()))
+            .collect();
+        for (source, id) in &hurried {
+            self.schedule(*source, id, Some(now.at_ms));
+        }
+        hurried.len()
+    }
+
+    /// Takes shards as they are now for what they should be; how many there are.
+    pub(super) fn accept(&mut self, picked: &dyn Fn(&str, Verdict) -> bool, now: Moment) -> usize {
+        let mut accepted = Vec::new();
+        for (place, source) in self.sources.iter_mut().enumerate() {
+            for (id, shard) in &mut source.shards {
+                let wrong = shard.memory.verdict.filter(|verdict| *verdict != Verdict::Ok);
+                if wrong.is_some_and(|verdict| picked(id, verdict)) {
+                    shard.memory.accept();
+                    (shard.suspect, shard.unsaved) = (None, true);
+                    accepted.push((place, id.clone(), shard.found));
+                }
+            }
+        }
+        for (source, id, found) in &accepted {
+            self.see(*source, id, *found, now);
+        }
+        accepted.len()
+    }
+
+    /// What the mesh is told.
+    pub(super) fn report(&self, secret: &[u8; 32], now: Moment) -> ShardReport {
+        if self.sources.is_empty() {
+            return ShardReport::default();
+        }
+        let mut summary = Summary::default();
+        let mut findings: BTreeMap<FindingKind, u32> = BTreeMap::new();
+        let mut digest: u64 = 0;
+        let mut oldest_ms: Option<u64> = None;
+        for source in &self.sources {
+            summary.sources += 1;
+            if let Some(fault) = source.fault.as_ref().filter(|fault| fault.confirmed) {
+                *findings.entry(fault.kind).or_default() += 1;
+            }
+            for (id, shard) in &source.shards {
+                // What stands still is not late.
+                let shown = if source.fault.is_some() {
+                    shard.memory.verdict
+                } else {
+                    shard.shown(self, now)
+                };
+                match shown {
+                    Some(verdict) => {
+                        if let Some(count) = summary.counts.get_mut(verdict.number()) {
+                            *count += 1;
+                        }
+                        if verdict != Verdict::Ok {
+                            *findings.entry(FindingKind::Shards(verdict)).or_default() += 1;
+                        }
+                    }
+                    None if shard.due_ms.is_some() => summary.pending += 1,
+                    // It may be on its way, and is no shard yet; or a first doubt is looked into.
+                    None => summary.pending += u32::from(shard.suspect.is_some()),
+                }
+                if shard.found.file.is_some() {
+                    let verified = shard.memory.verified_ms;
+                    oldest_ms =
+                        verified.map(|at| oldest_ms.map_or(at, |old| old.min(at))).or(oldest_ms);
+                }
+                digest = digest.wrapping_add(fold(secret, &source.key, id, &shard.memory));
+            }
+        }
+        summary.oldest_s = oldest_ms
+            .map(|at| u32::try_from(now.wall_ms.saturating_sub(at) / 1_000).unwrap_or(u32::MAX));
+        let bytes: [u8; INVENTORY_DIGEST_BYTES] = digest.to_be_bytes();
+        summary.digest = bytes;
+        ShardReport { inventory: Some(summary), findings }
+    }
+
+    /// What is to be written, at most `limit` shards of it.
+    pub(super) fn unsaved(&self, limit: usize) -> Vec<Change> {
+        let changed = self.sources.iter().flat_map(|source| {
+            let shards = source.shards.iter().filter(|(_, shard)| shard.unsaved);
+            shards.map(|(id, shard)| Change {
+                source: source.key,
+                id: id.as_ref().into(),
+                memory: Some(shard.memory),
+            })
+        });
+        self.gone.iter().cloned().chain(changed).take(limit).collect()
+    }
+
+    /// Notes that changes are on disk. A shard that changed again meanwhile stays to be written.
+    pub(super) fn saved(&mut self, changes: &[Change]) {
+        let forgotten = changes.iter().filter(|change| change.memory.is_none()).count();
+        self.gone.drain(..forgotten.min(self.gone.len()));
+        for change in changes {
+            let Some(memory) = change.memory else { continue };
+            let source = self.sources.iter_mut().find(|source| source.key == change.source);
+            let shard = source.and_then(|source| source.shards.get_mut(&*change.id));
+            if let Some(shard) = shard.filter(|shard| shard.memory == memory) {
+                shard.unsaved = false;
+            }
+        }
+    }
+
+    /// The earliest second look that is waited for.
+    fn next_doubt_ms(&self) -> Option<u64> {
+        let shards = self.sources.iter().flat_map(|source| source.shards.values());
+        shards.filter_map(|shard| shard.suspect.map(|suspect| suspect.confirm_ms)).min()
+    }
+
+    /// Many that vanish at once were evicted.
+    fn tell_evictions(&mut self, source: usize, now: Moment) {
+        let Some(board) = self.sources.get_mut(source) else { return };
+        let total = board.shards.len();
+        let lately = |shard: &Shard| {
+            let gone = matches!(shard.memory.verdict, Some(Verdict::Vanished | Verdict::Evicted));
+            gone && now.wall_ms.saturating_sub(shard.memory.since_ms) < AT_ONCE_MS
+        };
+        let doubted = |shard: &Shard| {
+            shard.suspect.is_some_and(|suspect| suspect.verdict == Verdict::Vanished)
+        };
+        let many = board.shards.values().filter(|shard| lately(shard) || doubted(shard)).count();
+        if total < MANY_OF || many < FEWEST_MANY || many * MANY_OF < total {
+            return;
+        }
+        for shard in board.shards.values_mut() {
+            if lately(shard) && shard.memory.verdict == Some(Verdict::Vanished) {
+                shard.memory.verdict = Some(Verdict::Evicted);
+                shard.unsaved = true;
+            }
+        }
+    }
+
+    fn forget(&mut self, source: usize, id: &Arc<str>) {
+        let Some(board) = self.sources.get_mut(source) else { return };
+        if board.shards.remove(id).is_some_and(|shard| shard.memory != Memory::default()) {
+            let id = id.as_ref().into();
+            self.gone.push(Change { source: board.key, id, memory: None });
+        }
+    }
+
+    fn schedule(&mut self, source: usize, id: &Arc<str>, due_ms: Option<u64>) {
+        let shard = self.sources.get_mut(source).and_then(|board| board.shards.get_mut(id));
+        let Some(shard) = shard else { return };
+        if let Some(before) = shard.due_ms {
+            self.queue.remove(&(before, source, id.clone()));
+        }
+        shard.due_ms = due_ms;
+        if let Some(due_ms) = due_ms {
+            self.queue.insert((due_ms, source, id.clone()));
+        }
+    }
+
+    /// How long after a reading a shard is read again, in milliseconds. Shards that were read at one
+    /// time spread.
+    fn again_after(&self, id: &str, read_ms: u64) -> u64 {
+        let deadline = u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(id.as_bytes()).update(&read_ms.to_be_bytes());
+        let spread = u64::from(hasher.finalize().as_bytes().first().copied().unwrap_or(0));
+        let percent = AGAIN_FROM_PERCENT + AGAIN_SPREAD_PERCENT * spread / u64::from(u8::MAX);
+        deadline / 100 * percent
+    }
+}
+
+/// What a shard adds to the digest of all. Sums of keyed hashes do not depend on their order.
+fn fold(secret: &[u8; 32], source: &SourceKey, id: &str, memory: &Memory) -> u64 {
+    let Some(content) = memory.blake3 else { return 0 };
+    let mut hasher = blake3::Hasher::new_keyed(secret);
+    hasher.update(source).update(id.as_bytes()).update(&content);
+    let hash = hasher.finalize();
+    hash.as_bytes().first_chunk().copied().map_or(0, u64::from_be_bytes)
+}

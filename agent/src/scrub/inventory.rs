@@ -1,0 +1,338 @@
+//! What is remembered of shards, on disk: it makes a silent deletion visible after a restart.
+//!
+//! ```text
+//! key   = first 8 bytes of BLAKE3 of the source's path | shard id
+//! value = format, hash, and a protobuf message, sealed like the entries of the store
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use plexmesh_proto::integrity::Verdict;
+use prost::Message;
+
+use super::judge::{Memory, Replaced};
+use crate::sources::{Expected, FileFacts, Remembered, SourceKind};
+use crate::store::StoreError;
+use crate::store::database::{Database, Fault};
+use crate::store::entry;
+
+/// Name of the database's directory inside of the data directory.
+const DIRECTORY: &str = "inventory";
+/// Most shards in one write: keeps a batch below 2 MiB.
+pub(super) const MAX_BATCH: usize = 4_096;
+
+/// What a source goes by on disk: its path says where somebody keeps backups.
+pub(super) type SourceKey = [u8; 8];
+
+pub(super) fn source_key(root: &Path) -> SourceKey {
+    let hash = blake3::hash(root.as_os_str().as_encoded_bytes());
+    hash.as_bytes().first_chunk().copied().unwrap_or_default()
+}
+
+/// A change to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Change {
+    pub(super) source: SourceKey,
+    pub(super) id: Box<str>,
+    /// `None` to forget the shard.
+    pub(super) memory: Option<Memory>,
+}
+
+/// The database.
+#[derive(Debug)]
+pub(super) struct Inventory {
+    path: PathBuf,
+    database: Option<Database>,
+    failing: bool,
+}
+
+impl Inventory {
+    /// Opens the inventory in a data directory; one that is damaged is set aside. Blocks.
+    pub(super) fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        let path = data_dir.join(DIRECTORY);
+        let (database, _) = Database::open_or_set_aside(&path, "the next scrub")?;
+        Ok(Self { path, database: Some(database), failing: false })
+    }
+
+    /// Visits what is remembered of the shards of a source. Entries that are damaged are left out:
+    /// their shards are new then.
+    pub(super) fn load(
+        &self,
+        source: &SourceKey,
+        visit: &mut dyn FnMut(&str, Memory),
+    ) -> Remembered {
+        let Some(database) = &self.database else { return Remembered::default() };
+        let mut shards = 0;
+        database.for_each(&mut |key, value| {
+            let id = key.strip_prefix(source).and_then(|id| std::str::from_utf8(id).ok());
+            if let Some((id, memory)) = id.zip(decode(value)) {
+                shards += 1;
+                visit(id, memory);
+            }
+        });
+        let stored = database
+            .value(&value_name(source))
+            .and_then(|value| StoredSource::decode(value.as_slice()).ok())
+            .unwrap_or_default();
+        let kind = match stored.kind {
+            1 => SourceKind::BackupNode,
+            2 => SourceKind::Plain,
+            _ => SourceKind::Auto,
+        };
+        Remembered { kind, device: stored.device, shards }
+    }
+
+    /// Writes changes; whether they are on disk. A disk that is full is one of a day: it is tried
+    /// again.
+    pub(super) fn save(
+        &mut self,
+        changes: &[Change],
+        sources: &[(SourceKey, SourceKind, Option<u64>)],
+    ) -> bool {
+        match self.try_save(changes, sources) {
+            Ok(()) => {
+                if std::mem::take(&mut self.failing) {
+                    tracing::info!(store = %self.path.display(), "the inventory can be written \
+                        again");
+                }
+                true
+            }
+            Err(fault) => {
+                // A sled that failed once fails for ever; it is opened anew at the next try.
+                self.database = None;
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::warn!(store = %self.path.display(), ?fault, "the inventory of shards \
+                        cannot be written; it is kept in memory, and tried again");
+                }
+                false
+            }
+        }
+    }
+
+    fn try_save(
+        &mut self,
+        changes: &[Change],
+        sources: &[(SourceKey, SourceKind, Option<u64>)],
+    ) -> Result<(), Fault> {
+        let database = match &mut self.database {
+            Some(database) => database,
+            none => none.insert(Database::open(&self.path)?),
+        };
+        let slots = changes.iter().map(|change| {
+            let key = [change.source.as_slice(), change.id.as_bytes()].concat();
+            (key, change.memory.as_ref().map(encode))
+        });
+        let values = sources.iter().map(|(key, kind, device)| {
+            let kind = match kind {
+                SourceKind::Auto => 0,
+                SourceKind::BackupNode => 1,
+                SourceKind::Plain => 2,
+            };
+            let stored = StoredSource { kind, device: *device };
+            (value_name(key), stored.encode_to_vec())
+        });
+        database.write(slots, values)
+    }
+
+    pub(super) fn close(self) {
+        if let Some(Err(fault)) = self.database.map(Database::close) {
+            tracing::warn!(store = %self.path.display(), ?fault, "the inventory of shards could \
+                not be closed; the latest readings may be read again");
+        }
+    }
+}
+
+fn value_name(source: &SourceKey) -> String {
+    source.iter().fold("source-".to_owned(), |name, byte| format!("{name}{byte:02x}"))
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredSource {
+    #[prost(uint32, tag = "1")]
+    kind: u32,
+    #[prost(uint64, optional, tag = "2")]
+    device: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredExpected {
+    #[prost(bytes = "vec", optional, tag = "1")]
+    sha256: Option<Vec<u8>>,
+    #[prost(uint64, optional, tag = "2")]
+    size_bytes: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredFile {
+    #[prost(uint64, tag = "1")]
+    size_bytes: u64,
+    #[prost(sint64, tag = "2")]
+    mtime_ns: i64,
+    #[prost(sint64, tag = "3")]
+    ctime_ns: i64,
+    #[prost(uint64, tag = "4")]
+    inode: u64,
+    #[prost(bool, tag = "5")]
+    readable: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredReplaced {
+    #[prost(uint64, tag = "1")]
+    at_ms: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    from: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredMemory {
+    #[prost(message, optional, tag = "1")]
+    expected: Option<StoredExpected>,
+    #[prost(bytes = "vec", optional, tag = "2")]
+    blake3: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "3")]
+    file: Option<StoredFile>,
+    #[prost(uint64, optional, tag = "4")]
+    verified_ms: Option<u64>,
+    #[prost(uint32, optional, tag = "5")]
+    verdict: Option<u32>,
+    #[prost(uint64, tag = "6")]
+    since_ms: u64,
+    #[prost(message, optional, tag = "7")]
+    replaced: Option<StoredReplaced>,
+}
+
+fn encode(memory: &Memory) -> Vec<u8> {
+    let stored = StoredMemory {
+        expected: memory.expected.map(|it| StoredExpected {
+            sha256: it.sha256.map(|digest| digest.to_vec()),
+            size_bytes: it.size_bytes,
+        }),
+        blake3: memory.blake3.map(|digest| digest.to_vec()),
+        file: memory.file.map(|it| StoredFile {
+            size_bytes: it.size_bytes,
+            mtime_ns: it.mtime_ns,
+            ctime_ns: it.ctime_ns,
+            inode: it.inode,
+            readable: it.readable,
+        }),
+        verified_ms: memory.verified_ms,
+        // There are a dozen.
+        verdict: memory.verdict.map(|verdict| verdict as u32),
+        since_ms: memory.since_ms,
+        replaced: memory
+            .replaced
+            .map(|it| StoredReplaced { at_ms: it.at_ms, from: it.from.to_vec() }),
+    };
+    entry::seal(&stored.encode_to_vec())
+}
+
+/// `None` if a bit is not as written, or a later version wrote something that this one does not
+/// know.
+fn decode(value: &[u8]) -> Option<Memory> {
+    let stored = StoredMemory::decode(entry::unseal(value)?).ok()?;
+    let digest = |bytes: Option<Vec<u8>>| bytes.map(<[u8; 32]>::try_from).transpose().ok();
+    let verdict = match stored.verdict {
+        Some(number) => Some(Verdict::ALL.into_iter().find(|verdict| *verdict as u32 == number)?),
+        None => None,
+    };
+    let expected = match stored.expected {
+        Some(it) => Some(Expected { sha256: digest(it.sha256)?, size_bytes: it.size_bytes }),
+        None => None,
+    };
+    let replaced = match stored.replaced {
+        Some(it) => Some(Replaced { at_ms: it.at_ms, from: it.from.try_into().ok()? }),
+        None => None,
+    };
+    Some(Memory {
+        expected,
+        blake3: digest(stored.blake3)?,
+        file: stored.file.map(|it| FileFacts {
+            size_bytes: it.size_bytes,
+            mtime_ns: it.mtime_ns,
+            ctime_ns: it.ctime_ns,
+            inode: it.inode,
+            readable: it.readable,
+        }),
+        verified_ms: stored.verified_ms,
+        verdict,
+        since_ms: stored.since_ms,
+        replaced,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory() -> Memory {
+        Memory {
+            expected: Some(Expected { sha256: Some([7; 32]), size_bytes: Some(3) }),
+            blake3: Some([8; 32]),
+            file: Some(FileFacts {
+                size_bytes: 3,
+                mtime_ns: -1,
+                ctime_ns: 2,
+                inode: 4,
+                readable: true,
+            }),
+            verified_ms: Some(5),
+            verdict: Some(Verdict::Replaced),
+            since_ms: 6,
+            replaced: Some(Replaced { at_ms: 6, from: [9; 32] }),
+        }
+    }
+
+    fn load(inventory: &Inventory, source: &SourceKey) -> Vec<(String, Memory)> {
+        let mut all = Vec::new();
+        inventory.load(source, &mut |id, memory| all.push((id.to_owned(), memory)));
+        all
+    }
+
+    #[test]
+    fn what_is_remembered_survives_a_restart_and_sources_are_kept_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let (here, there) = (source_key(Path::new("/here")), source_key(Path::new("/there")));
+        let change = |source, id: &str, memory| Change { source, id: id.into(), memory };
+        let mut inventory = Inventory::open(dir.path()).unwrap();
+        let changes = [
+            change(here, "a", Some(memory())),
+            change(there, "a", Some(Memory::default())),
+            change(here, "b", Some(Memory::default())),
+        ];
+        assert!(inventory.save(&changes, &[(here, SourceKind::BackupNode, Some(17))]));
+        assert!(inventory.save(&[change(here, "b", None)], &[]));
+        inventory.close();
+        let inventory = Inventory::open(dir.path()).unwrap();
+        assert_eq!(load(&inventory, &here), [("a".to_owned(), memory())]);
+        let remembered = inventory.load(&here, &mut |_, _| {});
+        let expected = Remembered { kind: SourceKind::BackupNode, device: Some(17), shards: 1 };
+        assert_eq!(remembered, expected);
+        assert_eq!(load(&inventory, &there), [("a".to_owned(), Memory::default())]);
+    }
+
+    #[test]
+    fn an_entry_with_a_wrong_bit_is_left_out() {
+        let mut value = encode(&memory());
+        assert_eq!(decode(&value), Some(memory()));
+        *value.last_mut().unwrap() ^= 1;
+        assert_eq!(decode(&value), None);
+        assert_eq!(decode(&[]), None);
+    }
+
+    #[test]
+    fn an_inventory_of_garbage_is_set_aside_and_a_new_one_works() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join(DIRECTORY)).unwrap();
+        for file in ["db", "conf"] {
+            std::fs::write(dir.path().join(DIRECTORY).join(file), [0xA5; 70_000]).unwrap();
+        }
+        let mut inventory = Inventory::open(dir.path()).unwrap();
+        assert!(inventory.save(&[], &[]));
+        let names = std::fs::read_dir(dir.path()).unwrap();
+        let aside = names
+            .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
+            .any(|name| name.starts_with("inventory.unreadable-"));
+        assert!(aside);
+    }
+}

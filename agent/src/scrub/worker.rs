@@ -1,0 +1,330 @@
+//! The thread that looks at sources and reads shards, one at a time.
+
+use std::io::{self, ErrorKind};
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use plexmesh_proto::integrity::{FindingKind, ShardReport, Verdict};
+use tokio::sync::watch;
+
+use super::board::{Board, CONFIRM_MS, Fault, Job, Moment, SourceBoard};
+use super::inventory::{Inventory, MAX_BATCH, SourceKey, source_key};
+use super::judge::{self, Digests};
+use super::read::{Pace, Reader};
+use super::{Command, Config, Shared};
+use crate::clock;
+use crate::sources::{Source, SourceFault};
+
+/// How often sources are looked at without reading shards: ten times a deadline, within what is
+/// cheap and what an operator waits for.
+const LOOKS_A_DEADLINE: u32 = 10;
+const MIN_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+const MAX_LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// Rest after work, as a multiple of it: a quarter of one core and of a disk at most.
+const REST: u32 = 3;
+/// A shard that is so late, as a part of the deadline, makes the scrub hurry.
+const LATE_PART: u32 = 8;
+/// Between two writes of what is remembered, and after one that failed.
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);
+const SAVE_RETRY: Duration = Duration::from_secs(10);
+/// Between two summaries while shards are read for the first time.
+const TELL_INTERVAL: Duration = Duration::from_millis(500);
+/// When a shard is tried again that could not be read for lack of memory or file handles, in
+/// milliseconds.
+const TRY_AGAIN_MS: u64 = 10_000;
+
+/// The thread's own.
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) commands: Receiver<Command>,
+    pub(super) report: watch::Sender<Option<ShardReport>>,
+    pub(super) inventory: Inventory,
+    pub(super) secret: [u8; 32],
+    pub(super) sources: Vec<Source>,
+    pub(super) pace_limit: Option<NonZeroU64>,
+    pub(super) reader: Reader,
+    pub(super) look_ms: u64,
+    pub(super) save_at: Instant,
+    pub(super) tell_at: Instant,
+    pub(super) told: bool,
+}
+
+impl Worker {
+    pub(super) fn run(mut self, config: Config) {
+        self.configure(config);
+        loop {
+            let wait = self.work();
+            match self.commands.recv_timeout(wait) {
+                Ok(Command::Configure(config)) => self.configure(config),
+                Ok(Command::Wake) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.shared.is_stopping() {
+                break;
+            }
+        }
+        self.save();
+        self.inventory.close();
+    }
+
+    /// Does what is due first; how long there is nothing to do then.
+    fn work(&mut self) -> Duration {
+        let now = moment();
+        if self.look_ms <= now.at_ms || self.shared.take_look_wanted() {
+            self.look(now);
+        }
+        let job = self.shared.board().next_job(now);
+        if let Some(job) = job {
+            self.read(&job);
+        }
+        if !self.told || self.tell_at <= Instant::now() {
+            self.tell();
+        }
+        if self.save_at <= Instant::now() {
+            self.save();
+        }
+        self.idle_time()
+    }
+
+    fn idle_time(&self) -> Duration {
+        let now = moment();
+        let due_ms = self.shared.board().next_due_ms().unwrap_or(u64::MAX).min(self.look_ms);
+        let work = Duration::from_millis(due_ms.saturating_sub(now.at_ms));
+        work.min(self.save_at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Takes other sources or another deadline. Sources that stay keep what is known of them.
+    fn configure(&mut self, config: Config) {
+        let now = moment();
+        self.save();
+        self.pace_limit = config.max_bytes_per_second;
+        let mut board = Board::new(config.deadline, now);
+        self.sources.clear();
+        for (place, (root, kind)) in config.sources.into_iter().enumerate() {
+            let key = source_key(&root);
+            board.sources.push(SourceBoard::new(key, root.clone(), kind));
+            let mut known = |id: &str, memory| board.remember(place, id, memory, now);
+            let remembered = self.inventory.load(&key, &mut known);
+            tracing::info!(
+                source = %root.display(), remembered = remembered.shards,
+                "shards are looked at here"
+            );
+            self.sources.push(Source::new(root, kind, remembered));
+        }
+        {
+            let mut shared = self.shared.board();
+            (board.files_read, board.bytes_read) = (shared.files_read, shared.bytes_read);
+            *shared = board;
+        }
+        self.look_ms = now.at_ms;
+    }
+
+    /// Looks at all sources, without reading shards.
+    fn look(&mut self, now: Moment) {
+        let interval = self.look_interval();
+        self.look_ms = now.at_ms + u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+        for place in 0..self.sources.len() {
+            let Some(source) = self.sources.get_mut(place) else { continue };
+            let ids: Vec<Arc<str>> = {
+                let board = self.shared.board();
+                let shards = board.sources.get(place).map(|source| &source.shards);
+                shards.into_iter().flat_map(|shards| shards.keys().cloned()).collect()
+            };
+            let known = |id: &str| ids.binary_search_by(|known| known.as_ref().cmp(id)).is_ok();
+            let looked = source.look(!ids.is_empty(), &known);
+            let mut board = self.shared.board();
+            let doubt = match looked {
+                Ok(listing) => {
+                    tell_refusals(&board, place, listing.refused);
+                    let doubt = board.merge(place, listing, now);
+                    if let Some(source_board) = board.sources.get_mut(place) {
+                        source_board.kind = source.kind();
+                    }
+                    doubt
+                }
+                Err(fault) => note_fault(&mut board, place, &fault, now),
+            };
+            self.look_ms = self.look_ms.min(doubt.unwrap_or(u64::MAX).max(now.at_ms + 1));
+        }
+        self.tell_at = Instant::now();
+    }
+
+    fn look_interval(&self) -> Duration {
+        let deadline = self.shared.board().deadline;
+        (deadline / LOOKS_A_DEADLINE).clamp(MIN_LOOK_INTERVAL, MAX_LOOK_INTERVAL)
+    }
+
+    /// Reads one shard and takes its verdict over.
+    fn read(&mut self, job: &Job) {
+        let pace = {
+            let hurry = job.late > self.shared.board().deadline / LATE_PART;
+            let rest = if hurry { 0 } else { REST };
+            Pace { rest, max_bytes_per_second: self.pace_limit }
+        };
+        let outcome = self.judge(job, pace);
+        let now = moment();
+        let mut board = self.shared.board();
+        let before = verdict_of(&board, job);
+        let doubt = match outcome {
+            Reading::Judged(verdict, digests) => board.read(job, verdict, digests.as_ref(), now),
+            Reading::LookAgain => {
+                board.put_off(job, now.at_ms + CONFIRM_MS);
+                Some(now.at_ms)
+            }
+            Reading::Later => {
+                board.put_off(job, now.at_ms + TRY_AGAIN_MS);
+                None
+            }
+            Reading::Stopped => return,
+        };
+        // A verdict that changed is told at once; that more shards turned out ok can wait.
+        let after = verdict_of(&board, job);
+        if before != after && (before.is_some() || after != Some(Verdict::Ok)) {
+            self.tell_at = Instant::now();
+        }
+        self.look_ms = self.look_ms.min(doubt.unwrap_or(u64::MAX));
+    }
+
+    fn judge(&mut self, job: &Job, pace: Pace) -> Reading {
+        let Some(source) = self.sources.get(job.source) else { return Reading::Later };
+        let (mut file, facts) = match source.open(&job.id) {
+            Ok(opened) => opened,
+            Err(error) => return Reading::failed(&error),
+        };
+        if Some(facts) != job.found.file {
+            return Reading::LookAgain;
+        }
+        let (digests, bytes) = match self.reader.digest(&mut file, pace, self.shared.stop_flag()) {
+            Ok(read) => read,
+            Err(error) => return Reading::failed(&error),
+        };
+        {
+            let mut board = self.shared.board();
+            board.files_read += 1;
+            board.bytes_read += bytes;
+        }
+        let untouched = Source::facts(&file).is_ok_and(|after| after == facts);
+        if !untouched || bytes != facts.size_bytes {
+            return Reading::LookAgain;
+        }
+        let record = job.found.record.as_ref();
+        let verdict = judge::judge(&job.memory, record, &facts, &digests, moment().wall_ms);
+        Reading::Judged(verdict, Some(digests))
+    }
+
+    /// Tells the mesh how the shards are.
+    fn tell(&mut self) {
+        let report = self.shared.board().report(&self.secret, moment());
+        self.tell_at = Instant::now() + TELL_INTERVAL;
+        self.told = true;
+        self.report.send_if_modified(|told| {
+            let changed = told.as_ref() != Some(&report);
+            *told = Some(report);
+            changed
+        });
+    }
+
+    fn save(&mut self) {
+        loop {
+            let (changes, sources): (_, Vec<(SourceKey, _, _)>) = {
+                let board = self.shared.board();
+                let keys = board.sources.iter().map(|source| source.key);
+                let sources = keys.zip(&self.sources);
+                let sources = sources.map(|(key, source)| (key, source.kind(), source.device()));
+                (board.unsaved(MAX_BATCH), sources.collect())
+            };
+            if changes.is_empty() {
+                self.save_at = Instant::now() + SAVE_INTERVAL;
+                return;
+            }
+            if !self.inventory.save(&changes, &sources) {
+                self.save_at = Instant::now() + SAVE_RETRY;
+                return;
+            }
+            self.shared.board().saved(&changes);
+            if changes.len() < MAX_BATCH {
+                self.save_at = Instant::now() + SAVE_INTERVAL;
+                return;
+            }
+        }
+    }
+}
+
+/// What became of a reading.
+enum Reading {
+    Judged(Verdict, Option<Digests>),
+    /// The file is another one than was found.
+    LookAgain,
+    /// Not the shard's fault.
+    Later,
+    Stopped,
+}
+
+impl Reading {
+    fn failed(error: &io::Error) -> Self {
+        use rustix::io::Errno;
+        let errno = Errno::from_io_error(error);
+        match (error.kind(), errno) {
+            (ErrorKind::Interrupted, _) => Self::Stopped,
+            (ErrorKind::NotFound, _) => Self::LookAgain,
+            (_, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => Self::Later,
+            _ => Self::Judged(Verdict::Unreadable, None),
+        }
+    }
+}
+
+fn verdict_of(board: &Board, job: &Job) -> Option<Verdict> {
+    board.sources.get(job.source)?.shards.get(&job.id)?.memory.verdict
+}
+
+/// Notes that a source cannot be looked at; a second look has to agree.
+fn note_fault(board: &mut Board, place: usize, fault: &SourceFault, now: Moment) -> Option<u64> {
+    let source = board.sources.get_mut(place)?;
+    let kind = match fault {
+        SourceFault::Absent { .. } => FindingKind::SourceAbsent,
+        SourceFault::NotReadable { .. } => FindingKind::SourceNotReadable,
+    };
+    let reason = fault.to_string();
+    match &mut source.fault {
+        Some(known) if known.kind == kind => {
+            known.reason = reason;
+            let since_ms = known.since_ms;
+            let confirmed = now.wall_ms.saturating_sub(since_ms) >= CONFIRM_MS;
+            if confirmed && !std::mem::replace(&mut known.confirmed, true) {
+                tracing::warn!(%fault, "a directory of shards cannot be looked at; what is \
+                    remembered of it stands");
+            }
+            (!confirmed).then_some(now.at_ms + CONFIRM_MS)
+        }
+        other => {
+            let since_ms = now.wall_ms;
+            *other = Some(Fault { kind, reason, since_ms, confirmed: false });
+            Some(now.at_ms + CONFIRM_MS)
+        }
+    }
+}
+
+/// Says once that something was left alone. Names stay out of the log: they may be shard ids.
+fn tell_refusals(board: &Board, place: usize, refused: usize) {
+    let Some(source) = board.sources.get(place) else { return };
+    if refused > 0 && source.refused != refused {
+        tracing::info!(
+            source = %source.root.display(), refused,
+            "entries were left alone: links, pipes, devices, names that leave the directory"
+        );
+    }
+}
+
+/// Now, on both clocks.
+pub(super) fn moment() -> Moment {
+    let now = clock::now();
+    Moment { at_ms: now.time.0 / 1_000, wall_ms: now.wall_ms }
+}
+
+/// Where a source lies; links in the path itself are the operator's.
+pub(super) fn absolute(root: PathBuf) -> PathBuf {
+    std::path::absolute(&root).unwrap_or(root)
+}

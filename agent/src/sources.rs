@@ -1,0 +1,230 @@
+//! Directories of shards as other programs leave them. They are looked at and never written to.
+//!
+//! A source is a root directory with a layout: the Backup Node's, with a manifest, or a plain tree.
+//! What comes out is the same for both: which shards are recorded, which files are there. Only
+//! regular files below the root are ever opened, and never keys or databases.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+mod backup_node;
+mod manifest;
+mod root;
+mod tree;
+
+use root::Root;
+
+/// Shards of one source that are looked at: ten times what a peer of 100 GiB holds. More are
+/// counted and left alone.
+pub const MAX_SHARDS: usize = 1_000_000;
+
+/// How a source's files are laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceKind {
+    /// Found out: the Backup Node's if its manifest is there, else plain.
+    #[default]
+    Auto,
+    /// The directory of a Backup Node: files `shard_ID` and a manifest `shards_database.json`.
+    BackupNode,
+    /// Any tree of files; a shard's id is its path below the root.
+    Plain,
+}
+
+/// What a record promises of a shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// SHA-256 of its bytes; `None` if the record names none that can be read.
+    pub sha256: Option<[u8; 32]>,
+    /// Its length in bytes; `None` if the record names none.
+    pub size_bytes: Option<u64>,
+}
+
+/// What the system says of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Length in bytes.
+    pub size_bytes: u64,
+    /// Last change of the content, in nanoseconds of Unix time. Anybody who may write the file can
+    /// set it.
+    pub mtime_ns: i64,
+    /// Last change of content or attributes, in nanoseconds of Unix time. Nobody can set it.
+    pub ctime_ns: i64,
+    /// The file's number in its file system.
+    pub inode: u64,
+    /// Whether its mode lets anybody read it. Root may read it all the same; the daemon that is to
+    /// serve it may not.
+    pub readable: bool,
+}
+
+/// A shard that is recorded, or has a file, or both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Its record; always `None` in a layout without records.
+    pub record: Option<Expected>,
+    /// Its file.
+    pub file: Option<FileFacts>,
+}
+
+/// What one look at a source found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Shards by id.
+    pub shards: BTreeMap<Box<str>, Found>,
+    /// Whether the layout records what is expected: a file without record is an orphan then.
+    pub has_records: bool,
+    /// Ids and files that were left alone: ids that would leave the root, symbolic links, devices,
+    /// names that are no text, more than [`MAX_SHARDS`].
+    pub refused: usize,
+    /// The manifest could not be read for now, and the copy of an earlier look stands in.
+    pub stale_manifest: bool,
+}
+
+/// Why a source as a whole cannot be looked at.
+#[derive(Debug, Error)]
+pub enum SourceFault {
+    /// It is not there, or something else is.
+    #[error("{} cannot be found: {reason}", .root.display())]
+    Absent {
+        /// The root.
+        root: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// It is there and may not be read.
+    #[error("{} may not be read: {reason}", .path.display())]
+    NotReadable {
+        /// What may not be read.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What an earlier run knew of a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Its layout, once it was found out.
+    pub kind: SourceKind,
+    /// The device that it lay on.
+    pub device: Option<u64>,
+    /// Shards that were known of it.
+    pub shards: usize,
+}
+
+/// One directory of shards.
+#[derive(Debug)]
+pub struct Source {
+    path: PathBuf,
+    kind: SourceKind,
+    device: Option<u64>,
+    manifest: manifest::Cache,
+}
+
+impl Source {
+    /// A source at `path`. Nothing is looked at yet. A layout that an earlier run found out is kept,
+    /// so that a manifest that is gone is noticed.
+    #[must_use]
+    pub fn new(path: PathBuf, kind: SourceKind, remembered: Remembered) -> Self {
+        let kind = if kind == SourceKind::Auto { remembered.kind } else { kind };
+        Self { path, kind, device: remembered.device, manifest: manifest::Cache::default() }
+    }
+
+    /// The root directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The layout; [`SourceKind::Auto`] until the first look.
+    #[must_use]
+    pub const fn kind(&self) -> SourceKind {
+        self.kind
+    }
+
+    /// The device that it lay on at the last look that succeeded.
+    #[must_use]
+    pub const fn device(&self) -> Option<u64> {
+        self.device
+    }
+
+    /// Looks at the source. Reads names, attributes and the manifest, and no shard. `known` says of
+    /// an id whether it is remembered, and `knows_any` whether any is. Blocks.
+    ///
+    /// # Errors
+    /// [`SourceFault`] if the source as a whole cannot be looked at: what is remembered of it then
+    /// stands.
+    pub fn look(
+        &mut self,
+        knows_any: bool,
+        known: &dyn Fn(&str) -> bool,
+    ) -> Result<Listing, SourceFault> {
+        let root = Root::open(&self.path)?;
+        let found_out = match self.kind {
+            SourceKind::Auto if backup_node::is_at(&root) => SourceKind::BackupNode,
+            SourceKind::Auto => SourceKind::Plain,
+            kind => kind,
+        };
+        let other_device = self.device.is_some_and(|device| device != root.device());
+        let listing = match found_out {
+            SourceKind::BackupNode => match backup_node::list(&root, &mut self.manifest) {
+                // On another device a manifest that is gone is one of many things that are gone.
+                Err(SourceFault::NotReadable { .. }) if other_device => Err(self.moved()),
+                listing => listing,
+            },
+            SourceKind::Plain | SourceKind::Auto => tree::list(&root),
+        }?;
+        // A host that starts anew may number its devices anew. That nothing of what was here is here
+        // tells an empty mount point from that.
+        if other_device && knows_any && !listing.shards.keys().any(|id| known(id)) {
+            return Err(self.moved());
+        }
+        // An empty directory may become either.
+        if !listing.shards.is_empty() || found_out == SourceKind::BackupNode {
+            self.kind = found_out;
+        }
+        self.device = Some(root.device());
+        Ok(listing)
+    }
+
+    /// Opens the file of a shard for reading.
+    ///
+    /// # Errors
+    /// If it is not there, may not be read, or is no regular file below the root.
+    pub fn open(&self, id: &str) -> io::Result<(File, FileFacts)> {
+        let root = Root::open(&self.path).map_err(io::Error::other)?;
+        match self.kind {
+            SourceKind::BackupNode => root.open_file(&backup_node::file_name(id)),
+            SourceKind::Plain | SourceKind::Auto => tree::open(&root, id),
+        }
+    }
+
+    /// What the system says of a file that is open.
+    ///
+    /// # Errors
+    /// If the system does not say.
+    pub fn facts(file: &File) -> io::Result<FileFacts> {
+        root::facts_of(file)
+    }
+
+    fn moved(&self) -> SourceFault {
+        SourceFault::Absent {
+            root: self.path.clone(),
+            reason: "another file system is there, without any shard that was here; is it \
+                     mounted?"
+                .to_owned(),
+        }
+    }
+}
+
+/// A file that no record names may be on its way: file first, record after.
+pub const UNRECORDED_GRACE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

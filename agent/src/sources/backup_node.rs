@@ -1,0 +1,56 @@
+//! The directory of a Backup Node: flat files `shard_ID`, and the manifest beside them.
+
+use super::manifest::{self, MANIFEST};
+use super::root::{Entry, Root};
+use super::{Listing, MAX_SHARDS, SourceFault};
+
+/// What the name of a shard's file begins with; the id follows.
+const PREFIX: &str = "shard_";
+
+/// Whether a root looks like such a directory.
+pub(super) fn is_at(root: &Root) -> bool {
+    matches!(root.entry(MANIFEST), Ok(Some(Entry::File(_))))
+}
+
+pub(super) fn file_name(id: &str) -> String {
+    format!("{PREFIX}{id}")
+}
+
+/// All shards that are recorded or have a file. The manifest is read after the files were listed: a
+/// file is written before its record, so a record whose file the list lacks is looked up again.
+pub(super) fn list(root: &Root, cache: &mut manifest::Cache) -> Result<Listing, SourceFault> {
+    let mut listing = Listing { has_records: true, ..Listing::default() };
+    root.names(&mut |name| {
+        let Some(name) = name else {
+            listing.refused += 1;
+            return;
+        };
+        let Some(id) = name.strip_prefix(PREFIX) else { return };
+        // It went away since it was listed, or cannot be looked at: its record tells more.
+        let Ok(Some(entry)) = root.entry(name) else { return };
+        match entry {
+            Entry::File(facts) if listing.shards.len() < MAX_SHARDS => {
+                listing.shards.entry(id.into()).or_default().file = Some(facts);
+            }
+            _ => listing.refused += 1,
+        }
+    })?;
+    let manifest = cache.read(root)?;
+    listing.refused += manifest.refused;
+    listing.stale_manifest = manifest.stale;
+    for (id, expected) in manifest.records {
+        let room = listing.shards.len() < MAX_SHARDS;
+        match listing.shards.get_mut(id) {
+            Some(found) => found.record = Some(*expected),
+            None if room => {
+                let found = listing.shards.entry(id.clone()).or_default();
+                found.record = Some(*expected);
+                if let Ok(Some(Entry::File(facts))) = root.entry(&file_name(id)) {
+                    found.file = Some(facts);
+                }
+            }
+            None => listing.refused += 1,
+        }
+    }
+    Ok(listing)
+}

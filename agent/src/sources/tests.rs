@@ -1,0 +1,152 @@
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use rustix::fs::{CWD, Mode, mkfifoat};
+use tempfile::TempDir;
+
+use super::*;
+
+const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+fn directory(manifest: &str, files: &[&str]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("shards_database.json"), manifest).unwrap();
+    for file in files {
+        fs::write(dir.path().join(file), "abc").unwrap();
+    }
+    dir
+}
+
+fn source(dir: &TempDir) -> Source {
+    Source::new(dir.path().to_owned(), SourceKind::Auto, Remembered::default())
+}
+
+fn look(source: &mut Source) -> Result<Listing, SourceFault> {
+    source.look(false, &|_| false)
+}
+
+#[test]
+fn a_backup_nodes_directory_is_recognised_and_its_records_meet_their_files() {
+    let manifest = format!(
+        r#"{{"a": {{"shard_id":"a","original_hash":"{ABC}","size_bytes":3,"created_at":"x",
+            "metadata":{{"user_id":"u","deep":[1,{{"a":null}}]}},"new_field":[]}},
+            "gone": {{"original_hash":"{ABC}","size_bytes":3}},
+            "odd": {{"original_hash":17,"size_bytes":"three"}}}}"#
+    );
+    let dir = directory(&manifest, &["shard_a", "shard_unrecorded", "encryption.key", "x.db"]);
+    let mut source = source(&dir);
+    let listing = look(&mut source).unwrap();
+    assert_eq!(source.kind(), SourceKind::BackupNode);
+    let ids: Vec<&str> = listing.shards.keys().map(|id| &**id).collect();
+    assert_eq!(ids, ["a", "gone", "odd", "unrecorded"]);
+    let expected = listing.shards["a"].record.unwrap();
+    assert_eq!((expected.sha256.unwrap()[0], expected.size_bytes), (0xba, Some(3)));
+    assert_eq!(listing.shards["a"].file.unwrap().size_bytes, 3);
+    assert!(listing.shards["gone"].file.is_none());
+    assert!(listing.shards["unrecorded"].record.is_none());
+    // A record that is odd promises nothing, and is still a record.
+    assert_eq!(listing.shards["odd"].record, Some(Expected::default()));
+}
+
+#[test]
+fn ids_that_leave_the_root_are_refused_and_counted() {
+    let manifest = r#"{"../../etc/passwd": {}, "a/b": {}, "": {}, "fine": {}}"#;
+    let dir = directory(manifest, &[]);
+    let listing = look(&mut source(&dir)).unwrap();
+    assert_eq!(listing.shards.keys().map(|id| &**id).collect::<Vec<_>>(), ["fine"]);
+    assert_eq!(listing.refused, 3);
+}
+
+#[test]
+fn links_pipes_and_directories_are_no_shards() {
+    let dir = directory("{}", &["shard_file"]);
+    symlink("/etc/hostname", dir.path().join("shard_link")).unwrap();
+    fs::create_dir(dir.path().join("shard_dir")).unwrap();
+    mkfifoat(CWD, dir.path().join("shard_pipe"), Mode::from_raw_mode(0o600)).unwrap();
+    let mut source = source(&dir);
+    let listing = look(&mut source).unwrap();
+    assert_eq!(listing.shards.keys().map(|id| &**id).collect::<Vec<_>>(), ["file"]);
+    assert_eq!(listing.refused, 3);
+    for id in ["link", "dir", "pipe"] {
+        assert!(source.open(id).is_err(), "{id}");
+    }
+    assert!(source.open("file").is_ok());
+}
+
+#[test]
+fn the_last_good_manifest_stands_in_for_a_torn_one() {
+    let dir = directory(r#"{"a": {"size_bytes": 3}}"#, &["shard_a"]);
+    let mut source = source(&dir);
+    assert!(!look(&mut source).unwrap().stale_manifest);
+    fs::write(dir.path().join("shards_database.json"), r#"{"a": {"size_by"#).unwrap();
+    let listing = look(&mut source).unwrap();
+    assert!(listing.stale_manifest);
+    assert_eq!(listing.shards["a"].record.unwrap().size_bytes, Some(3));
+    fs::write(dir.path().join("shards_database.json"), r#"{"b": {}}"#).unwrap();
+    let listing = look(&mut source).unwrap();
+    assert!(!listing.stale_manifest);
+    assert!(listing.shards["a"].record.is_none() && listing.shards["b"].record.is_some());
+}
+
+#[test]
+fn a_manifest_that_is_gone_is_a_fault_of_the_whole_source() {
+    let dir = directory("{}", &["shard_a"]);
+    let remembered = Remembered { kind: SourceKind::BackupNode, ..Remembered::default() };
+    fs::remove_file(dir.path().join("shards_database.json")).unwrap();
+    let mut source = Source::new(dir.path().to_owned(), SourceKind::Auto, remembered);
+    let fault = look(&mut source).unwrap_err();
+    assert!(matches!(fault, SourceFault::NotReadable { .. }), "{fault}");
+}
+
+#[test]
+fn a_root_that_is_gone_is_absent() {
+    let dir = directory("{}", &[]);
+    let mut source = source(&dir);
+    dir.close().unwrap();
+    assert!(matches!(look(&mut source), Err(SourceFault::Absent { .. })));
+}
+
+#[test]
+fn an_empty_directory_on_another_device_is_an_absent_source() {
+    let dir = directory("{}", &["shard_b"]);
+    let elsewhere = Remembered { kind: SourceKind::BackupNode, device: Some(u64::MAX), shards: 1 };
+    let mut source = Source::new(dir.path().to_owned(), SourceKind::Auto, elsewhere);
+    assert!(matches!(source.look(true, &|id| id == "a"), Err(SourceFault::Absent { .. })));
+    // With a shard that is known it is the same directory under a new device number.
+    let listing = source.look(true, &|id| id == "b").unwrap();
+    assert!(listing.shards.contains_key("b"));
+}
+
+#[test]
+fn a_plain_tree_gives_every_file_but_keys_databases_and_hidden_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("x/y")).unwrap();
+    for file in ["top.bin", "x/y/deep.bin", "x/encryption.key", "store.db", "store.db-wal", ".hid"]
+    {
+        fs::write(dir.path().join(file), "abc").unwrap();
+    }
+    symlink(dir.path(), dir.path().join("x/loop")).unwrap();
+    let mut source = source(&dir);
+    let listing = look(&mut source).unwrap();
+    assert_eq!(
+        listing.shards.keys().map(|id| &**id).collect::<Vec<_>>(),
+        ["top.bin", "x/y/deep.bin"]
+    );
+    assert_eq!(
+        (source.kind(), listing.has_records, listing.refused),
+        (SourceKind::Plain, false, 1)
+    );
+    assert!(source.open("x/y/deep.bin").is_ok());
+    for path in ["../x", "x/../top.bin", "x/loop/top.bin", "/etc/hostname"] {
+        assert!(source.open(path).is_err(), "{path}");
+    }
+}
+
+#[test]
+fn a_file_that_nobody_may_read_is_known_as_such() {
+    let dir = directory("{}", &["shard_a"]);
+    let file = dir.path().join("shard_a");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
+    let listing = look(&mut source(&dir)).unwrap();
+    assert!(!listing.shards["a"].file.unwrap().readable);
+}

@@ -1,0 +1,87 @@
+//! A plain tree of files. Nothing says what they should be: their first reading does.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+
+use super::root::{Entry, Root, is_off_limits};
+use super::{FileFacts, Found, Listing, MAX_SHARDS, SourceFault};
+
+/// How deep a tree is followed: deeper than any storage lays its files.
+const MAX_DEPTH: usize = 16;
+/// Longest path below the root, in bytes.
+const MAX_PATH_BYTES: usize = 1_024;
+
+/// All regular files below the root. Directories that may not be read are refused and counted; the
+/// root itself has to be readable.
+pub(super) fn list(root: &Root) -> Result<Listing, SourceFault> {
+    let mut listing = Listing::default();
+    let mut waiting: Vec<(String, usize)> = Vec::new();
+    walk(root, "", 0, &mut listing, &mut waiting)?;
+    while let Some((path, depth)) = waiting.pop() {
+        let walked = descend(root, &path).is_ok_and(|directory| {
+            walk(&directory, &path, depth, &mut listing, &mut waiting).is_ok()
+        });
+        if !walked {
+            listing.refused += 1;
+        }
+    }
+    Ok(listing)
+}
+
+/// Opens the file at a path below the root; no link is followed on the way.
+pub(super) fn open(root: &Root, path: &str) -> io::Result<(File, FileFacts)> {
+    match path.rsplit_once('/') {
+        Some((directory, name)) => descend(root, directory)?.open_file(name),
+        None => root.open_file(path),
+    }
+}
+
+fn walk(
+    directory: &Root,
+    path: &str,
+    depth: usize,
+    listing: &mut Listing,
+    waiting: &mut Vec<(String, usize)>,
+) -> Result<(), SourceFault> {
+    directory.names(&mut |name| {
+        let Some(name) = name else {
+            listing.refused += 1;
+            return;
+        };
+        if is_off_limits(name) {
+            return;
+        }
+        let Ok(Some(entry)) = directory.entry(name) else { return };
+        let full = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+        let room = full.len() <= MAX_PATH_BYTES && listing.shards.len() < MAX_SHARDS;
+        match entry {
+            Entry::File(facts) if room => {
+                let found = Found { record: None, file: Some(facts) };
+                listing.shards.insert(full.into(), found);
+            }
+            // As many directories as shards may wait: an empty tree can be endless too.
+            Entry::Directory if room && depth < MAX_DEPTH && waiting.len() < MAX_SHARDS => {
+                waiting.push((full, depth + 1));
+            }
+            Entry::File(_) | Entry::Directory | Entry::Other => listing.refused += 1,
+        }
+    })
+}
+
+fn descend(root: &Root, path: &str) -> io::Result<Root> {
+    let mut parts = path.split('/');
+    let first = parts.next().unwrap_or_default();
+    let mut at = root.child(checked(first)?)?;
+    for part in parts {
+        at = at.child(checked(part)?)?;
+    }
+    Ok(at)
+}
+
+/// A part of a path that leads down and nowhere else.
+fn checked(part: &str) -> io::Result<&str> {
+    if matches!(part, "" | "." | "..") {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "a path that leaves its root"));
+    }
+    Ok(part)
+}
