@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod health;
+pub mod json_schema;
 pub mod problem;
 pub mod routes;
 pub mod schema;
@@ -14,5 +15,7 @@ pub mod server;
 pub mod socket;
 mod stall;
 
+#[cfg(test)]
+mod contract;
 #[cfg(test)]
 mod tests;

@@ -17,15 +17,15 @@ use axum::{Extension, Json, Router};
 use futures::stream::{self, Stream};
 use plexmesh_proto::event::Event as ProtoEvent;
 use plexmesh_proto::types::PeerId;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
 use super::answer;
 use super::problem::{Code, Problem};
 use super::schema::{
-    Envelope, Event, EventItems, Figures, Integrity, Item, Kind, Latency, Many, One, Peer,
-    PeerDetail, Status, Topology, Why,
+    Envelope, Event, EventItems, Figures, Integrity, Item, Kind, Latency, Leave, Liveness, Many,
+    One, Peer, PeerDetail, Readiness, Status, Topology, Why,
 };
 use super::select::select;
 use super::server::Counters;
@@ -156,18 +156,6 @@ pub(super) async fn watch_readiness(agent: Arc<Agent>) {
 }
 
 type Answer<T> = Result<Json<T>, Problem>;
-
-/// The item of a liveness answer.
-#[derive(Debug, Serialize)]
-struct Liveness {
-    alive: bool,
-}
-
-/// The item of a readiness answer.
-#[derive(Debug, Serialize)]
-struct Readiness {
-    ready: bool,
-}
 
 async fn liveness(State(agent): State<Arc<Agent>>) -> Answer<One<Liveness>> {
     let item = Item { item: Liveness { alive: true } };
@@ -347,13 +335,6 @@ fn push_line(lines: &mut Vec<u8>, line: &One<Event>) {
     if serde_json::to_writer(&mut *lines, line).is_ok() {
         lines.push(b'\n');
     }
-}
-
-/// The body of a request to leave, and the item of its answer.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Leave {
-    #[serde(default)]
-    reason: String,
 }
 
 async fn leave(
