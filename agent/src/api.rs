@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod health;
 pub mod json_schema;
+pub mod openapi;
 pub mod problem;
 pub mod routes;
 pub mod schema;
@@ -14,6 +15,7 @@ pub mod select;
 pub mod server;
 pub mod socket;
 mod stall;
+mod table;
 
 #[cfg(test)]
 mod contract;

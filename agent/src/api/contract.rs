@@ -36,7 +36,7 @@ pub(super) fn assert_committed(file: &str, generated: &str) {
     assert!(
         committed == generated,
         "docs/{file} is not what the code says; if the change is meant, write it anew with\n  \
-         {UPDATE}=1 cargo test -p plexmesh-agent --lib contract"
+         {UPDATE}=1 cargo test -p plexmesh-agent --lib api::"
     );
 }
 
