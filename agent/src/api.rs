@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod health;
 pub mod json_schema;
+pub mod metrics;
 pub mod openapi;
 pub mod problem;
 pub mod routes;

@@ -7,9 +7,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use super::json_schema;
 use super::schema::{API_VERSION, Kind};
 use super::table::{Access, Answer, Form, Parameter, Place, ROUTES, Route};
+use super::{json_schema, metrics};
 
 /// Where OpenAPI keeps schemas.
 const SCHEMAS: &str = "/components/schemas";
@@ -144,6 +144,7 @@ fn answer(
             }
             all
         }
+        Answer::Metrics => json!({ metrics::CONTENT_TYPE: { "schema": { "type": "string" } } }),
         Answer::OpenApi => json!({ "application/json": { "schema": { "type": "object" } } }),
     }
 }

@@ -22,7 +22,6 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
 use super::answer;
-use super::openapi;
 use super::problem::{Code, Problem};
 use super::schema::{
     Envelope, Event, EventItems, Figures, Integrity, Item, Kind, Latency, Leave, Liveness, Many,
@@ -31,6 +30,7 @@ use super::schema::{
 use super::select::select;
 use super::server::Counters;
 use super::table::{ROUTES, paths};
+use super::{metrics, openapi};
 use crate::events::EventEntry;
 use crate::query::{DriverHandle, QueryError, Snapshot};
 
@@ -362,6 +362,16 @@ fn resolve_all(moment: &Snapshot<'_>, texts: &str) -> Result<BTreeSet<PeerId>, P
     // No more names than a matrix has rows; a request head has no room for many more either.
     let names = texts.split(',').take(answer::MAX_MATRIX_PEERS);
     names.map(|text| select(text, &directory)).collect()
+}
+
+pub(super) async fn metrics(State(agent): State<Arc<Agent>>) -> Result<Response, Problem> {
+    let (asked, socket) = (agent.clone(), agent.socket.figures());
+    let gathered = agent
+        .read(move |moment| answer::metrics(moment, asked.has_settled(moment), socket))
+        .await?;
+    let text = metrics::encode(&gathered)
+        .map_err(|_| Problem::new(Code::Failed, "the metrics cannot be written as text"))?;
+    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
 }
 
 pub(super) async fn openapi() -> impl IntoResponse {

@@ -61,6 +61,8 @@ pub(super) enum Answer {
     /// A document of the first kind, or, if it is followed, a line with one of the second for each
     /// thing that happens.
     Followed(Kind, Kind),
+    /// The metrics, as OpenMetrics text.
+    Metrics,
     /// The description of all routes.
     OpenApi,
 }
@@ -151,7 +153,7 @@ const fn read(
 }
 
 /// Every route.
-pub(super) static ROUTES: [Route; 13] = [
+pub(super) static ROUTES: [Route; 14] = [
     document("/livez", Kind::Liveness, "Whether the agent lives.", || get(routes::liveness)),
     document(
         "/readyz",
@@ -214,6 +216,9 @@ pub(super) static ROUTES: [Route; 13] = [
     }),
     document("/v1/integrity", Kind::Integrity, "The shards of all peers.", || {
         get(routes::integrity)
+    }),
+    read("/v1/metrics", Answer::Metrics, "The agent and its view of the mesh in figures.", || {
+        get(routes::metrics)
     }),
     read("/v1/openapi.json", Answer::OpenApi, "This description of all paths.", || {
         get(routes::openapi)

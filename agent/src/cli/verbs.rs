@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::args::{EventsArgs, Format, InitArgs, LatencyArgs, LeaveArgs, StatusArgs, Verb};
 use super::client::{Client, encoded, read_document};
 use super::output::Output;
-use super::wait;
+use super::{metrics, wait};
 use crate::api::problem::{Code, Problem};
 use crate::api::routes::MAX_REASON_BYTES;
 use crate::api::schema::{Event, Health, Kind, Leave, MadeMesh, One, Status};
@@ -57,6 +57,7 @@ pub async fn ask(verb: Verb, client: &mut Client, output: &Output) -> anyhow::Re
             view.show(client, output).await?;
         }
         Verb::Events(args) => events(&args, client, output).await?,
+        Verb::Metrics(args) => metrics::metrics(&args, client, output).await?,
         Verb::Wait(args) => wait::wait(&args, client, output).await?,
         Verb::Leave(args) => leave(args, client, output).await?,
         // These become an agent, or make one, and ask none.
