@@ -21,4 +21,4 @@ mod table;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

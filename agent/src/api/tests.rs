@@ -35,15 +35,15 @@ fn client(path: &Path) -> Client {
 }
 
 /// A real agent that is alone, and a client of it.
-pub(super) struct MeshOfOne {
-    pub(super) client: Client,
-    pub(super) running: JoinHandle<anyhow::Result<()>>,
+pub(crate) struct MeshOfOne {
+    pub(crate) client: Client,
+    pub(crate) running: JoinHandle<anyhow::Result<()>>,
     dir: TempDir,
 }
 
 impl MeshOfOne {
     /// Starts an agent called alpha.
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let args = crate::cli::args::RunArgs {
             data_dir: Some(dir.path().to_owned()),

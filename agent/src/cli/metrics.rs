@@ -59,7 +59,34 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::args::GlobalArgs;
     use super::*;
+    use crate::api::socket::places;
+    use crate::api::tests::MeshOfOne;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_file_gets_all_metrics_of_the_agent() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("plexmesh.prom");
+        let args = MetricsArgs { file: Some(file.clone()) };
+        let mut mesh = MeshOfOne::start().await;
+        metrics(&args, &mut mesh.client, &Output::new(&GlobalArgs::default())).await.unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("# HELP ") && text.ends_with("# EOF\n"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_does_not_answer_leaves_the_old_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("plexmesh.prom");
+        std::fs::write(&file, "old").unwrap();
+        let args = MetricsArgs { file: Some(file.clone()) };
+        let mut client = Client::new(places(Some(&dir.path().join("agent.sock")), None, None));
+        let output = Output::new(&GlobalArgs::default());
+        let error = metrics(&args, &mut client, &output).await.unwrap_err();
+        assert_eq!(Problem::from(error).code, Code::NoAgent);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "old");
+    }
 
     #[test]
     fn a_file_is_replaced_as_a_whole_and_may_be_read_by_everybody() {
