@@ -6,6 +6,9 @@
 
 pub mod answer;
 pub mod health;
+pub mod json_schema;
+pub mod metrics;
+pub mod openapi;
 pub mod problem;
 pub mod routes;
 pub mod schema;
@@ -13,6 +16,9 @@ pub mod select;
 pub mod server;
 pub mod socket;
 mod stall;
+mod table;
 
 #[cfg(test)]
-mod tests;
+mod contract;
+#[cfg(test)]
+pub(crate) mod tests;

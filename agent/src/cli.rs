@@ -9,6 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 pub mod args;
 pub mod client;
 pub mod logging;
+pub mod metrics;
 pub mod output;
 pub mod verbs;
 pub mod wait;

@@ -14,4 +14,4 @@ pub mod topology;
 pub mod why;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;

@@ -1,9 +1,11 @@
 //! Wall-clock times as programs exchange them, and spans of time as people read them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::clock;
@@ -61,9 +63,23 @@ impl Serialize for WallTime {
     }
 }
 
+impl JsonSchema for WallTime {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "WallTime".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
 impl<'de> Deserialize<'de> for WallTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
         let timestamp: Timestamp = text.parse().map_err(de::Error::custom)?;
         let ms = u64::try_from(timestamp.as_millisecond()).map_err(de::Error::custom)?;
         Ok(Self(ms))

@@ -87,4 +87,4 @@ pub use handle::NetHandle;
 pub use hello::Admission;
 pub use identity::{Identity, PeerKey, parse_peer_id, peer_id_text, verify};
 pub use spawn::spawn;
-pub use stats::NetStats;
+pub use stats::{NetFigure, NetStats};

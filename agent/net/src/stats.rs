@@ -2,8 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// How the description of a figure begins that may fall as well.
+const GAUGE: &str = "Gauge: ";
+
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
         /// The living counters.
         #[derive(Debug, Default)]
         pub(crate) struct Counters { $(pub(crate) $name: Counter,)* }
@@ -16,7 +19,15 @@ macro_rules! counters {
 
         /// What the transport did and dropped since it was started. Gauges are said to be such.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-        pub struct NetStats { $($(#[$doc])* pub $name: u64,)* }
+        pub struct NetStats { $($(#[doc = $doc])* pub $name: u64,)* }
+
+        impl NetStats {
+            /// All figures, with what they are, in the order of their declaration.
+            #[must_use]
+            pub fn figures(&self) -> Vec<NetFigure> {
+                vec![$(NetFigure::new(stringify!($name), concat!($($doc),*), self.$name),)*]
+            }
+        }
     };
 }
 
@@ -104,6 +115,27 @@ counters! {
     dropped_notices,
 }
 
+/// One figure of [`NetStats`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetFigure {
+    /// Its name, in lower case with underscores.
+    pub name: &'static str,
+    /// What it counts, in one or two sentences.
+    pub help: &'static str,
+    /// Whether it may fall as well.
+    pub is_gauge: bool,
+    /// Its value.
+    pub value: u64,
+}
+
+impl NetFigure {
+    fn new(name: &'static str, doc: &'static str, value: u64) -> Self {
+        let doc = doc.trim_ascii();
+        let help = doc.strip_prefix(GAUGE).unwrap_or(doc);
+        Self { name, help, is_gauge: help.len() < doc.len(), value }
+    }
+}
+
 /// One counter or gauge. Relaxed: the values are read for people and metrics, nothing is decided
 /// between threads by their order.
 #[derive(Debug, Default)]
@@ -124,5 +156,30 @@ impl Counter {
 
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_says_what_it_is() {
+        let stats = NetStats { sent_bytes: 7, ..NetStats::default() };
+        let figures = stats.figures();
+        let gauges: Vec<_> = figures.iter().filter(|it| it.is_gauge).map(|it| it.name).collect();
+        assert_eq!(
+            gauges,
+            [
+                "connected_peers",
+                "established_connections",
+                "unadmitted_connections",
+                "waiting_events"
+            ]
+        );
+        assert!(figures.iter().all(|it| it.help.ends_with('.')));
+        let sent = figures.iter().find(|it| it.name == "sent_bytes").unwrap();
+        assert_eq!(sent.value, 7);
+        assert!(sent.help.starts_with("Bytes written"));
     }
 }

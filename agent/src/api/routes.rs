@@ -12,23 +12,25 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Json, Router};
 use futures::stream::{self, Stream};
 use plexmesh_proto::event::Event as ProtoEvent;
 use plexmesh_proto::types::PeerId;
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
 use super::answer;
 use super::problem::{Code, Problem};
 use super::schema::{
-    Envelope, Event, EventItems, Figures, Integrity, Item, Kind, Latency, Many, One, Peer,
-    PeerDetail, Status, Topology, Why,
+    Envelope, Event, EventItems, Figures, Integrity, Item, Kind, Latency, Leave, Liveness, Many,
+    One, Peer, PeerDetail, Readiness, Status, Topology, Why,
 };
 use super::select::select;
 use super::server::Counters;
+use super::table::{ROUTES, paths};
+use super::{metrics, openapi};
 use crate::events::EventEntry;
 use crate::query::{DriverHandle, QueryError, Snapshot};
 
@@ -44,22 +46,6 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Rows of the latency matrix that are estimated between two protocol steps: 8 000 pairs at most,
 /// about a millisecond.
 const ROWS_A_STEP: usize = 16;
-
-/// Every path, as the answer to an unknown one lists them.
-const PATHS: [&str; 12] = [
-    "GET /livez",
-    "GET /readyz",
-    "GET /v1/status",
-    "GET /v1/peers",
-    "GET /v1/peers/{peer}",
-    "GET /v1/why/{peer}",
-    "GET /v1/topology",
-    "GET /v1/latency?limit=N&peers=PEER,PEER",
-    "GET /v1/events?since=SEQUENCE&limit=N&follow=true",
-    "GET /v1/figures",
-    "GET /v1/integrity",
-    "POST /v1/leave",
-];
 
 /// What the routes work on.
 #[derive(Debug)]
@@ -111,26 +97,16 @@ pub struct Caller {
 impl Caller {
     /// Whether this user may change something: root, or whom the agent runs as. The group may read
     /// alone.
-    fn may_write(self) -> bool {
+    pub(super) fn may_write(self) -> bool {
         self.uid.is_some_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
     }
 }
 
 /// All routes.
 pub fn router(agent: Arc<Agent>) -> Router {
-    Router::new()
-        .route("/livez", get(liveness))
-        .route("/readyz", get(readiness))
-        .route("/v1/status", get(status))
-        .route("/v1/peers", get(peers))
-        .route("/v1/peers/{peer}", get(peer))
-        .route("/v1/why/{peer}", get(why))
-        .route("/v1/topology", get(topology))
-        .route("/v1/latency", get(latency))
-        .route("/v1/events", get(events))
-        .route("/v1/figures", get(figures))
-        .route("/v1/integrity", get(integrity))
-        .route("/v1/leave", post(leave))
+    let routes = ROUTES.iter();
+    routes
+        .fold(Router::new(), |router, route| router.route(route.path, route.served()))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(map_response(add_version))
@@ -157,25 +133,13 @@ pub(super) async fn watch_readiness(agent: Arc<Agent>) {
 
 type Answer<T> = Result<Json<T>, Problem>;
 
-/// The item of a liveness answer.
-#[derive(Debug, Serialize)]
-struct Liveness {
-    alive: bool,
-}
-
-/// The item of a readiness answer.
-#[derive(Debug, Serialize)]
-struct Readiness {
-    ready: bool,
-}
-
-async fn liveness(State(agent): State<Arc<Agent>>) -> Answer<One<Liveness>> {
+pub(super) async fn liveness(State(agent): State<Arc<Agent>>) -> Answer<One<Liveness>> {
     let item = Item { item: Liveness { alive: true } };
     let answer = agent.read(|moment| answer::envelope(moment, Kind::Liveness, item)).await?;
     Ok(Json(answer))
 }
 
-async fn readiness(State(agent): State<Arc<Agent>>) -> Answer<One<Readiness>> {
+pub(super) async fn readiness(State(agent): State<Arc<Agent>>) -> Answer<One<Readiness>> {
     let asked = agent.clone();
     let (ready, stamp) =
         agent.read(move |moment| (asked.has_settled(moment), answer::stamp(moment))).await?;
@@ -188,48 +152,52 @@ async fn readiness(State(agent): State<Arc<Agent>>) -> Answer<One<Readiness>> {
         .then("plexmesh wait --for converged"))
 }
 
-async fn status(State(agent): State<Arc<Agent>>) -> Answer<One<Status>> {
+pub(super) async fn status(State(agent): State<Arc<Agent>>) -> Answer<One<Status>> {
     let asked = agent.clone();
     let answer =
         agent.read(move |moment| answer::status(moment, asked.has_settled(moment))).await?;
     Ok(Json(answer))
 }
 
-async fn peers(State(agent): State<Arc<Agent>>) -> Answer<Many<Peer>> {
+pub(super) async fn peers(State(agent): State<Arc<Agent>>) -> Answer<Many<Peer>> {
     Ok(Json(agent.read(answer::peers).await?))
 }
 
-async fn peer(
+pub(super) async fn peer(
     State(agent): State<Arc<Agent>>,
     Path(text): Path<String>,
 ) -> Answer<One<PeerDetail>> {
     of_peer(&agent, text, answer::peer).await
 }
 
-async fn why(State(agent): State<Arc<Agent>>, Path(text): Path<String>) -> Answer<One<Why>> {
+pub(super) async fn why(
+    State(agent): State<Arc<Agent>>,
+    Path(text): Path<String>,
+) -> Answer<One<Why>> {
     of_peer(&agent, text, answer::why).await
 }
 
-async fn topology(State(agent): State<Arc<Agent>>) -> Answer<One<Topology>> {
+pub(super) async fn topology(State(agent): State<Arc<Agent>>) -> Answer<One<Topology>> {
     Ok(Json(agent.read(answer::topology).await?))
 }
 
-async fn integrity(State(agent): State<Arc<Agent>>) -> Answer<One<Integrity>> {
+pub(super) async fn integrity(State(agent): State<Arc<Agent>>) -> Answer<One<Integrity>> {
     Ok(Json(agent.read(answer::integrity).await?))
 }
 
-async fn figures(State(agent): State<Arc<Agent>>) -> Answer<One<Figures>> {
+pub(super) async fn figures(State(agent): State<Arc<Agent>>) -> Answer<One<Figures>> {
     let socket = agent.socket.figures();
     Ok(Json(agent.read(move |moment| answer::figures(moment, socket)).await?))
 }
 
-#[derive(Debug, Deserialize)]
-struct LatencyQuery {
+/// What `/v1/latency` takes; described in the table of routes.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct LatencyQuery {
     limit: Option<usize>,
     peers: Option<String>,
 }
 
-async fn latency(
+pub(super) async fn latency(
     State(agent): State<Arc<Agent>>,
     query: Result<Query<LatencyQuery>, QueryRejection>,
 ) -> Answer<One<Latency>> {
@@ -250,15 +218,16 @@ async fn latency(
     Ok(Json(Envelope::new(Kind::Latency, matrix.stamp, body)))
 }
 
-#[derive(Debug, Deserialize)]
-struct EventsQuery {
+/// What `/v1/events` takes; described in the table of routes.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct EventsQuery {
     since: Option<u64>,
     limit: Option<usize>,
     #[serde(default)]
     follow: bool,
 }
 
-async fn events(
+pub(super) async fn events(
     State(agent): State<Arc<Agent>>,
     query: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
@@ -349,23 +318,7 @@ fn push_line(lines: &mut Vec<u8>, line: &One<Event>) {
     }
 }
 
-/// The body of a request to leave, and the item of its answer.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Leave {
-    #[serde(default)]
-    reason: String,
-}
-
-async fn leave(
-    State(agent): State<Arc<Agent>>,
-    Extension(caller): Extension<Caller>,
-    body: Body,
-) -> Answer<One<Leave>> {
-    if !caller.may_write() {
-        return Err(Problem::new(Code::NotPermitted, "this user may not take the peer out")
-            .because("only root and the user that the agent runs as may change something")
-            .then("sudo plexmesh leave"));
-    }
+pub(super) async fn leave(State(agent): State<Arc<Agent>>, body: Body) -> Answer<One<Leave>> {
     let leave = read_leave(body).await?;
     let stamp = agent.read(answer::stamp).await?;
     agent.driver.leave(leave.reason.clone()).await?;
@@ -411,15 +364,27 @@ fn resolve_all(moment: &Snapshot<'_>, texts: &str) -> Result<BTreeSet<PeerId>, P
     names.map(|text| select(text, &directory)).collect()
 }
 
+pub(super) async fn metrics(State(agent): State<Arc<Agent>>) -> Result<Response, Problem> {
+    let (asked, socket) = (agent.clone(), agent.socket.figures());
+    let gathered = agent
+        .read(move |moment| answer::metrics(moment, asked.has_settled(moment), socket))
+        .await?;
+    let text = metrics::encode(&gathered)
+        .map_err(|_| Problem::new(Code::Failed, "the metrics cannot be written as text"))?;
+    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
+}
+
+pub(super) async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], openapi::text())
+}
+
 async fn unknown_path(uri: Uri) -> Problem {
-    Problem::new(Code::UnknownPath, format!("there is nothing at {}", uri.path()))
-        .because(format!("the paths are: {}", PATHS.join(", ")))
+    Problem::new(Code::UnknownPath, format!("there is nothing at {}", uri.path())).because(paths())
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> Problem {
     let message = format!("{} cannot be asked with {method}", uri.path());
-    Problem::new(Code::MethodNotAllowed, message)
-        .because(format!("the paths are: {}", PATHS.join(", ")))
+    Problem::new(Code::MethodNotAllowed, message).because(paths())
 }
 
 async fn add_version(mut response: Response) -> Response {
@@ -448,7 +413,6 @@ impl From<QueryError> for Problem {
 
 impl From<QueryRejection> for Problem {
     fn from(error: QueryRejection) -> Self {
-        Self::new(Code::BadRequest, error.body_text())
-            .because(format!("the paths are: {}", PATHS.join(", ")))
+        Self::new(Code::BadRequest, error.body_text()).because(paths())
     }
 }

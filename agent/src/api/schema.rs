@@ -4,6 +4,7 @@
 //! `null`, never 0. Times are RFC 3339 in UTC, peer ids libp2p text. Within `plexmesh/v1` keys are
 //! only added.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::api::problem::Problem;
@@ -13,6 +14,7 @@ mod edge;
 mod event;
 mod integrity;
 mod latency;
+mod outcome;
 mod peer;
 mod status;
 mod why;
@@ -21,6 +23,7 @@ pub use edge::{CutDirection, Edge, EdgeFigures, EdgeStatus, Evidence, Topology};
 pub use event::{Event, EventDetail, EventItems};
 pub use integrity::{Integrity, PeerIntegrity, ShardFinding, Verdict, Verdicts};
 pub use latency::Latency;
+pub use outcome::{Leave, Liveness, MadeMesh, Readiness, Waited};
 pub use peer::{Availability, Heartbeat, Peer, PeerDetail, PeerRef, Reason, Rtt, State};
 pub use status::{Figures, Finding, Health, Partition, Severity, SocketFigures, States, Status};
 pub use why::{Observer, Quorum, Why};
@@ -29,7 +32,7 @@ pub use why::{Observer, Quorum, Why};
 pub const API_VERSION: &str = "plexmesh/v1";
 
 /// What a document holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Kind {
     /// Outcome of `plexmesh demo`.
     DemoReport,
@@ -67,13 +70,61 @@ pub enum Kind {
     Why,
 }
 
+impl Kind {
+    /// All kinds, by name.
+    pub const ALL: [Self; 17] = [
+        Self::DemoReport,
+        Self::Error,
+        Self::Event,
+        Self::EventList,
+        Self::Figures,
+        Self::Integrity,
+        Self::Left,
+        Self::Latency,
+        Self::Liveness,
+        Self::MeshMade,
+        Self::Peer,
+        Self::PeerList,
+        Self::Readiness,
+        Self::Status,
+        Self::Topology,
+        Self::Wait,
+        Self::Why,
+    ];
+
+    /// The kind as documents name it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::DemoReport => "DemoReport",
+            Self::Error => "Error",
+            Self::Event => "Event",
+            Self::EventList => "EventList",
+            Self::Figures => "Figures",
+            Self::Integrity => "Integrity",
+            Self::Left => "Left",
+            Self::Latency => "Latency",
+            Self::Liveness => "Liveness",
+            Self::MeshMade => "MeshMade",
+            Self::Peer => "Peer",
+            Self::PeerList => "PeerList",
+            Self::Readiness => "Readiness",
+            Self::Status => "Status",
+            Self::Topology => "Topology",
+            Self::Wait => "Wait",
+            Self::Why => "Why",
+        }
+    }
+}
+
 /// What every document says around its content.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Envelope<B> {
     /// [`API_VERSION`].
     pub api_version: String,
     /// What [`Self::body`] is.
+    #[schemars(with = "String")]
     pub kind: Kind,
     /// Whose view this is, and how good it is.
     #[serde(flatten)]
@@ -89,15 +140,17 @@ pub type One<T> = Envelope<Item<T>>;
 pub type Many<T> = Envelope<Items<T>>;
 
 /// The body of a document with one thing in it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Item<T> {
-    /// The thing; on the wire the only element of `items`, so that every document has the same shape.
+    /// The thing; on the wire the only element of `items`, so that every document has the same
+    /// shape.
     #[serde(
         rename = "items",
         serialize_with = "serialize_only",
         deserialize_with = "deserialize_only",
         bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>")
     )]
+    #[schemars(with = "[T; 1]")]
     pub item: T,
 }
 
@@ -112,7 +165,7 @@ fn deserialize_only<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 }
 
 /// The body of a document with a list in it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Items<T> {
     /// The list.
     pub items: Vec<T>,
@@ -120,7 +173,7 @@ pub struct Items<T> {
 
 /// Whose view a document shows, and how good it is. All but the time is `null` in a document that
 /// no agent made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Stamp {
     /// The peer whose view this is.
@@ -141,7 +194,7 @@ pub struct Stamp {
 }
 
 /// How far the view agrees with those of the ring neighbours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Convergence {
     /// Neighbours that answered an exchange lately.
@@ -151,7 +204,7 @@ pub struct Convergence {
 }
 
 /// How current the heartbeats of reachable peers are.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HeartbeatLag {
     /// Reachable peers without a valid heartbeat.

@@ -9,9 +9,11 @@ use hyper::Request;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use super::problem::Code;
 use super::routes::{Agent, Caller, router};
@@ -30,6 +32,34 @@ fn handle() -> (DriverHandle, mpsc::Receiver<Query>) {
 
 fn client(path: &Path) -> Client {
     Client::new(socket::places(Some(path), None, None))
+}
+
+/// A real agent that is alone, and a client of it.
+pub(crate) struct MeshOfOne {
+    pub(crate) client: Client,
+    pub(crate) running: JoinHandle<anyhow::Result<()>>,
+    dir: TempDir,
+}
+
+impl MeshOfOne {
+    /// Starts an agent called alpha.
+    pub(crate) async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let args = crate::cli::args::RunArgs {
+            data_dir: Some(dir.path().to_owned()),
+            listen: vec!["/ip4/127.0.0.1/udp/0/quic-v1".to_owned()],
+            name: Some("alpha".to_owned()),
+            ..Default::default()
+        };
+        let agent = run::Agent::start(Settings::resolve(args).unwrap()).await.unwrap();
+        let running = tokio::spawn(agent.run_until(std::future::pending()));
+        let mut client = client(&dir.path().join("agent.sock"));
+        // An agent knows itself once its driver has taken the first step.
+        while client.get("/readyz").await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        Self { client, running, dir }
+    }
 }
 
 /// Asks the routes without a socket, as a user with this id.
@@ -133,21 +163,7 @@ async fn one_connection_too_many_is_told_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mesh_of_one_answers_every_path_until_it_leaves() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("agent.sock");
-    let args = crate::cli::args::RunArgs {
-        data_dir: Some(dir.path().to_owned()),
-        listen: vec!["/ip4/127.0.0.1/udp/0/quic-v1".to_owned()],
-        name: Some("alpha".to_owned()),
-        ..Default::default()
-    };
-    let agent = run::Agent::start(Settings::resolve(args).unwrap()).await.unwrap();
-    let running = tokio::spawn(agent.run_until(std::future::pending()));
-    let mut client = client(&path);
-    // An agent knows itself once its driver has taken the first step.
-    while client.get("/readyz").await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    let MeshOfOne { mut client, running, dir: _dir } = MeshOfOne::start().await;
     for (at, kind) in [
         ("/livez", "Liveness"),
         ("/readyz", "Readiness"),

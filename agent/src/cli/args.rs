@@ -127,6 +127,12 @@ pub enum Verb {
         "plexmesh events --follow -o ndjson"
     ))]
     Events(EventsArgs),
+    /// Figures for Prometheus and its kind, as OpenMetrics text
+    #[command(after_help = examples(
+        "plexmesh metrics",
+        "plexmesh metrics /var/lib/prometheus/node-exporter/plexmesh.prom"
+    ))]
+    Metrics(MetricsArgs),
     /// Wait until the mesh is as it should be
     #[command(after_help = examples(
         "plexmesh wait --for converged --timeout 30s",
@@ -283,6 +289,14 @@ pub struct EventsArgs {
     /// Only the latest so many
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
+}
+
+/// Arguments of `plexmesh metrics`.
+#[derive(Clone, Debug, Args)]
+pub struct MetricsArgs {
+    /// Replace this file, instead of writing to standard output: for a textfile collector
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
 }
 
 /// Arguments of `plexmesh wait`.

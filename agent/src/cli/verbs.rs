@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use hyper::body::Bytes;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::args::{EventsArgs, Format, InitArgs, LatencyArgs, LeaveArgs, StatusArgs, Verb};
 use super::client::{Client, encoded, read_document};
 use super::output::Output;
-use super::wait;
+use super::{metrics, wait};
 use crate::api::problem::{Code, Problem};
 use crate::api::routes::MAX_REASON_BYTES;
-use crate::api::schema::{Event, Health, Kind, One, Status};
+use crate::api::schema::{Event, Health, Kind, Leave, MadeMesh, One, Status};
 use crate::mesh::{self, Labels};
 use crate::render;
 use crate::render::terminal::Screen;
@@ -58,6 +57,7 @@ pub async fn ask(verb: Verb, client: &mut Client, output: &Output) -> anyhow::Re
             view.show(client, output).await?;
         }
         Verb::Events(args) => events(&args, client, output).await?,
+        Verb::Metrics(args) => metrics::metrics(&args, client, output).await?,
         Verb::Wait(args) => wait::wait(&args, client, output).await?,
         Verb::Leave(args) => leave(args, client, output).await?,
         // These become an agent, or make one, and ask none.
@@ -173,10 +173,6 @@ async fn events(args: &EventsArgs, client: &mut Client, output: &Output) -> anyh
 }
 
 async fn leave(args: LeaveArgs, client: &mut Client, output: &Output) -> anyhow::Result<()> {
-    #[derive(Serialize, Deserialize)]
-    struct Leave {
-        reason: String,
-    }
     if args.reason.len() > MAX_REASON_BYTES {
         let message = format!("the reason may have {MAX_REASON_BYTES} bytes");
         return Err(Problem::new(Code::Usage, message).into());
@@ -212,17 +208,6 @@ fn confirm(question: &str) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(Code::Failed, "nothing was done"))
-}
-
-/// The item of a `MeshMade` document.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct MadeMesh {
-    mesh: String,
-    peer: String,
-    data_dir: String,
-    certificate_lapses_at: WallTime,
-    authority_files: Vec<String>,
 }
 
 /// Makes a mesh with this peer as its first member.

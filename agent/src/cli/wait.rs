@@ -4,13 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
 use super::args::WaitArgs;
 use super::client::{Client, encoded};
 use super::output::Output;
 use crate::api::problem::{Code, Problem};
-use crate::api::schema::{Kind, One, PeerDetail, State, Status};
+use crate::api::schema::{Kind, One, PeerDetail, State, Status, Waited};
 use crate::time::span;
 
 /// How often the agent is asked: often enough for a person not to notice.
@@ -63,14 +61,6 @@ impl fmt::Display for Condition {
             Self::Peers(count) => write!(f, "peers={count}"),
         }
     }
-}
-
-/// The item of a `Wait` document.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Waited {
-    condition: String,
-    waited_seconds: f64,
 }
 
 /// Whether a condition holds.

@@ -3,13 +3,14 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::counted;
 use crate::api::schema::{HeartbeatLag, PeerRef, State};
 
 /// The outcome of a demo. What was not done is `null`: an agent alone cannot lose anybody.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DemoReport {
     /// How many agents.
@@ -39,7 +40,7 @@ pub struct DemoReport {
 }
 
 /// One agent of a demo.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DemoAgent {
     /// Its peer id.
@@ -57,7 +58,7 @@ pub struct DemoAgent {
 }
 
 /// One step of a demo.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DemoStep {
     /// What was waited for.
     pub name: String,

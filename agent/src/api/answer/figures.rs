@@ -46,28 +46,8 @@ fn camel_case(name: &str) -> String {
         .collect()
 }
 
-macro_rules! listed {
-    ($stats:ident: $($name:ident)*) => {{
-        // Taken apart in full, so that a new counter cannot be forgotten here.
-        let NetStats { $($name),* } = *$stats;
-        [$((stringify!($name), $name)),*]
-    }};
-}
-
-fn transport(stats: &NetStats) -> impl IntoIterator<Item = (&'static str, u64)> {
-    listed! { stats:
-        connected_peers established_connections unadmitted_connections waiting_events
-        received_bytes sent_bytes dials dials_failed inbound_failed refused_by_us
-        refused_by_them replaced_by_restart closed_surplus closed_unwanted
-        closed_over_limit closed_silent closed_by_overflow frames_sent frames_received
-        requests_sent requests_received responses_sent responses_received requests_failed
-        broadcasts_published broadcasts_received broadcasts_unheard broadcasts_rejected
-        dropped_commands dropped_frames_unconnected dropped_frames_queue
-        dropped_frames_broken dropped_streams_malformed dropped_frames_events
-        dropped_broadcasts_events dropped_broadcasts_unadmitted
-        dropped_broadcasts_unjudged dropped_requests dropped_responses_late
-        dropped_notices
-    }
+fn transport(stats: &NetStats) -> impl Iterator<Item = (&'static str, u64)> {
+    stats.figures().into_iter().map(|figure| (figure.name, figure.value))
 }
 
 #[cfg(test)]

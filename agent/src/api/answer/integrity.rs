@@ -15,6 +15,11 @@ use crate::query::Snapshot;
 /// The shards of all peers that did not leave.
 #[must_use]
 pub fn integrity(moment: &Snapshot<'_>) -> One<Integrity> {
+    envelope(moment, Kind::Integrity, Item { item: summed_up(moment) })
+}
+
+/// The same without an envelope.
+pub(super) fn summed_up(moment: &Snapshot<'_>) -> Integrity {
     let members = moment.node.peers(moment.now).into_iter();
     let peers: Vec<PeerIntegrity> = members
         .filter(|peer| peer.state != PeerState::Left)
@@ -26,7 +31,7 @@ pub fn integrity(moment: &Snapshot<'_>) -> One<Integrity> {
     }
     let pending_shards = peers.iter().filter_map(|peer| peer.pending_shards).sum();
     let (status, summary) = judge(&peers, &verdicts, pending_shards);
-    let integrity = Integrity {
+    Integrity {
         status,
         summary,
         shards: peers.iter().filter_map(|peer| peer.shards).sum(),
@@ -38,8 +43,7 @@ pub fn integrity(moment: &Snapshot<'_>) -> One<Integrity> {
             .max(),
         silent_peers: peers.iter().filter(|peer| peer.shards.is_none()).count(),
         peers,
-    };
-    envelope(moment, Kind::Integrity, Item { item: integrity })
+    }
 }
 
 fn of_peer(moment: &Snapshot<'_>, peer: &PeerReport) -> PeerIntegrity {

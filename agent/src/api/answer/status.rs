@@ -28,13 +28,7 @@ pub fn is_settled(moment: &Snapshot<'_>, expects_company: bool) -> bool {
 #[must_use]
 pub fn status(moment: &Snapshot<'_>, settled: bool) -> One<Status> {
     let node = moment.node;
-    let overview = node.overview(moment.now);
-    let mut found = node.findings(moment.now);
-    found.sort_by(|a, b| {
-        (a.because_of.is_some(), b.severity).cmp(&(b.because_of.is_some(), a.severity))
-    });
-    let worst = found.iter().map(|finding| finding.severity).max();
-    let (health, summary) = judge(&overview, worst, found.len(), settled);
+    let Judged { overview, found, health, summary } = judged(moment, settled);
     let status = Status {
         status: health,
         summary,
@@ -53,6 +47,27 @@ pub fn status(moment: &Snapshot<'_>, settled: bool) -> One<Status> {
         listening: moment.listening.to_vec(),
     };
     envelope(moment, Kind::Status, Item { item: status })
+}
+
+/// What the one word on the mesh rests on.
+pub(super) struct Judged {
+    pub(super) overview: Overview,
+    /// Everything that is wrong, root causes and the worst first.
+    pub(super) found: Vec<ProtoFinding>,
+    pub(super) health: Health,
+    summary: String,
+}
+
+/// Judges the mesh. `settled`: it has once been converged since the start.
+pub(super) fn judged(moment: &Snapshot<'_>, settled: bool) -> Judged {
+    let overview = moment.node.overview(moment.now);
+    let mut found = moment.node.findings(moment.now);
+    found.sort_by(|a, b| {
+        (a.because_of.is_some(), b.severity).cmp(&(b.because_of.is_some(), a.severity))
+    });
+    let worst = found.iter().map(|finding| finding.severity).max();
+    let (health, summary) = judge(&overview, worst, found.len(), settled);
+    Judged { overview, found, health, summary }
 }
 
 /// The cut that this agent sees.
@@ -103,7 +118,7 @@ fn judge(
     }
 }
 
-fn states(overview: &Overview) -> States {
+pub(super) fn states(overview: &Overview) -> States {
     let mut states: States = State::ALL.iter().map(|state| (*state, 0)).collect();
     states.extend(overview.states.iter().map(|(state, count)| (State::from(*state), *count)));
     states

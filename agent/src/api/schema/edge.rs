@@ -2,6 +2,7 @@
 
 use plexmesh_proto::record::EdgeStatus as ProtoStatus;
 use plexmesh_proto::report::OneWay;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::peer::Peer;
@@ -9,7 +10,7 @@ use super::status::Partition;
 use crate::time::WallTime;
 
 /// What an observer sees of a subject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum EdgeStatus {
     /// It answers.
@@ -53,7 +54,7 @@ impl From<ProtoStatus> for EdgeStatus {
 }
 
 /// The direction of an asymmetric edge that is cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum CutDirection {
     /// Observer to subject.
@@ -72,7 +73,7 @@ impl From<OneWay> for CutDirection {
 }
 
 /// A directed edge.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Edge {
     /// Id of who watches.
@@ -96,7 +97,7 @@ pub struct Edge {
 }
 
 /// Why an observer says what it says of an edge.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Evidence {
     /// Probes unanswered in a row.
@@ -116,7 +117,7 @@ pub struct Evidence {
 }
 
 /// Measured figures of an edge.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EdgeFigures {
     /// Median round trip.
@@ -130,7 +131,7 @@ pub struct EdgeFigures {
 }
 
 /// Who watches whom.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Topology {
     /// All peers.
     pub peers: Vec<Peer>,

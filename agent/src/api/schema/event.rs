@@ -1,5 +1,6 @@
 //! Events, as they go over the socket.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::edge::EdgeStatus;
@@ -7,7 +8,7 @@ use super::peer::{PeerRef, State};
 use crate::time::WallTime;
 
 /// The body of a list of events.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventItems {
     /// The oldest first.
     pub items: Vec<Event>,
@@ -16,7 +17,7 @@ pub struct EventItems {
 }
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// Counts up from 1 within one start of the agent.
     pub sequence: u64,
@@ -30,7 +31,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum EventDetail {
     /// A peer appeared.

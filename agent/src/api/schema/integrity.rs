@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use plexmesh_proto::integrity::Verdict as ProtoVerdict;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::peer::{PeerRef, State};
 use super::status::{Health, Severity};
+use crate::api::json_schema::MapBy;
 use crate::time::WallTime;
 
 /// What an agent thinks of a shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum Verdict {
     /// Its bytes are those that are expected.
@@ -83,7 +87,7 @@ impl From<ProtoVerdict> for Verdict {
 pub type Verdicts = BTreeMap<Verdict, u64>;
 
 /// The shards of all peers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Integrity {
     /// The one word: `OK` if every shard of every member is known to be ok.
@@ -93,6 +97,7 @@ pub struct Integrity {
     /// Shards of all peers that told; a shard counts once on each peer that holds it.
     pub shards: u64,
     /// The same by verdict.
+    #[schemars(with = "MapBy<Verdict, u64>")]
     pub verdicts: Verdicts,
     /// Shards that were not read yet and are not past their deadline.
     pub pending_shards: u64,
@@ -105,7 +110,7 @@ pub struct Integrity {
 }
 
 /// The shards of one peer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerIntegrity {
     /// Who.
@@ -118,6 +123,7 @@ pub struct PeerIntegrity {
     /// Shards that it holds, or should; `null` if it does not say.
     pub shards: Option<u64>,
     /// The same by verdict; `null` if it does not say.
+    #[schemars(with = "Option<MapBy<Verdict, u64>>")]
     pub verdicts: Option<Verdicts>,
     /// Shards that were not read yet and are not past their deadline; `null` if it does not say.
     pub pending_shards: Option<u64>,
@@ -133,7 +139,7 @@ pub struct PeerIntegrity {
 }
 
 /// Something that is wrong with shards of a peer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ShardFinding {
     /// The health code.
     pub code: String,

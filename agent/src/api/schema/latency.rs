@@ -1,12 +1,13 @@
 //! Round-trip times, as they go over the socket.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::edge::Edge;
 use super::peer::PeerRef;
 
 /// Round-trip times between peers: what observers measured, and estimates for the other pairs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Latency {
     /// The peers of the matrix, in the order of its rows and columns.

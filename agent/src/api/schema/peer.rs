@@ -2,13 +2,14 @@
 
 use plexmesh_proto::membership::state::{PeerState, Reason as ProtoReason};
 use plexmesh_proto::record::Availability as ProtoAvailability;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::edge::Edge;
 use crate::time::WallTime;
 
 /// A peer by id and name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct PeerRef {
     /// Its id.
     pub id: String,
@@ -17,7 +18,9 @@ pub struct PeerRef {
 }
 
 /// What the mesh thinks of a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
     /// Its observers hear it.
@@ -78,7 +81,7 @@ impl From<PeerState> for State {
 }
 
 /// Which rule gave a peer its state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Reason {
     /// The peer whose view this is.
@@ -164,7 +167,7 @@ impl From<ProtoReason> for Reason {
 }
 
 /// Whether a peer is expected to be up always.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Availability {
     /// A server.
@@ -183,7 +186,7 @@ impl From<ProtoAvailability> for Availability {
 }
 
 /// One peer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Peer {
     /// Its id.
@@ -225,7 +228,7 @@ pub struct Peer {
 }
 
 /// One peer, with the edges at it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerDetail {
     /// The peer.
@@ -240,7 +243,7 @@ pub struct PeerDetail {
 }
 
 /// A round-trip time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rtt {
     /// In microseconds.
     pub micros: u32,
@@ -249,7 +252,7 @@ pub struct Rtt {
 }
 
 /// What a peer last said of its host.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Heartbeat {
     /// When it was published.

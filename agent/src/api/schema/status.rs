@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use plexmesh_proto::report::Severity as ProtoSeverity;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::peer::{PeerRef, State};
+use crate::api::json_schema::MapBy;
 use crate::time::WallTime;
 
 /// The one word on the mesh.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Health {
     /// Nothing is wrong, and the view is good.
@@ -36,7 +38,9 @@ impl Health {
 }
 
 /// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum Severity {
     /// Look at it today.
@@ -77,7 +81,7 @@ impl From<ProtoSeverity> for Severity {
 pub type States = BTreeMap<State, usize>;
 
 /// The mesh in a few figures.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The one word.
@@ -85,6 +89,7 @@ pub struct Status {
     /// Why, in one sentence.
     pub summary: String,
     /// Peers by state; those that left are counted too. Every state has a key.
+    #[schemars(with = "MapBy<State, usize>")]
     pub states: States,
     /// Members: all peers but those that left.
     pub members: usize,
@@ -113,7 +118,7 @@ pub struct Status {
 }
 
 /// Two sides of a cut.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Partition {
     /// Members on this side, this peer included.
     pub inside: usize,
@@ -124,7 +129,7 @@ pub struct Partition {
 }
 
 /// Something that is wrong.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// Its stable name.
@@ -148,7 +153,7 @@ pub struct Finding {
 }
 
 /// What the agent did and dropped since it was started.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
     /// When the agent was started.
@@ -172,7 +177,7 @@ pub struct Figures {
 }
 
 /// The local socket in figures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SocketFigures {
     /// Open connections, the asking one included.

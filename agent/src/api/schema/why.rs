@@ -1,5 +1,6 @@
 //! Why a peer has its state, as it goes over the socket.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::edge::{EdgeStatus, Evidence};
@@ -7,7 +8,7 @@ use super::peer::{PeerRef, Reason, State};
 use crate::time::WallTime;
 
 /// Why a peer has its state.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Why {
     /// Who.
@@ -32,7 +33,7 @@ pub struct Why {
 }
 
 /// How many observers say what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Quorum {
     /// Observers that lost the peer.
@@ -44,7 +45,7 @@ pub struct Quorum {
 }
 
 /// One observer's word.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Observer {
     /// Who.

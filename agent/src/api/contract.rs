@@ -1,0 +1,300 @@
+//! What is promised to programs, held against what is committed and what is answered.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::json_schema;
+use super::problem::{Code, Problem};
+use super::schema::{
+    Envelope, Event, EventDetail, EventItems, Figures, Health, Integrity, Item, Kind, Leave,
+    Liveness, MadeMesh, One, PeerIntegrity, PeerRef, Readiness, Severity, ShardFinding,
+    SocketFigures, State, Verdict, Verdicts, Waited,
+};
+use super::tests::MeshOfOne;
+use crate::demo::DemoReport;
+use crate::render::sample;
+use crate::time::WallTime;
+
+/// Set to 1, the committed files are written anew in place of being compared.
+const UPDATE: &str = "PLEXMESH_UPDATE_SCHEMAS";
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
+}
+
+/// Fails unless the file under `docs` has exactly this text.
+pub(super) fn assert_committed(file: &str, generated: &str) {
+    let path = docs().join(file);
+    if std::env::var_os(UPDATE).is_some_and(|value| value == "1") {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, generated).unwrap();
+        return;
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == generated,
+        "docs/{file} is not what the code says; if the change is meant, write it anew with\n  \
+         {UPDATE}=1 cargo test -p plexmesh-agent --lib api::"
+    );
+}
+
+/// A document as its file has it.
+pub(super) fn pretty(document: &Value) -> String {
+    format!("{document:#}\n")
+}
+
+/// Fails unless the document is valid by the schema of its kind, and has no key that the schema
+/// does not name.
+pub(super) fn assert_valid(document: &Value) {
+    let word = document["kind"].as_str().unwrap();
+    let kind = Kind::ALL.into_iter().find(|kind| kind.word() == word).unwrap();
+    let mut schema = json_schema::of(kind);
+    close(&mut schema);
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    let errors: Vec<String> = validator
+        .iter_errors(document)
+        .map(|error| format!("{} at {}", error, error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{word}: {errors:#?}\n{document:#}");
+}
+
+/// Makes a schema refuse keys that it does not name.
+fn close(schema: &mut Value) {
+    let Value::Object(schema) = schema else { return };
+    for key in ["properties", "$defs"] {
+        if let Some(Value::Object(inner)) = schema.get_mut(key) {
+            inner.values_mut().for_each(close);
+        }
+    }
+    if let Some(items) = schema.get_mut("items") {
+        close(items);
+    }
+    if schema.contains_key("properties") {
+        schema.insert("unevaluatedProperties".to_owned(), false.into());
+    }
+}
+
+fn value(document: impl Serialize) -> Value {
+    serde_json::to_value(document).unwrap()
+}
+
+fn beta() -> PeerRef {
+    PeerRef { id: "12D3KooWBetaBBBBB".to_owned(), name: Some("beta".to_owned()) }
+}
+
+fn event(detail: EventDetail) -> Event {
+    Event { detail, ..sample::event() }
+}
+
+fn events() -> EventItems {
+    let peer = beta();
+    let (code, state_digest) = ("REPLICA_CORRUPT".to_owned(), "00ff".to_owned());
+    let items = [
+        EventDetail::PeerJoined { peer: peer.clone() },
+        EventDetail::PeerStateChanged { peer: peer.clone(), from: None, to: State::Up },
+        EventDetail::ClockSkew { peer: peer.clone(), ahead_seconds: 61.5 },
+        EventDetail::IdentityCloned,
+        EventDetail::PartitionChanged { inside: 2, outside: 1 },
+        EventDetail::ConvergenceChanged { converged: true, state_digest },
+        EventDetail::ShardsChanged { peer, code, before: 0, count: 2 },
+        EventDetail::LocalHealthChanged { score: 1 },
+        EventDetail::Missed { count: 9 },
+        EventDetail::Other,
+    ];
+    EventItems { items: items.into_iter().map(event).collect(), forgotten: 3 }
+}
+
+fn integrity() -> Integrity {
+    let verdicts: Verdicts = [(Verdict::Ok, 8), (Verdict::Corrupt, 1)].into();
+    let silent = PeerIntegrity {
+        peer: PeerRef { name: None, ..beta() },
+        state: State::Down,
+        sources: None,
+        shards: None,
+        verdicts: None,
+        pending_shards: None,
+        oldest_verification_seconds: None,
+        as_of: None,
+        unknown_because: Some("it looks at no directory of shards".to_owned()),
+        findings: Vec::new(),
+    };
+    let telling = PeerIntegrity {
+        peer: beta(),
+        sources: Some(1),
+        shards: Some(9),
+        verdicts: Some(verdicts.clone()),
+        pending_shards: Some(0),
+        oldest_verification_seconds: Some(60),
+        as_of: Some(WallTime::from_ms(0)),
+        unknown_because: None,
+        findings: vec![ShardFinding {
+            code: "REPLICA_CORRUPT".to_owned(),
+            severity: Severity::Critical,
+            count: 1,
+            since: WallTime::from_ms(0),
+        }],
+        ..silent.clone()
+    };
+    Integrity {
+        status: Health::Crit,
+        summary: "8 of 9 shards on 1 peer ok".to_owned(),
+        shards: 9,
+        verdicts,
+        pending_shards: 0,
+        oldest_verification_seconds: Some(60),
+        silent_peers: 1,
+        peers: vec![telling, silent],
+    }
+}
+
+fn figures() -> Figures {
+    Figures {
+        started_at: WallTime::from_ms(0),
+        uptime_seconds: 1.5,
+        listening: vec!["/ip4/192.0.2.1/tcp/6374".to_owned()],
+        connections: 1,
+        records: 9,
+        protocol: [("recordForged".to_owned(), 1)].into(),
+        transport: [("sentBytes".to_owned(), 9)].into(),
+        socket: SocketFigures::default(),
+        events_forgotten: 0,
+    }
+}
+
+fn made() -> MadeMesh {
+    MadeMesh {
+        mesh: "00ff".to_owned(),
+        peer: beta().id,
+        data_dir: "/srv/plexmesh".to_owned(),
+        certificate_lapses_at: WallTime::from_ms(0),
+        authority_files: vec!["/srv/plexmesh/authority.key".to_owned()],
+    }
+}
+
+fn problem() -> Problem {
+    let problem = Problem::new(Code::Ambiguous, "`b` may be several peers").because("two match");
+    Problem { candidates: vec![beta()], ..problem }
+}
+
+/// A document of each kind.
+fn sample_of(kind: Kind) -> Value {
+    fn of<T: Serialize>(kind: Kind, item: T) -> Value {
+        value(Envelope::new(kind, sample::stamp(), Item { item }))
+    }
+    match kind {
+        Kind::DemoReport => {
+            let report =
+                DemoReport { crashed: Some(beta()), lost_by: vec![beta()], ..Default::default() };
+            value(One::local(kind, report))
+        }
+        Kind::Error => value(One::problem(problem())),
+        Kind::Event => of(kind, sample::event()),
+        Kind::EventList => value(Envelope::new(kind, sample::stamp(), events())),
+        Kind::Figures => of(kind, figures()),
+        Kind::Integrity => of(kind, integrity()),
+        Kind::Latency => value(sample::latency()),
+        Kind::Left => of(kind, Leave { reason: "new disk".to_owned() }),
+        Kind::Liveness => of(kind, Liveness { alive: true }),
+        Kind::MeshMade => value(One::local(kind, made())),
+        Kind::Peer => value(sample::detail()),
+        Kind::PeerList => value(sample::peer_list()),
+        Kind::Readiness => of(kind, Readiness { ready: true }),
+        Kind::Status => value(sample::status()),
+        Kind::Topology => value(sample::topology()),
+        Kind::Wait => {
+            let condition = "converged".to_owned();
+            value(One::local(kind, Waited { condition, waited_seconds: 0.5 }))
+        }
+        Kind::Why => value(sample::why()),
+    }
+}
+
+#[test]
+fn no_kind_is_left_out_of_the_list_of_kinds() {
+    let schema = schemars::schema_for!(Kind).to_value();
+    let named = schema["oneOf"].as_array().unwrap().iter().map(|kind| kind["const"].clone());
+    let listed = Kind::ALL.map(value);
+    assert_eq!(named.collect::<Vec<_>>(), listed);
+    assert_eq!(Kind::ALL.map(|kind| json!(kind.word())), listed);
+}
+
+#[test]
+fn committed_schemas_are_those_of_the_code() {
+    for kind in Kind::ALL {
+        let file = format!("schemas/{}.json", kind.word());
+        assert_committed(&file, &pretty(&json_schema::of(kind)));
+    }
+}
+
+#[test]
+fn every_committed_schema_is_that_of_a_kind() {
+    for entry in std::fs::read_dir(docs().join("schemas")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let known = Kind::ALL.into_iter().any(|kind| format!("{}.json", kind.word()) == name);
+        assert!(known, "docs/schemas/{name} describes no kind; remove it");
+    }
+}
+
+#[test]
+fn a_document_of_each_kind_is_valid_by_its_schema() {
+    for kind in Kind::ALL {
+        let document = sample_of(kind);
+        assert_eq!(document["kind"], kind.word());
+        assert_valid(&document);
+    }
+}
+
+#[test]
+fn a_schema_refuses_what_is_not_as_it_says() {
+    let schema = json_schema::of(Kind::Status);
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    let good = sample_of(Kind::Status);
+    let with = |at: &str, value: Value| {
+        let mut bad = good.clone();
+        *bad.pointer_mut(at).unwrap() = value;
+        bad
+    };
+    for (at, bad) in [
+        ("/kind", json!("Peer")),
+        ("/apiVersion", json!("plexmesh/v2")),
+        ("/observedAt", json!("yesterday")),
+        ("/items", json!([])),
+        ("/items", json!([good["items"][0], good["items"][0]])),
+        ("/items/0/states", json!({ "gone": 1 })),
+        ("/items/0/members", json!(null)),
+    ] {
+        assert!(!validator.is_valid(&with(at, bad)), "{at}");
+    }
+    let mut later = good.clone();
+    later["items"][0]["keyOfALaterVersion"] = json!(1);
+    assert!(validator.is_valid(&later), "keys may be added");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_agent_answers_is_valid_by_its_schema() {
+    let mut mesh = MeshOfOne::start().await;
+    for at in [
+        "/livez",
+        "/readyz",
+        "/v1/status",
+        "/v1/peers",
+        "/v1/peers/alpha",
+        "/v1/why/alpha",
+        "/v1/topology",
+        "/v1/latency",
+        "/v1/events",
+        "/v1/figures",
+        "/v1/integrity",
+    ] {
+        assert_valid(&mesh.client.document(at).await.unwrap());
+    }
+    let line = mesh.client.lines("/v1/events?follow=true").await.unwrap().next().await.unwrap();
+    assert_valid(&serde_json::from_slice(&line.unwrap()).unwrap());
+    let problem = mesh.client.get("/v1/peers/nobody").await.unwrap_err();
+    assert_valid(&value(One::problem(problem)));
+    let left = mesh.client.post("/v1/leave", "{}".into()).await.unwrap();
+    assert_valid(&serde_json::from_slice(&left).unwrap());
+    mesh.running.await.unwrap().unwrap();
+}

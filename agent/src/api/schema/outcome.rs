@@ -1,0 +1,55 @@
+//! The short answers, as they go over the socket, and what verbs print that make or change
+//! something.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::time::WallTime;
+
+/// Whether the agent lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Liveness {
+    /// Always `true`: an agent that does not live does not answer.
+    pub alive: bool,
+}
+
+/// Whether the agent has found its mesh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Readiness {
+    /// Always `true`: an agent that has not found its mesh answers with an error.
+    pub ready: bool,
+}
+
+/// The body of a request to leave, and the item of its answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Leave {
+    /// Why, as others see it: 256 bytes at most.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// A mesh that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MadeMesh {
+    /// Its id, in hexadecimal.
+    pub mesh: String,
+    /// Id of its first member.
+    pub peer: String,
+    /// The member's data directory.
+    pub data_dir: String,
+    /// When the member's certificate lapses.
+    pub certificate_lapses_at: WallTime,
+    /// Files whose holders can let others in.
+    pub authority_files: Vec<String>,
+}
+
+/// What was waited for has come about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Waited {
+    /// What was waited for, as it was typed.
+    pub condition: String,
+    /// How long it took.
+    pub waited_seconds: f64,
+}

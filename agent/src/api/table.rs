@@ -1,0 +1,278 @@
+//! All routes of the local socket in one table: the router, the text of errors about paths and the
+//! OpenAPI document are made from it, so that none can promise what another does not know.
+
+use std::sync::Arc;
+use std::sync::LazyLock;
+
+use axum::Extension;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse;
+use axum::routing::{MethodRouter, get, post};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::problem::{Code, Problem};
+use super::routes::{self, Agent, Caller};
+use super::schema::{Kind, Leave};
+
+/// One route.
+pub(super) struct Route {
+    /// How it is asked.
+    pub(super) method: Method,
+    /// Where it is; what is in braces is a [`Parameter`].
+    pub(super) path: &'static str,
+    /// What it says or does, in one sentence.
+    pub(super) help: &'static str,
+    /// What it answers with.
+    pub(super) answer: Answer,
+    /// What it takes.
+    pub(super) parameters: &'static [Parameter],
+    /// The JSON that it takes as a body; `None` for none.
+    pub(super) body: Option<fn(&mut SchemaGenerator) -> Schema>,
+    /// Who may use it.
+    pub(super) access: Access,
+    serve: fn() -> MethodRouter<Arc<Agent>>,
+}
+
+/// How a route is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    /// To know something.
+    Get,
+    /// To change something.
+    Post,
+}
+
+impl Method {
+    /// The method as HTTP has it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// What a route answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A document of this kind.
+    Document(Kind),
+    /// A document of the first kind, or, if it is followed, a line with one of the second for each
+    /// thing that happens.
+    Followed(Kind, Kind),
+    /// The metrics, as OpenMetrics text.
+    Metrics,
+    /// The description of all routes.
+    OpenApi,
+}
+
+/// Who may use a route. Nobody else can open the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// The group of the socket, its owner and root.
+    Read,
+    /// Its owner and root.
+    Write {
+        /// What others are told.
+        refused: &'static str,
+        /// What they may type in its place.
+        instead: &'static str,
+    },
+}
+
+/// Something that a route takes in its path or behind it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parameter {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// Where it stands.
+    pub(super) place: Place,
+    /// What it may be.
+    pub(super) form: Form,
+    /// What a value stands for, as the list of paths shows it.
+    pub(super) stands_for: &'static str,
+    /// What it is for.
+    pub(super) help: &'static str,
+}
+
+/// Where a parameter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the path; always.
+    Path,
+    /// Behind the question mark; may be left out.
+    Query,
+}
+
+/// What a parameter may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A whole number from 0.
+    Whole,
+    /// Text.
+    Text,
+    /// `true` or `false`.
+    Flag,
+}
+
+const PEER: Parameter = Parameter {
+    name: "peer",
+    place: Place::Path,
+    form: Form::Text,
+    stands_for: "{peer}",
+    help: "Name or id of a peer, or the unambiguous beginning of one.",
+};
+
+const fn query(
+    name: &'static str,
+    form: Form,
+    stands_for: &'static str,
+    help: &'static str,
+) -> Parameter {
+    Parameter { name, place: Place::Query, form, stands_for, help }
+}
+
+const fn document(
+    path: &'static str,
+    kind: Kind,
+    help: &'static str,
+    serve: fn() -> MethodRouter<Arc<Agent>>,
+) -> Route {
+    read(path, Answer::Document(kind), help, serve)
+}
+
+const fn read(
+    path: &'static str,
+    answer: Answer,
+    help: &'static str,
+    serve: fn() -> MethodRouter<Arc<Agent>>,
+) -> Route {
+    let (method, access) = (Method::Get, Access::Read);
+    Route { method, path, help, answer, parameters: &[], body: None, access, serve }
+}
+
+/// Every route.
+pub(super) static ROUTES: [Route; 14] = [
+    document("/livez", Kind::Liveness, "Whether the agent lives.", || get(routes::liveness)),
+    document(
+        "/readyz",
+        Kind::Readiness,
+        "Whether the agent has found its mesh since it was started; status 503 until then.",
+        || get(routes::readiness),
+    ),
+    document("/v1/status", Kind::Status, "Is the mesh well, and what is wrong?", || {
+        get(routes::status)
+    }),
+    document("/v1/peers", Kind::PeerList, "All peers with their states.", || get(routes::peers)),
+    Route {
+        parameters: &[PEER],
+        ..document("/v1/peers/{peer}", Kind::Peer, "One peer in full.", || get(routes::peer))
+    },
+    Route {
+        parameters: &[PEER],
+        ..document("/v1/why/{peer}", Kind::Why, "Why a peer has its state.", || get(routes::why))
+    },
+    document("/v1/topology", Kind::Topology, "Who watches whom, and what they see.", || {
+        get(routes::topology)
+    }),
+    Route {
+        parameters: &[
+            query("limit", Form::Whole, "N", "No more than so many peers; 512 at the most."),
+            query(
+                "peers",
+                Form::Text,
+                "PEER,PEER",
+                "Only these peers: names or ids, or unambiguous beginnings, separated by commas.",
+            ),
+        ],
+        ..document(
+            "/v1/latency",
+            Kind::Latency,
+            "Round-trip times between peers, measured and estimated.",
+            || get(routes::latency),
+        )
+    },
+    Route {
+        parameters: &[
+            query("since", Form::Whole, "SEQUENCE", "Only events after this sequence number."),
+            query("limit", Form::Whole, "N", "Only the latest so many."),
+            query(
+                "follow",
+                Form::Flag,
+                "true",
+                "Go on with a line for each event as it happens; `limit` counts for those before.",
+            ),
+        ],
+        ..read(
+            "/v1/events",
+            Answer::Followed(Kind::EventList, Kind::Event),
+            "What happened, and what happens.",
+            || get(routes::events),
+        )
+    },
+    document("/v1/figures", Kind::Figures, "What the agent did and dropped.", || {
+        get(routes::figures)
+    }),
+    document("/v1/integrity", Kind::Integrity, "The shards of all peers.", || {
+        get(routes::integrity)
+    }),
+    read("/v1/metrics", Answer::Metrics, "The agent and its view of the mesh in figures.", || {
+        get(routes::metrics)
+    }),
+    read("/v1/openapi.json", Answer::OpenApi, "This description of all paths.", || {
+        get(routes::openapi)
+    }),
+    Route {
+        method: Method::Post,
+        body: Some(Leave::json_schema),
+        access: Access::Write {
+            refused: "this user may not take the peer out",
+            instead: "sudo plexmesh leave",
+        },
+        ..document("/v1/leave", Kind::Left, "Takes this peer out of the mesh for good.", || {
+            post(routes::leave)
+        })
+    },
+];
+
+impl Route {
+    /// The route as axum has it; whoever may not use it is refused before it is asked.
+    pub(super) fn served(&self) -> MethodRouter<Arc<Agent>> {
+        let served = (self.serve)();
+        let Access::Write { refused, instead } = self.access else { return served };
+        served.route_layer(from_fn(
+            move |Extension(caller): Extension<Caller>, request: Request, next: Next| async move {
+                if caller.may_write() {
+                    return next.run(request).await;
+                }
+                Problem::new(Code::NotPermitted, refused)
+                    .because("only root and the user that the agent runs as may change something")
+                    .then(instead)
+                    .into_response()
+            },
+        ))
+    }
+
+    /// The parameters that stand behind the question mark.
+    pub(super) fn query(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter().filter(|parameter| parameter.place == Place::Query)
+    }
+
+    /// The route on one line: `GET /v1/latency?limit=N`.
+    fn line(&self) -> String {
+        let query: Vec<String> =
+            self.query().map(|it| format!("{}={}", it.name, it.stands_for)).collect();
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("{} {}{mark}{}", self.method.word(), self.path, query.join("&"))
+    }
+}
+
+/// What there is, for whoever asked for something else.
+pub(super) fn paths() -> &'static str {
+    static PATHS: LazyLock<String> = LazyLock::new(|| {
+        let lines: Vec<String> = ROUTES.iter().map(Route::line).collect();
+        format!("the paths are: {}", lines.join(", "))
+    });
+    &PATHS
+}
