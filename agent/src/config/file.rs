@@ -150,7 +150,7 @@ impl Walk<'_> {
     }
 
     fn misfit(&mut self, offset: usize, key: &Key, misfit: &Misfit) {
-        let Misfit { what, allowed } = misfit;
+        let Misfit { what, allowed, .. } = misfit;
         let name = format!("{}.{}", key.section, key.name);
         self.flaw(offset, format!("{name} {what}; allowed: {allowed}"));
     }
@@ -188,7 +188,12 @@ impl Walk<'_> {
     /// The value of a key; `None` if it was no good, which is noted.
     fn value(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) -> Option<Value> {
         let read = key.kind.read_toml(value.get_ref());
-        read.inspect_err(|misfit| self.misfit(value.span().start, key, misfit)).ok()
+        let element = |place: usize| value.get_ref().as_array()?.get(place).map(Spanned::span);
+        read.inspect_err(|misfit| {
+            let span = misfit.element.and_then(element).unwrap_or_else(|| value.span());
+            self.misfit(span.start, key, misfit);
+        })
+        .ok()
     }
 
     fn sources(&mut self, at: usize, value: &Spanned<DeValue<'_>>) {
@@ -277,7 +282,8 @@ pub(super) fn unknown_key(written: &str, section: &str) -> String {
 /// Directories that a flag names, each a source of the usual kind. A relative one is one of where
 /// the command was typed.
 pub(super) fn sources_of(roots: &[PathBuf]) -> Result<Value, Misfit> {
-    let misfit = |what: String| Misfit { what, allowed: "directories, each once".to_owned() };
+    let misfit =
+        |what: String| Misfit { element: None, what, allowed: "directories, each once".to_owned() };
     if roots.len() > MAX_SOURCES {
         return Err(misfit(format!("names more than {MAX_SOURCES} directories")));
     }

@@ -44,7 +44,7 @@ impl Layer {
     fn add(&mut self, key: &'static Key, origin: Origin, value: Result<Value, Misfit>) {
         match value {
             Ok(value) => self.settings.push(Setting { key, value: Some(value), origin }),
-            Err(Misfit { what, allowed }) => {
+            Err(Misfit { what, allowed, .. }) => {
                 let message = format!("{} {what}; allowed: {allowed}", key.path());
                 self.flaws.push(Flaw { origin, message });
             }
@@ -186,6 +186,7 @@ fn read(key: &Key, value: &OsString) -> Result<Value, Misfit> {
     let text = value.to_str().ok_or_else(|| Misfit {
         what: "is not UTF-8 text".to_owned(),
         allowed: key.kind.allowed(),
+        element: None,
     })?;
     key.kind.read_text(text)
 }

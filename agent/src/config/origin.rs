@@ -89,6 +89,18 @@ impl From<ConfigError> for Problem {
             [only] => only.to_string(),
             flaws => format!("the configuration has {} errors\n{error}", flaws.len()),
         };
-        Self::new(Code::Failed, message).then("plexmesh config check")
+        let file = |flaw: &Flaw| match &flaw.origin {
+            Origin::File { path, .. } => Some(path.clone()),
+            _ => None,
+        };
+        // A file may have been named that a check would not look at by itself.
+        let first = error.flaws.first().and_then(file);
+        let next = match first
+            .filter(|first| error.flaws.iter().all(|it| file(it).as_ref() == Some(first)))
+        {
+            Some(file) => format!("plexmesh config check {}", file.display()),
+            None => "plexmesh config check".to_owned(),
+        };
+        Self::new(Code::Failed, message).then(next)
     }
 }

@@ -22,7 +22,8 @@ pub fn template() -> String {
         let list = section == SOURCE.section;
         // Writing to a String does not fail.
         let _ = if list {
-            write!(text, "\n# {} {}.\n#[[{section}]]\n", SOURCE.help, reload(&SOURCE))
+            let reload = reload(&SOURCE);
+            writeln!(text, "\n# {}\n#   change: {reload}\n#[[{section}]]", SOURCE.help)
         } else {
             writeln!(text, "\n[{section}]")
         };
@@ -35,17 +36,21 @@ pub fn template() -> String {
 
 fn describe(text: &mut String, key: &Key, of_list: bool) {
     let (example, unset) = match key.usual {
-        Usual::Value(value) => (value, String::new()),
-        Usual::Unset { example, meaning } => (example, format!(" Not set: {meaning}.")),
+        Usual::Value(value) => (value, None),
+        Usual::Unset { example, meaning } => (example, Some(meaning)),
     };
-    let _ = writeln!(text, "# {}{unset}", key.help);
-    let variable = key.variable().filter(|_| !of_list);
-    let variable = variable.map_or_else(String::new, |name| format!(" {name}."));
-    let reload = if of_list { String::new() } else { format!(" {}.", reload(key)) };
-    let _ = writeln!(text, "# Takes {}.{reload}{variable}", key.kind.allowed());
+    let _ = writeln!(text, "\n# {}", key.help);
+    let _ = writeln!(text, "#   takes: {}", key.kind.allowed());
+    if let Some(meaning) = unset {
+        let _ = writeln!(text, "#   if not set: {meaning}");
+    }
+    if !of_list {
+        let _ = writeln!(text, "#   change: {}", reload(key));
+        let _ = writeln!(text, "#   variable: {}", key.variable().unwrap_or_default());
+    }
     let _ = writeln!(text, "#{} = {example}", key.name);
 }
 
 fn reload(key: &Key) -> &'static str {
-    if key.reloadable { "A change is taken on SIGHUP" } else { "A change needs a restart" }
+    if key.reloadable { "taken on SIGHUP" } else { "needs a restart" }
 }

@@ -174,7 +174,7 @@ fn a_value_of_the_wrong_type_or_out_of_range_is_named_with_what_is_allowed() {
         ("[scrub]\nmax_bytes_per_second = 'fast'", "is `fast`", "\"20MiB\""),
         ("[net]\nlisten = '/ip4/127.0.0.1/tcp/1'", "is the text", "a list"),
         ("[net]\nlisten = ['localhost:1']", "`localhost:1` is not a multiaddr", "a list"),
-        ("[net]\nseeds = [\n  '/ip4/127.0.0.1/tcp/1',\n]", ":2: net.seeds has", "/p2p/"),
+        ("[net]\nseeds = [\n  '/ip4/127.0.0.1/tcp/1',\n]", ":3: net.seeds has", "/p2p/"),
         ("[agent]\nsocket = 'agent.sock'", "is `agent.sock`", "an absolute path"),
         ("[log]\nfilter = 'a=b=c'", "log.filter is `a=b=c`", "a filter"),
         ("[[source]]\nroot = '/x'\nkind = 'tape'", ":3: source.kind is `tape`", "backup-node"),

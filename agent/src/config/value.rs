@@ -42,6 +42,8 @@ pub(super) struct Misfit {
     pub(super) what: String,
     /// What would be right.
     pub(super) allowed: String,
+    /// Which element of a list is to blame, from 0.
+    pub(super) element: Option<usize>,
 }
 
 impl Kind {
@@ -85,7 +87,7 @@ impl Kind {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             return self.read_list(parts.map(str::to_owned).collect());
         }
-        let misfit = |what: String| Misfit { what, allowed: self.allowed() };
+        let misfit = |what: String| Misfit { what, allowed: self.allowed(), element: None };
         if text.len() > MAX_TEXT_BYTES {
             return Err(misfit(format!("has {} bytes", text.len())));
         }
@@ -127,14 +129,15 @@ impl Kind {
 
     /// Reads a list of texts.
     pub(super) fn read_list(self, texts: Vec<String>) -> Result<Value, Misfit> {
-        let misfit = |what: String| Misfit { what, allowed: self.allowed() };
+        let misfit = |what: String| Misfit { what, allowed: self.allowed(), element: None };
         let (Self::Addresses { most } | Self::Seeds { most }) = self else {
             return Err(misfit("is a list".to_owned()));
         };
         if texts.len() > most {
             return Err(misfit(format!("has {} elements", texts.len())));
         }
-        for text in &texts {
+        for (place, text) in texts.iter().enumerate() {
+            let misfit = |what: String| Misfit { element: Some(place), ..misfit(what) };
             if text.len() > MAX_TEXT_BYTES {
                 return Err(misfit(format!("has an element of {} bytes", text.len())));
             }
@@ -158,6 +161,7 @@ impl Kind {
             } else {
                 format!("{}, in quotes", self.allowed())
             },
+            element: None,
         };
         match value {
             DeValue::String(text) if !self.is_list() => self.read_text(text),
