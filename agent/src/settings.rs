@@ -7,10 +7,8 @@ use anyhow::Context;
 use plexmesh_proto::record::Profile;
 use serde::{Deserialize, Serialize};
 
-use crate::api::problem::Problem;
 use crate::api::socket;
-use crate::cli::args::RunArgs;
-use crate::config::{self, Config, Inputs, keys};
+use crate::config::{Config, keys};
 use crate::mesh::{Labels, Seed};
 
 /// Where an agent of the system keeps its data.
@@ -100,16 +98,6 @@ impl SourceKind {
 }
 
 impl Settings {
-    /// Reads the configuration of this process with what was typed on top.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it; or there is no place for the data.
-    pub fn resolve(args: RunArgs) -> anyhow::Result<Self> {
-        let die_with_stdin = args.die_with_stdin;
-        let config = config::load(&Inputs::of_run(args)).sound().map_err(Problem::from)?;
-        Ok(Self { die_with_stdin, ..Self::of(&config)? })
-    }
-
     /// What a configuration says.
     ///
     /// # Errors
@@ -163,6 +151,19 @@ fn host_name() -> Option<String> {
     sysinfo::System::host_name().ok()
 }
 
+#[cfg(test)]
+impl Settings {
+    /// What flags alone say: of the machine that a test runs on nothing counts.
+    pub(crate) fn resolve(args: crate::cli::args::RunArgs) -> anyhow::Result<Self> {
+        let inputs = crate::config::Inputs {
+            files: crate::config::Files::Of("/nonexistent".into()),
+            environment: Vec::new(),
+            flags: args,
+        };
+        Self::of(&crate::config::load(&inputs).sound()?)
+    }
+}
+
 /// The data directory: the one that was named, else root's or the user's usual one.
 ///
 /// # Errors
@@ -185,6 +186,7 @@ pub fn data_dir(named: Option<&Path>) -> anyhow::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::args::RunArgs;
 
     fn settings(args: RunArgs) -> anyhow::Result<Settings> {
         Settings::resolve(RunArgs { data_dir: Some("/data".into()), ..args })

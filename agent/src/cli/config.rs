@@ -1,5 +1,6 @@
 //! `plexmesh config`, and what other verbs need of the configuration.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -158,12 +159,15 @@ pub fn places(global: &GlobalArgs) -> Result<Vec<Place>, ConfigError> {
     let config = if global.config.is_some() { loaded.sound()? } else { loaded.config };
     let (socket, data_dir) = config.socket_or_data_dir();
     let key = if socket.is_some() { &AGENT_SOCKET } else { &AGENT_DATA_DIR };
-    let of_file =
-        config.setting(key).is_some_and(|setting| matches!(setting.origin, Origin::File { .. }));
+    let configured = match config.setting(key).map(|setting| &setting.origin) {
+        Some(Origin::File { .. }) => true,
+        Some(Origin::Environment(name)) => config::sets_key(OsStr::new(name)),
+        _ => false,
+    };
     let mut places = places_here(socket, data_dir);
-    if of_file {
+    if configured {
         for place in &mut places {
-            place.source = "a configuration file, see `plexmesh config show --origin agent`";
+            place.source = "the configuration, see `plexmesh config show --origin agent`";
         }
     }
     Ok(places)

@@ -66,7 +66,7 @@ pub enum Files {
 pub struct Inputs {
     /// Which files count.
     pub files: Files,
-    /// The environment; of other programs' variables nothing is read.
+    /// The environment, as far as it is about plexmesh.
     pub environment: Vec<(OsString, OsString)>,
     /// The command line.
     pub flags: RunArgs,
@@ -79,7 +79,7 @@ impl Inputs {
         let usual = || Files::Of(USUAL_DIR.into());
         Self {
             files: flags.config.clone().map_or_else(usual, Files::Only),
-            environment: std::env::vars_os().collect(),
+            environment: std::env::vars_os().filter(|(name, _)| is_ours(name)).collect(),
             flags,
         }
     }
@@ -180,6 +180,10 @@ impl Inputs {
         let name = SHORT_VARIABLES.iter().find(|(_, it)| *it == key).map(|(name, _)| name);
         name.and_then(|name| self.variable(name)).is_some_and(|value| path == Path::new(value))
     }
+}
+
+fn is_ours(variable: &OsStr) -> bool {
+    variable.as_encoded_bytes().starts_with(PREFIX.as_bytes())
 }
 
 fn read(key: &Key, value: &OsString) -> Result<Value, Misfit> {

@@ -392,3 +392,29 @@ fn no_text_of_a_file_stops_the_reader() {
         assert!(text.contains("[peer]") || !flaws.is_empty(), "{text}");
     }
 }
+
+/// The table of all keys, as the operations guide has it.
+fn table_of_keys() -> String {
+    let mut table = "| key | takes | if not set | a change |\n|---|---|---|---|\n".to_owned();
+    let fields = keys::SOURCE_FIELDS.into_iter();
+    for key in KEYS.into_iter().filter(|key| *key != &SOURCE).chain(fields) {
+        let usual = match key.usual {
+            Usual::Value(value) => format!("`{value}`"),
+            Usual::Unset { meaning, .. } => meaning.to_owned(),
+        };
+        let change = if key.reloadable { "on SIGHUP" } else { "at a restart" };
+        let name =
+            if key.section == "source" { format!("[[source]] {}", key.name) } else { key.path() };
+        let takes = key.kind.allowed();
+        table += &format!("| `{name}` | {takes} | {usual} | {change} |\n");
+    }
+    table
+}
+
+#[test]
+fn the_operations_guide_has_all_keys() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md");
+    let table = table_of_keys();
+    let guide = fs::read_to_string(guide).unwrap();
+    assert!(guide.contains(&table), "docs/operations.md is to have this table:\n{table}");
+}

@@ -226,8 +226,8 @@ fn written_span(span: Duration) -> String {
         .map_or_else(|_| format!("{}s", span.as_secs()), |span| format!("{span:#}"))
 }
 
-/// Units of bytes, the largest first. Each is as often what a person means as what the next one
-/// writes, so both families are read; only the binary ones are written.
+/// Units of bytes, the largest of each family first, `B` last, as all others end in it. Both
+/// families are read; only binary ones are written.
 const UNITS: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
     ("GiB", 1 << 30),

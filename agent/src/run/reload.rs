@@ -67,3 +67,37 @@ impl Reload {
         self.config = reloaded.config;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Files;
+
+    fn written(file: &Path, text: &str) -> Config {
+        std::fs::write(file, text).unwrap();
+        let files = Files::Only(file.to_owned());
+        let flags = Default::default();
+        config::load(&Inputs { files, environment: Vec::new(), flags }).sound().unwrap()
+    }
+
+    #[test]
+    fn who_uses_the_settings_sees_those_that_may_change_and_no_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("x.toml");
+        let config = written(&file, "agent.data_dir = '/a'");
+        let inputs = Inputs::of_run(Default::default());
+        let old = Settings { die_with_stdin: true, ..Settings::of(&config).unwrap() };
+        let (settings, mut seen) = watch::channel(Arc::new(old));
+        let mut reload = Reload { inputs, config, settings, logging: Logging::default() };
+        let text = "agent.data_dir = '/b'\nscrub.deadline = '1h'\n[[source]]\nroot = '/s'\n";
+        reload.take(&written(&file, text));
+        assert!(seen.has_changed().unwrap());
+        let now = seen.borrow_and_update().clone();
+        assert_eq!(now.scrub.deadline, Duration::from_secs(3_600));
+        assert_eq!(now.sources[0].root, Path::new("/s"));
+        assert_eq!((now.data_dir.as_path(), now.die_with_stdin), (Path::new("/a"), true));
+    }
+}
