@@ -5,6 +5,7 @@
 //! line reads the same types back.
 
 pub mod answer;
+pub mod group;
 pub mod health;
 pub mod json_schema;
 pub mod metrics;

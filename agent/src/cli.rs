@@ -8,6 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 
 pub mod args;
 pub mod client;
+pub mod config;
 pub mod logging;
 pub mod metrics;
 pub mod output;
@@ -15,9 +16,9 @@ pub mod verbs;
 pub mod wait;
 
 use crate::api::problem::{Code, Problem};
-use crate::api::socket::places_here;
 use args::{Cli, Format, Verb};
 use client::Client;
+use logging::{Logging, Loudness};
 use output::{Output, OutputError};
 
 /// Threads of an agent: one for the driver and the protocol, one for transport and socket. More do
@@ -32,8 +33,8 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let output = Output::new(&cli.global);
-    logging::start(&cli);
-    match execute(cli, &output) {
+    let logging = logging::start(&cli);
+    match execute(cli, &output, logging) {
         Ok(code) => ExitCode::from(code),
         Err(error) if OutputError::is_closed(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -45,7 +46,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Does what was asked for. Gives the exit code.
-fn execute(cli: Cli, output: &Output) -> anyhow::Result<u8> {
+fn execute(cli: Cli, output: &Output, logging: Logging) -> anyhow::Result<u8> {
     let global = cli.global;
     if global.output == Format::Dot && !matches!(cli.verb, Verb::Topology(_)) {
         let problem = Problem::new(Code::Usage, "only `plexmesh topology` can be drawn as a graph")
@@ -54,10 +55,11 @@ fn execute(cli: Cli, output: &Output) -> anyhow::Result<u8> {
     }
     match cli.verb {
         Verb::Run(mut args) => {
+            args.loudness = Loudness::typed(&global);
             args.data_dir = global.data_dir;
             args.config = global.config;
             args.socket = global.socket;
-            agent_runtime()?.block_on(crate::run::run(args))?;
+            agent_runtime()?.block_on(crate::run::run(args, logging))?;
             Ok(0)
         }
         Verb::Demo(args) => {
@@ -65,14 +67,13 @@ fn execute(cli: Cli, output: &Output) -> anyhow::Result<u8> {
             Ok(0)
         }
         Verb::Init(mut args) => {
-            args.data_dir = global.data_dir;
-            args.config = global.config;
+            args.data_dir = config::data_dir(&global).map_err(Problem::from)?;
             verbs::init(args, output)?;
             Ok(0)
         }
+        Verb::Config(verb) => config::config(&verb, &global, output),
         verb => {
-            let places = places_here(global.socket.as_deref(), global.data_dir.as_deref());
-            let mut client = Client::new(places);
+            let mut client = Client::new(config::places(&global).map_err(Problem::from)?);
             // One thread is enough to ask, and starts at once.
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let outcome = runtime.block_on(verbs::ask(verb, &mut client, output));

@@ -14,9 +14,13 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use crate::api::group;
+use crate::api::problem::Problem;
 use crate::api::server::Server;
 use crate::cli::args::RunArgs;
+use crate::cli::logging::Logging;
 use crate::clock;
+use crate::config::{self, Inputs};
 use crate::driver::{AddressBook, Announcement, Driver, Ended, Parts};
 use crate::host::resources::{self, Sampler};
 use crate::identity::short_id;
@@ -26,9 +30,11 @@ use crate::settings::Settings;
 use crate::store::{AgentStore, Loaded, StoreCloser};
 
 mod lock;
+mod reload;
 mod stop;
 
 use lock::DirectoryLock;
+use reload::Reload;
 
 /// Events that a follower may lag behind before it is told that it missed some.
 const EVENT_QUEUE: usize = 1_024;
@@ -40,20 +46,30 @@ const LISTEN_TIMEOUT: Duration = Duration::from_secs(1);
 /// After an address was named, the next interface's follows within this time.
 const LISTEN_QUIET: Duration = Duration::from_millis(50);
 
-/// Runs an agent until SIGTERM, SIGINT or `plexmesh leave`.
+/// Runs an agent until SIGTERM, SIGINT or `plexmesh leave`. SIGHUP has it read its configuration
+/// again; `logging` follows that.
 ///
 /// # Errors
 /// If it cannot start, with what to do about it; or if its transport failed.
-pub async fn run(args: RunArgs) -> anyhow::Result<()> {
-    let settings = Settings::resolve(args)?;
+pub async fn run(args: RunArgs, logging: Logging) -> anyhow::Result<()> {
+    let hangups = reload::hangups()?;
+    let die_with_stdin = args.die_with_stdin;
+    let inputs = Inputs::of_run(args);
+    let config = config::load(&inputs).sound().map_err(Problem::from)?;
+    let settings = Settings { die_with_stdin, ..Settings::of(&config)? };
+    logging.set_filter(&settings.log_filter);
     let stop = stop::on_signals()?;
     if settings.die_with_stdin {
         stop::with_stdin(stop.clone());
     }
     let agent = Agent::start(settings).await?;
+    let reload = Reload { inputs, config, settings: agent.settings.clone(), logging };
+    let reload = tokio::spawn(reload.run(hangups));
     let mut stopped = stop.subscribe();
     let asked = stopped.wait_for(|stopped| *stopped);
-    agent.run_until(async move { asked.await.map_or((), drop) }).await
+    let ended = agent.run_until(async move { asked.await.map_or((), drop) }).await;
+    reload.abort();
+    ended
 }
 
 /// An agent that has started.
@@ -67,6 +83,7 @@ pub struct Agent {
     net: NetHandle,
     store: Option<StoreCloser>,
     handle: DriverHandle,
+    settings: watch::Sender<Arc<Settings>>,
     _lock: DirectoryLock,
 }
 
@@ -77,6 +94,7 @@ impl Agent {
     /// If its files, its socket or its addresses cannot be had.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let started_ms = clock::wall_ms();
+        let socket_group = settings.socket_group.as_deref().map(group::find).transpose()?;
         mesh::files::make_private_dir(&settings.data_dir)?;
         let lock = DirectoryLock::take(&settings.data_dir)?;
         let membership = membership(&settings.data_dir)?;
@@ -107,6 +125,9 @@ impl Agent {
         let node = Node::new(config, membership.keys, store, clock::now());
         let expects_company = !seeds.is_empty() || node.roster().members().len() > 1;
         let server = Server::bind(&settings.socket, handle.clone(), expects_company)?;
+        if let Some(group) = &socket_group {
+            group::give(server.path(), group)?;
+        }
         tracing::info!(
             peer = peer_id_text(&node.me().0), socket = %server.path().display(),
             data = %settings.data_dir.display(), records = loaded.records, "agent started"
@@ -139,6 +160,7 @@ impl Agent {
             net,
             store: closer,
             handle,
+            settings: watch::Sender::new(Arc::new(settings)),
             _lock: lock,
         })
     }
@@ -147,6 +169,12 @@ impl Agent {
     #[must_use]
     pub const fn handle(&self) -> &DriverHandle {
         &self.handle
+    }
+
+    /// What the agent runs with, as of the last time that its configuration was read.
+    #[must_use]
+    pub fn settings(&self) -> watch::Receiver<Arc<Settings>> {
+        self.settings.subscribe()
     }
 
     /// Lets the agent run until `stop` is ready or it ends by itself, and then ends it in order: no

@@ -1,24 +1,31 @@
-//! What `run` was told, checked and completed with defaults.
+//! What the agent runs with: the configuration, checked and completed.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use plexmesh_proto::record::Profile;
+use serde::{Deserialize, Serialize};
 
 use crate::api::socket;
-use crate::cli::args::RunArgs;
+use crate::config::{Config, keys};
 use crate::mesh::{Labels, Seed};
 
 /// Where an agent of the system keeps its data.
 const SYSTEM_DATA_DIR: &str = "/var/lib/plexmesh";
+/// Within what time shards are read once if the configuration's own default does not read.
+const USUAL_DEADLINE: Duration = Duration::from_secs(24 * 3_600);
 
-/// What one agent runs with.
+/// What one agent runs with. [`Self::scrub`], [`Self::sources`] and [`Self::log_filter`] may change
+/// while it runs; the rest holds until it ends.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Directory of identity and store.
     pub data_dir: PathBuf,
     /// The local socket.
     pub socket: PathBuf,
+    /// Name or number of the group that the socket is given to; `None` for that of the process.
+    pub socket_group: Option<String>,
     /// Multiaddrs to listen on.
     pub listen: Vec<String>,
     /// Multiaddrs to announce; empty for those that are listened on.
@@ -27,31 +34,99 @@ pub struct Settings {
     pub seeds: Vec<Seed>,
     /// Labels that replace those of `mesh.toml`.
     pub labels: Labels,
+    /// How shards are read and checked.
+    pub scrub: ScrubSettings,
+    /// Where shards are; empty if this peer has none that are to be looked at.
+    pub sources: Vec<SourceSettings>,
+    /// What to log, in the syntax of `tracing_subscriber::EnvFilter`; checked.
+    pub log_filter: String,
     /// Stop when standard input closes.
     pub die_with_stdin: bool,
 }
 
+/// How shards are read and checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScrubSettings {
+    /// Within what time every shard is read once: 5 s to 366 days.
+    pub deadline: Duration,
+    /// How fast they may be read, in bytes a second, even if the deadline is missed; `None` for as
+    /// fast as the deadline asks for.
+    pub max_bytes_per_second: Option<u64>,
+}
+
+/// A directory with shards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceSettings {
+    /// How they are laid out.
+    pub kind: SourceKind,
+    /// The directory; an absolute path, which need not exist.
+    pub root: PathBuf,
+}
+
+/// How a source lays out its shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceKind {
+    /// Told from what is found there.
+    #[default]
+    Auto,
+    /// As the nodes of the backup network do.
+    BackupNode,
+    /// Files with digests beside them.
+    Plain,
+}
+
+impl SourceKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::BackupNode, Self::Plain];
+
+    /// The word that a file has for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::BackupNode => "backup-node",
+            Self::Plain => "plain",
+        }
+    }
+
+    /// The kind with this word; `None` if there is none.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+}
+
 impl Settings {
-    /// Resolves what was typed.
+    /// What a configuration says.
     ///
     /// # Errors
-    /// If a seed does not parse, or there is no place for the data.
-    pub fn resolve(args: RunArgs) -> anyhow::Result<Self> {
-        refuse_config_file(args.config.as_deref())?;
-        let seeds = args.seed.iter().map(|text| text.parse().context("--seed"));
+    /// If there is no place for the data, or a seed does not parse, which a configuration that was
+    /// loaded has checked.
+    pub fn of(config: &Config) -> anyhow::Result<Self> {
+        let (socket, named_dir) = config.socket_or_data_dir();
+        let text = |key| config.text(key).map(str::to_owned);
+        let seeds = config.texts(&keys::NET_SEEDS).iter();
         Ok(Self {
-            data_dir: data_dir(args.data_dir.as_deref())?,
-            socket: socket::place_to_bind(args.socket.as_deref(), args.data_dir.as_deref()),
-            listen: args.listen,
-            announce: args.announce,
-            seeds: seeds.collect::<anyhow::Result<_>>()?,
+            data_dir: data_dir(named_dir)?,
+            socket: socket::place_to_bind(socket, named_dir),
+            socket_group: text(&keys::AGENT_SOCKET_GROUP),
+            listen: config.texts(&keys::NET_LISTEN).to_vec(),
+            announce: config.texts(&keys::NET_ANNOUNCE).to_vec(),
+            seeds: seeds.map(|it| it.parse().context("net.seeds")).collect::<Result<_, _>>()?,
             labels: Labels {
-                name: args.name,
-                region: args.region,
-                zone: args.zone,
-                tier: args.tier,
+                name: text(&keys::PEER_NAME),
+                region: text(&keys::PEER_REGION),
+                zone: text(&keys::PEER_ZONE),
+                tier: text(&keys::PEER_TIER),
             },
-            die_with_stdin: args.die_with_stdin,
+            scrub: ScrubSettings {
+                deadline: config.span(&keys::SCRUB_DEADLINE).unwrap_or(USUAL_DEADLINE),
+                max_bytes_per_second: config.bytes(&keys::SCRUB_MAX_RATE),
+            },
+            sources: config.sources(&keys::SOURCE).to_vec(),
+            log_filter: text(&keys::LOG_FILTER).unwrap_or_default(),
+            die_with_stdin: false,
         })
     }
 
@@ -76,18 +151,16 @@ fn host_name() -> Option<String> {
     sysinfo::System::host_name().ok()
 }
 
-/// Configuration is by flags and environment; a file that was named and not read would be a trap.
-///
-/// # Errors
-/// If a file was named.
-pub fn refuse_config_file(config: Option<&Path>) -> anyhow::Result<()> {
-    match config {
-        Some(file) => bail!(
-            "cannot use {}: this version reads no configuration file; use flags, see `plexmesh \
-            run --help`",
-            file.display()
-        ),
-        None => Ok(()),
+#[cfg(test)]
+impl Settings {
+    /// What flags alone say: of the machine that a test runs on nothing counts.
+    pub(crate) fn resolve(args: crate::cli::args::RunArgs) -> anyhow::Result<Self> {
+        let inputs = crate::config::Inputs {
+            files: crate::config::Files::Of("/nonexistent".into()),
+            environment: Vec::new(),
+            flags: args,
+        };
+        Self::of(&crate::config::load(&inputs).sound()?)
     }
 }
 
@@ -113,6 +186,7 @@ pub fn data_dir(named: Option<&Path>) -> anyhow::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::args::RunArgs;
 
     fn settings(args: RunArgs) -> anyhow::Result<Settings> {
         Settings::resolve(RunArgs { data_dir: Some("/data".into()), ..args })
@@ -140,11 +214,5 @@ mod tests {
         let args = RunArgs { seed: vec!["192.0.2.1:6374".into()], ..RunArgs::default() };
         let text = format!("{:#}", settings(args).unwrap_err());
         assert!(text.contains("--seed") && text.contains("/p2p/"), "{text}");
-    }
-
-    #[test]
-    fn a_configuration_file_is_not_silently_ignored() {
-        let args = RunArgs { config: Some("/etc/x.toml".into()), ..RunArgs::default() };
-        assert!(settings(args).unwrap_err().to_string().contains("/etc/x.toml"));
     }
 }

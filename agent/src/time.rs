@@ -125,7 +125,10 @@ pub fn millis(micros: u32) -> String {
     }
 }
 
-/// Reads `30s`, `2m`, `500ms`, `1h 30m`, or a plain number of seconds.
+/// Seconds of a day.
+const DAY_SECONDS: u64 = 24 * 3_600;
+
+/// Reads `30s`, `2m`, `500ms`, `1h 30m`, `7d`, `1d 12h`, or a plain number of seconds.
 ///
 /// # Errors
 /// A sentence for the person who typed it.
@@ -134,10 +137,19 @@ pub fn parse_span(text: &str) -> Result<Duration, String> {
         return Duration::try_from_secs_f64(seconds)
             .map_err(|_| format!("`{text}` is not a span of time"));
     }
-    text.parse::<jiff::SignedDuration>()
+    let refused = || format!("`{text}` is not a span of time such as 30s, 2m or 500ms");
+    // Days are as long as 24 hours here, which calendars deny.
+    let days = text.split_once('d').and_then(|(days, rest)| Some((days.parse().ok()?, rest)));
+    let (days, rest): (u64, &str) = days.unwrap_or((0, text));
+    let days = Duration::from_secs(days.checked_mul(DAY_SECONDS).ok_or_else(refused)?);
+    if rest.trim().is_empty() && !days.is_zero() {
+        return Ok(days);
+    }
+    rest.trim()
+        .parse::<jiff::SignedDuration>()
         .ok()
-        .and_then(|span| Duration::try_from(span).ok())
-        .ok_or_else(|| format!("`{text}` is not a span of time such as 30s, 2m or 500ms"))
+        .and_then(|span| Duration::try_from(span).ok()?.checked_add(days))
+        .ok_or_else(refused)
 }
 
 #[cfg(test)]
@@ -170,6 +182,11 @@ mod tests {
         for (text, ms) in [("30s", 30_000), ("2m", 120_000), ("500ms", 500), ("1.5", 1_500)] {
             assert_eq!(parse_span(text).unwrap(), Duration::from_millis(ms), "{text}");
         }
-        assert!(parse_span("soon").is_err() && parse_span("-1s").is_err());
+        for (text, hours) in [("7d", 168), ("1d 12h", 36), ("1d12h", 36)] {
+            assert_eq!(parse_span(text).unwrap(), Duration::from_secs(hours * 3_600), "{text}");
+        }
+        for text in ["soon", "-1s", "d", "1d -2h", "99999999999999999999d", "0d"] {
+            assert!(parse_span(text).is_err(), "{text}");
+        }
     }
 }

@@ -61,6 +61,7 @@
 //! its oldest frames. A slow agent loses frames and broadcasts, then new requests and new peers,
 //! but never the end of something it was told the beginning of. The task itself waits for nobody.
 
+mod address;
 mod behaviour;
 mod config;
 mod counted;
@@ -77,6 +78,7 @@ mod stats;
 mod task;
 mod transport;
 
+pub use address::{AddressError, check_address};
 pub use config::{
     DEFAULT_MAX_CONNECTIONS, MAX_BROADCAST_BYTES, MAX_CERTIFICATE_BYTES, MAX_FRAME_BYTES,
     MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, NetConfig, NetTiming,

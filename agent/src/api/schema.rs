@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::api::problem::Problem;
 use crate::time::WallTime;
 
+mod config;
 mod edge;
 mod event;
 mod integrity;
@@ -19,6 +20,7 @@ mod peer;
 mod status;
 mod why;
 
+pub use config::{ConfigCheck, ConfigFile, ConfigFlaw, ConfigKey};
 pub use edge::{CutDirection, Edge, EdgeFigures, EdgeStatus, Evidence, Topology};
 pub use event::{Event, EventDetail, EventItems};
 pub use integrity::{Integrity, PeerIntegrity, ShardFinding, Verdict, Verdicts};
@@ -34,6 +36,12 @@ pub const API_VERSION: &str = "plexmesh/v1";
 /// What a document holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Kind {
+    /// What is configured.
+    Config,
+    /// What is wrong with a configuration.
+    ConfigCheck,
+    /// A configuration file that was made.
+    ConfigFile,
     /// Outcome of `plexmesh demo`.
     DemoReport,
     /// Something went wrong.

@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::logging::Loudness;
 use crate::cli::wait::Condition;
 use crate::time::parse_span;
 
 /// Exit codes as every verb's help shows them.
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 no agent, 4 not permitted, \
                           5 not found, 6 timed out, 7 refused, 10 unhealthy (with --exit-code).";
-
-/// Where an agent listens unless told otherwise: all interfaces, QUIC first, TCP beside it.
-const DEFAULT_LISTEN: [&str; 2] = ["/ip4/0.0.0.0/udp/6374/quic-v1", "/ip4/0.0.0.0/tcp/6374"];
 
 /// The health mesh of a peer-to-peer sharded backup network.
 #[derive(Debug, Parser)]
@@ -34,7 +32,7 @@ pub struct GlobalArgs {
     /// Directory of the agent's identity and store
     #[arg(long, global = true, value_name = "DIR", env = "PLEXMESH_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Configuration file, instead of the usual one
+    /// Configuration file, instead of /etc/plexmesh/plexmesh.toml and conf.d/*.toml
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The agent's local socket
@@ -142,6 +140,9 @@ pub enum Verb {
     /// Take this peer out of the mesh and stop its agent
     #[command(after_help = examples("plexmesh leave --reason 'new disk'", "plexmesh leave --yes"))]
     Leave(LeaveArgs),
+    /// What is configured, where it comes from, what is wrong with it
+    #[command(subcommand)]
+    Config(ConfigVerb),
 }
 
 /// Arguments of `plexmesh demo`.
@@ -164,9 +165,6 @@ pub struct InitArgs {
     /// Directory of the agent's identity and store; from the global flag.
     #[arg(skip)]
     pub data_dir: Option<PathBuf>,
-    /// Configuration file; from the global flag.
-    #[arg(skip)]
-    pub config: Option<PathBuf>,
     /// Name of this peer
     #[arg(long)]
     pub name: Option<String>,
@@ -193,8 +191,11 @@ pub struct RunArgs {
     /// Where the local socket is to be; from the global flag.
     #[arg(skip)]
     pub socket: Option<PathBuf>,
+    /// How loud to log; from the global flags.
+    #[arg(skip)]
+    pub loudness: Option<Loudness>,
     /// Multiaddr to listen on; repeatable
-    #[arg(long, value_name = "MULTIADDR", default_values = DEFAULT_LISTEN)]
+    #[arg(long, value_name = "MULTIADDR")]
     pub listen: Vec<String>,
     /// Multiaddr that others are to dial, if it is not one that is listened on; repeatable
     #[arg(long, value_name = "MULTIADDR")]
@@ -214,6 +215,9 @@ pub struct RunArgs {
     /// Storage tier label
     #[arg(long)]
     pub tier: Option<String>,
+    /// Directory with shards, in the place of all [[source]] of the configuration; repeatable
+    #[arg(long, value_name = "DIR")]
+    pub shards: Vec<PathBuf>,
     /// Stop when standard input closes: a parent that dies takes its agents along.
     #[arg(long, hide = true)]
     pub die_with_stdin: bool,
@@ -321,6 +325,42 @@ pub struct LeaveArgs {
     pub yes: bool,
 }
 
+/// What to do with the configuration. No agent is asked.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// What `plexmesh run` would run with, here and now
+    #[command(after_help = examples("plexmesh config show", "plexmesh config show --origin scrub"))]
+    Show(ConfigShowArgs),
+    /// Everything that is wrong with the configuration; exits with 1 if anything is
+    #[command(after_help = examples("plexmesh config check", "plexmesh config check new.toml"))]
+    Check(ConfigFileArgs),
+    /// Write a file with all keys, commented out, to standard output or a file that does not exist
+    #[command(after_help = examples(
+        "plexmesh config init",
+        "plexmesh config init /etc/plexmesh/plexmesh.toml"
+    ))]
+    Init(ConfigFileArgs),
+}
+
+/// Arguments of `plexmesh config show`.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigShowArgs {
+    /// Say where each value comes from
+    #[arg(long)]
+    pub origin: bool,
+    /// Only this section
+    #[arg(value_name = "SECTION")]
+    pub section: Option<String>,
+}
+
+/// Arguments of `plexmesh config check` and `plexmesh config init`.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigFileArgs {
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
 fn examples(first: &str, second: &str) -> String {
     format!("Examples:\n  {first}\n  {second}\n\n{EXIT_CODES}")
 }
@@ -352,13 +392,6 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn an_agent_listens_on_quic_and_tcp_unless_told_otherwise() {
-        let cli = Cli::try_parse_from(["plexmesh", "run"]).unwrap();
-        let Verb::Run(run) = cli.verb else { panic!("not run") };
-        assert_eq!(run.listen, DEFAULT_LISTEN);
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub async fn ask(verb: Verb, client: &mut Client, output: &Output) -> anyhow::Re
         Verb::Wait(args) => wait::wait(&args, client, output).await?,
         Verb::Leave(args) => leave(args, client, output).await?,
         // These become an agent, or make one, and ask none.
-        Verb::Demo(_) | Verb::Init(_) | Verb::Run(_) => {}
+        Verb::Config(_) | Verb::Demo(_) | Verb::Init(_) | Verb::Run(_) => {}
     }
     Ok(0)
 }
@@ -215,7 +215,6 @@ fn confirm(question: &str) -> Result<(), Problem> {
 /// # Errors
 /// If there is one already, or its files cannot be written.
 pub fn init(args: InitArgs, output: &Output) -> anyhow::Result<()> {
-    settings::refuse_config_file(args.config.as_deref())?;
     let dir = settings::data_dir(args.data_dir.as_deref())?;
     let labels = Labels { name: args.name, region: args.region, zone: args.zone, tier: args.tier };
     let now = WallTime::now();

@@ -15,9 +15,13 @@ use super::text;
 use crate::api::schema::{One, PeerRef, Status};
 use crate::api::socket::Place;
 use crate::cli::client::Client;
+use crate::config::sets_key;
 
 /// Where the agents listen: on this machine alone, at any free port.
 const LISTEN: [&str; 2] = ["/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"];
+/// The agents' configuration: a demo is not to depend on what is configured on this machine.
+const CONFIG_FILE: &str = "demo.toml";
+const CONFIG: &str = "# An agent of a demo takes nothing from files but this one.\n";
 /// An agent that takes longer is stuck; it is asked again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an agent may take to stop by itself before it is killed.
@@ -72,10 +76,17 @@ impl Agent {
         let log = self.log();
         let file = OpenOptions::new().create(true).append(true).open(&log);
         let file = file.with_context(|| format!("cannot write {}", log.display()))?;
+        let config = self.data_dir.join(CONFIG_FILE);
+        fs::write(&config, CONFIG).with_context(|| format!("cannot write {}", config.display()))?;
         let mut command = Command::new(&program);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| sets_key(name)) {
+            command.env_remove(name);
+        }
         command
             .args(["run", "--die-with-stdin", "--data-dir"])
             .arg(&self.data_dir)
+            .arg("--config")
+            .arg(&config)
             .args(LISTEN.iter().flat_map(|address| ["--listen", address]))
             .env_remove("PLEXMESH_SOCKET")
             .stdin(Stdio::piped())
