@@ -1,5 +1,6 @@
 //! What the agent runs with: the configuration, checked and completed.
 
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::api::socket;
 use crate::config::{Config, keys};
 use crate::mesh::{Labels, Seed};
+use crate::scrub;
+use crate::sources::SourceKind;
 
 /// Where an agent of the system keeps its data.
 const SYSTEM_DATA_DIR: &str = "/var/lib/plexmesh";
-/// Within what time shards are read once if the configuration's own default does not read.
-const USUAL_DEADLINE: Duration = Duration::from_secs(24 * 3_600);
 
 /// What one agent runs with. [`Self::scrub`], [`Self::sources`] and [`Self::log_filter`] may change
 /// while it runs; the rest holds until it ends.
@@ -63,41 +64,18 @@ pub struct SourceSettings {
     pub root: PathBuf,
 }
 
-/// How a source lays out its shards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SourceKind {
-    /// Told from what is found there.
-    #[default]
-    Auto,
-    /// As the nodes of the backup network do.
-    BackupNode,
-    /// Files with digests beside them.
-    Plain,
-}
-
-impl SourceKind {
-    /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Auto, Self::BackupNode, Self::Plain];
-
-    /// The word that a file has for it.
+impl Settings {
+    /// What the scrub is to do.
     #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::BackupNode => "backup-node",
-            Self::Plain => "plain",
+    pub fn scrub_config(&self) -> scrub::Config {
+        let sources = self.sources.iter().map(|source| (source.root.clone(), source.kind));
+        scrub::Config {
+            deadline: self.scrub.deadline,
+            max_bytes_per_second: self.scrub.max_bytes_per_second.and_then(NonZeroU64::new),
+            sources: sources.collect(),
         }
     }
 
-    /// The kind with this word; `None` if there is none.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
-    }
-}
-
-impl Settings {
     /// What a configuration says.
     ///
     /// # Errors
@@ -121,7 +99,7 @@ impl Settings {
                 tier: text(&keys::PEER_TIER),
             },
             scrub: ScrubSettings {
-                deadline: config.span(&keys::SCRUB_DEADLINE).unwrap_or(USUAL_DEADLINE),
+                deadline: config.span(&keys::SCRUB_DEADLINE).unwrap_or(scrub::DEFAULT_DEADLINE),
                 max_bytes_per_second: config.bytes(&keys::SCRUB_MAX_RATE),
             },
             sources: config.sources(&keys::SOURCE).to_vec(),

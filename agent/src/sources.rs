@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -25,7 +26,7 @@ use root::Root;
 pub const MAX_SHARDS: usize = 1_000_000;
 
 /// How a source's files are laid out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SourceKind {
     /// Found out: the Backup Node's if its manifest is there, else plain.
@@ -35,6 +36,27 @@ pub enum SourceKind {
     BackupNode,
     /// Any tree of files; a shard's id is its path below the root.
     Plain,
+}
+
+impl SourceKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::BackupNode, Self::Plain];
+
+    /// The word that a configuration has for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::BackupNode => "backup-node",
+            Self::Plain => "plain",
+        }
+    }
+
+    /// The kind with this word; `None` if there is none.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
 }
 
 /// What a record promises of a shard.

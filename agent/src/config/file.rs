@@ -14,7 +14,8 @@ use super::keys::{KEYS, Key, Kind, MAX_SOURCES, SOURCE, SOURCE_ROOT, keys_of, ne
 use super::layer::Layer;
 use super::origin::{Flaw, Origin};
 use super::value::{Misfit, Value, one_of};
-use crate::settings::{SourceKind, SourceSettings};
+use crate::settings::SourceSettings;
+use crate::sources::SourceKind;
 
 /// Largest file, in bytes: many times what all keys take.
 const MAX_FILE_BYTES: u64 = 64 * 1024;

@@ -13,7 +13,8 @@ use super::keys::{
 use super::reload::reload;
 use super::*;
 use crate::cli::args::RunArgs;
-use crate::settings::{Settings, SourceKind};
+use crate::settings::Settings;
+use crate::sources::SourceKind;
 
 /// A configuration directory with what lies in it, an environment and a command line.
 struct Place {

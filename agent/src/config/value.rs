@@ -10,7 +10,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::keys::{Kind, MAX_LABEL_BYTES};
 use crate::mesh::Seed;
-use crate::settings::{SourceKind, SourceSettings};
+use crate::settings::SourceSettings;
+use crate::sources::SourceKind;
 use crate::time::parse_span;
 
 /// Longest text that a key takes, in bytes: longer than any path or filter that makes sense.
