@@ -1,9 +1,14 @@
 //! Draws the documents of the local socket for people. Works from
 //! [`api::schema`](crate::api::schema) alone: nothing is shown that `-o json` does not have.
 
+pub mod csv;
 pub mod event;
 pub mod header;
+pub mod html;
 pub mod latency;
+pub mod local;
+pub mod markdown;
+pub mod page;
 pub mod peer;
 pub mod problem;
 pub mod status;
@@ -14,4 +19,4 @@ pub mod topology;
 pub mod why;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;

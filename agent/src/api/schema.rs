@@ -13,6 +13,7 @@ mod edge;
 mod event;
 mod integrity;
 mod latency;
+mod local;
 mod peer;
 mod status;
 mod why;
@@ -21,6 +22,7 @@ pub use edge::{CutDirection, Edge, EdgeFigures, EdgeStatus, Evidence, Topology};
 pub use event::{Event, EventDetail, EventItems};
 pub use integrity::{Integrity, PeerIntegrity, ShardFinding, Verdict, Verdicts};
 pub use latency::Latency;
+pub use local::{Left, MadeMesh, Script, Waited, Written};
 pub use peer::{Availability, Heartbeat, Peer, PeerDetail, PeerRef, Reason, Rtt, State};
 pub use status::{Figures, Finding, Health, Partition, Severity, SocketFigures, States, Status};
 pub use why::{Observer, Quorum, Why};
@@ -57,6 +59,8 @@ pub enum Kind {
     PeerList,
     /// Whether the agent has found its mesh.
     Readiness,
+    /// A text that another program reads.
+    Script,
     /// The mesh in a few figures.
     Status,
     /// Who watches whom.
@@ -65,6 +69,8 @@ pub enum Kind {
     Wait,
     /// Why a peer has its state.
     Why,
+    /// Files that were written.
+    Written,
 }
 
 /// What every document says around its content.

@@ -66,6 +66,14 @@ pub enum Format {
     Json,
     /// One document a line
     Ndjson,
+    /// The document of `json` as YAML
+    Yaml,
+    /// The main table, with full ids
+    Csv,
+    /// With pipe tables, for tickets and chats
+    Markdown,
+    /// One page that needs no other file
+    Html,
     /// Graphviz; `topology` alone
     Dot,
 }
@@ -133,9 +141,24 @@ pub enum Verb {
         "plexmesh wait --for peer=beta:up && plexmesh status"
     ))]
     Wait(WaitArgs),
+    /// Is the mesh well? As a Nagios plugin: one line, exit code 0, 1, 2 or 3
+    #[command(after_help = check_help())]
+    Check(CheckArgs),
     /// Take this peer out of the mesh and stop its agent
     #[command(after_help = examples("plexmesh leave --reason 'new disk'", "plexmesh leave --yes"))]
     Leave(LeaveArgs),
+    /// Print a completion script for a shell
+    #[command(after_help = examples(
+        "plexmesh completions bash > ~/.local/share/bash-completion/completions/plexmesh",
+        "plexmesh completions zsh > ~/.zfunc/_plexmesh"
+    ))]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for each verb
+    #[command(after_help = examples(
+        "plexmesh man | man -l -",
+        "plexmesh man ~/.local/share/man/man1"
+    ))]
+    Man(ManArgs),
 }
 
 /// Arguments of `plexmesh demo`.
@@ -296,6 +319,30 @@ pub struct WaitArgs {
     pub timeout: Duration,
 }
 
+/// Arguments of `plexmesh check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// How long the agent may take to answer
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = parse_span)]
+    pub timeout: Duration,
+}
+
+/// Arguments of `plexmesh completions`.
+#[derive(Clone, Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `plexmesh man`.
+#[derive(Clone, Debug, Args)]
+pub struct ManArgs {
+    /// Write a page for each verb into this directory
+    #[arg(value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
 /// Arguments of `plexmesh leave`.
 #[derive(Clone, Debug, Args)]
 pub struct LeaveArgs {
@@ -309,6 +356,11 @@ pub struct LeaveArgs {
 
 fn examples(first: &str, second: &str) -> String {
     format!("Examples:\n  {first}\n  {second}\n\n{EXIT_CODES}")
+}
+
+const fn check_help() -> &'static str {
+    "Examples:\n  plexmesh check\n  plexmesh check --timeout 5s\n\n\
+     Exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN: no answer, not permitted, or mistyped."
 }
 
 /// A demo starts one process a peer: 50 still fit in a laptop's memory.

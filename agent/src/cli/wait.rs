@@ -4,13 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
 use super::args::WaitArgs;
 use super::client::{Client, encoded};
 use super::output::Output;
 use crate::api::problem::{Code, Problem};
-use crate::api::schema::{Kind, One, PeerDetail, State, Status};
+use crate::api::schema::{Kind, One, PeerDetail, State, Status, Waited};
+use crate::render;
 use crate::time::span;
 
 /// How often the agent is asked: often enough for a person not to notice.
@@ -65,14 +64,6 @@ impl fmt::Display for Condition {
     }
 }
 
-/// The item of a `Wait` document.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Waited {
-    condition: String,
-    waited_seconds: f64,
-}
-
 /// Whether a condition holds.
 enum Look {
     Holds,
@@ -106,10 +97,7 @@ pub async fn wait(args: &WaitArgs, client: &mut Client, output: &Output) -> anyh
         condition: args.condition.to_string(),
         waited_seconds: begun.elapsed().as_secs_f64(),
     };
-    output.document(&One::local(Kind::Wait, waited), |_, document| {
-        let waited = &document.body.item;
-        format!("{} after {}\n", waited.condition, span(begun.elapsed()))
-    })?;
+    output.document(&One::local(Kind::Wait, waited), render::local::waited)?;
     Ok(())
 }
 

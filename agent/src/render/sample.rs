@@ -15,7 +15,14 @@ const BETA: (&str, &str) = ("12D3KooWBetaBBBBB", "beta");
 const GAMMA: (&str, &str) = ("12D3KooWGammaGGGG", "gamma");
 
 pub(crate) fn screen() -> Screen {
-    Screen { color: false, unicode: true, width: None, wide: false, now: WallTime::from_ms(NOW) }
+    Screen {
+        color: false,
+        unicode: true,
+        width: None,
+        wide: false,
+        full_ids: false,
+        now: WallTime::from_ms(NOW),
+    }
 }
 
 pub(crate) fn stamp() -> Stamp {
