@@ -7,11 +7,16 @@ use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 
 pub mod args;
+pub mod check;
 pub mod client;
 pub mod config;
+pub mod form;
 pub mod logging;
 pub mod metrics;
 pub mod output;
+pub mod scripts;
+pub mod shards;
+pub mod usage;
 pub mod verbs;
 pub mod wait;
 
@@ -30,15 +35,19 @@ const AGENT_THREADS: usize = 2;
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage::explain(&error),
     };
     let output = Output::new(&cli.global);
     let logging = logging::start(&cli);
+    let checks = matches!(cli.verb, Verb::Check(_));
     match execute(cli, &output, logging) {
         Ok(code) => ExitCode::from(code),
         Err(error) if OutputError::is_closed(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let problem = Problem::from(error);
+            if checks {
+                return check::failed(&problem, output.format(), &output.error_screen());
+            }
             output.problem(&problem);
             ExitCode::from(problem.code.exit_code())
         }
@@ -72,6 +81,14 @@ fn execute(cli: Cli, output: &Output, logging: Logging) -> anyhow::Result<u8> {
             Ok(0)
         }
         Verb::Config(verb) => config::config(&verb, &global, output),
+        Verb::Completions(args) => {
+            scripts::completions(&args, output)?;
+            Ok(0)
+        }
+        Verb::Man(args) => {
+            scripts::man(&args, output)?;
+            Ok(0)
+        }
         verb => {
             let mut client = Client::new(config::places(&global).map_err(Problem::from)?);
             // One thread is enough to ask, and starts at once.
@@ -90,51 +107,4 @@ fn execute(cli: Cli, output: &Output, logging: Logging) -> anyhow::Result<u8> {
 
 fn agent_runtime() -> std::io::Result<Runtime> {
     Builder::new_multi_thread().worker_threads(AGENT_THREADS).enable_all().build()
-}
-
-/// Help and version are what was asked for; anything else was mistyped.
-fn usage(error: &clap::Error) -> ExitCode {
-    if error.use_stderr() && wants_json(std::env::args()) {
-        let text = error.render().to_string();
-        let message = text.trim().trim_start_matches("error: ");
-        output::print_json_problem(&Problem::new(Code::Usage, message).then("plexmesh help"));
-    } else {
-        // A closed pipe is no reason to fail.
-        let _ = error.print();
-    }
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage.exit_code()))
-}
-
-/// Whether the arguments, which do not parse as a whole, ask for JSON.
-fn wants_json(arguments: impl Iterator<Item = String>) -> bool {
-    let mut flag_before = false;
-    for argument in arguments {
-        let value = ["--output=", "-o=", "-o"]
-            .iter()
-            .find_map(|flag| argument.strip_prefix(flag))
-            .filter(|value| !value.is_empty());
-        if matches!(value, Some("json" | "ndjson"))
-            || (flag_before && matches!(argument.as_str(), "json" | "ndjson"))
-        {
-            return true;
-        }
-        flag_before = matches!(argument.as_str(), "-o" | "--output");
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mistyped_command_still_says_whether_it_wants_json() {
-        let wants = |typed: &str| wants_json(typed.split(' ').map(str::to_owned));
-        for typed in ["p statsu -o json", "p -ojson x", "p --output=ndjson", "p --output json"] {
-            assert!(wants(typed), "{typed}");
-        }
-        for typed in ["p statsu", "p -o table json", "p json"] {
-            assert!(!wants(typed), "{typed}");
-        }
-    }
 }

@@ -4,7 +4,6 @@
 //! what the demo measures is what an operator would see. A child ends when the pipe to its standard
 //! input closes: none outlives the demo, however that ends.
 
-use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +11,8 @@ use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::api::schema::{Item, Kind, One, Stamp};
-use crate::cli::args::{DemoArgs, Format, GlobalArgs};
+use crate::cli::args::{DemoArgs, GlobalArgs};
+use crate::cli::output::{Output, OutputError};
 
 mod agent;
 mod progress;
@@ -52,7 +52,8 @@ pub async fn run(args: DemoArgs, global: &GlobalArgs) -> anyhow::Result<()> {
         name = interrupts.next() => Err(anyhow::anyhow!("the demo was ended by {name}")),
     };
     let interrupted = outcome.is_err() && interrupts.caught;
-    let shown = outcome.and_then(|(report, stamp)| print(report, stamp, global.output, args.keep));
+    let shown =
+        outcome.and_then(|(report, stamp)| print(report, stamp, &Output::new(global), args.keep));
     if shown.is_ok() && args.keep {
         interrupts.next().await;
     }
@@ -98,20 +99,13 @@ async fn play(mesh: &mut Mesh, progress: &Progress) -> anyhow::Result<(DemoRepor
     Ok((report, end.stamp))
 }
 
-fn print(report: DemoReport, stamp: Stamp, form: Format, keep: bool) -> anyhow::Result<()> {
-    let text = match form {
-        Format::Json | Format::Ndjson => {
-            let document = One::new(Kind::DemoReport, stamp, Item { item: report });
-            let text = match form {
-                Format::Json => serde_json::to_string_pretty(&document),
-                _ => serde_json::to_string(&document),
-            };
-            text.context("the report cannot be written as JSON")?
-        }
-        _ => report.sentences(keep),
-    };
-    let mut out = io::stdout().lock();
-    writeln!(out, "{text}").and_then(|()| out.flush()).context("cannot print the report")
+fn print(report: DemoReport, stamp: Stamp, output: &Output, keep: bool) -> anyhow::Result<()> {
+    let document = One::new(Kind::DemoReport, stamp, Item { item: report });
+    match output.document(&document, |_, document| document.body.item.page(keep)) {
+        // Who reads no report does not want the demo to have failed.
+        Ok(()) | Err(OutputError::Closed) => Ok(()),
+        Err(error) => Err(error).context("cannot print the report"),
+    }
 }
 
 /// A count with its noun.

@@ -2,11 +2,17 @@
 //! [`api::schema`](crate::api::schema) alone: nothing is shown that `-o json` does not have.
 
 pub mod config;
+pub mod csv;
 pub mod event;
 pub mod header;
+pub mod html;
 pub mod latency;
+pub mod local;
+pub mod markdown;
+pub mod page;
 pub mod peer;
 pub mod problem;
+pub mod shards;
 pub mod status;
 pub mod table;
 pub mod terminal;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use plexmesh_net::{NetConfig, NetEvent, NetHandle, peer_id_text};
-use plexmesh_proto::integrity::ShardReport;
 use plexmesh_proto::types::PeerId;
 use plexmesh_proto::{Config, Node};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -23,9 +22,10 @@ use crate::clock;
 use crate::config::{self, Inputs};
 use crate::driver::{AddressBook, Announcement, Driver, Ended, Parts};
 use crate::host::resources::{self, Sampler};
-use crate::identity::short_id;
+use crate::identity::{NodeKeys, short_id};
 use crate::mesh::{self, Labels, Membership, MeshAdmission};
 use crate::query::{DriverHandle, QUERY_QUEUE};
+use crate::scrub::ScrubHandle;
 use crate::settings::Settings;
 use crate::store::{AgentStore, Loaded, StoreCloser};
 
@@ -83,6 +83,8 @@ pub struct Agent {
     net: NetHandle,
     store: Option<StoreCloser>,
     handle: DriverHandle,
+    scrub: ScrubHandle,
+    reconfigured: JoinHandle<()>,
     settings: watch::Sender<Arc<Settings>>,
     _lock: DirectoryLock,
 }
@@ -114,6 +116,7 @@ impl Agent {
         let seeds = [settings.seeds.clone(), membership.seeds.clone()].concat();
         // One peer may have several addresses.
         let seed_peers: BTreeSet<PeerId> = seeds.iter().map(|seed| seed.peer).collect();
+        let secret = inventory_secret(&membership.keys);
         let config = Config {
             mesh: membership.mesh,
             authorities: membership.authorities,
@@ -124,7 +127,9 @@ impl Agent {
         };
         let node = Node::new(config, membership.keys, store, clock::now());
         let expects_company = !seeds.is_empty() || node.roster().members().len() > 1;
-        let server = Server::bind(&settings.socket, handle.clone(), expects_company)?;
+        let scrub = start_scrub(&settings, secret).await?;
+        let server =
+            Server::bind(&settings.socket, handle.clone(), scrub.clone(), expects_company)?;
         if let Some(group) = &socket_group {
             group::give(server.path(), group)?;
         }
@@ -142,11 +147,13 @@ impl Agent {
             queries,
             events,
             samples,
-            shards: watch::channel(Some(ShardReport::default())).1,
+            shards: scrub.report(),
             announcement,
             addresses: AddressBook::new(seeds),
             started_ms,
         });
+        let data_dir = settings.data_dir.clone();
+        let changed = watch::Sender::new(Arc::new(settings));
         let server = async move {
             let asked = async move { server_stopped.wait_for(|it| *it).await.map_or((), drop) };
             server.serve(asked).await;
@@ -156,11 +163,13 @@ impl Agent {
             stop_driver,
             server: tokio::spawn(server),
             stop_server,
-            sampler: tokio::spawn(resources::run(Sampler::new(&settings.data_dir), sample_sender)),
+            sampler: tokio::spawn(resources::run(Sampler::new(&data_dir), sample_sender)),
             net,
             store: closer,
             handle,
-            settings: watch::Sender::new(Arc::new(settings)),
+            reconfigured: tokio::spawn(reconfigure(scrub.clone(), changed.subscribe())),
+            scrub,
+            settings: changed,
             _lock: lock,
         })
     }
@@ -194,6 +203,9 @@ impl Agent {
             None => (&mut self.driver).await,
         };
         self.sampler.abort();
+        self.reconfigured.abort();
+        let scrub = self.scrub.clone();
+        tokio::task::spawn_blocking(move || scrub.stop()).await.context("ending the scrub")?;
         if let Some(store) = self.store.take() {
             tokio::task::spawn_blocking(move || store.close())
                 .await
@@ -208,6 +220,33 @@ impl Agent {
                 "the network task ended by itself; please report this \
                 with the log"
             ),
+        }
+    }
+}
+
+/// Starts the scrub over the configured directories.
+async fn start_scrub(settings: &Settings, secret: [u8; 32]) -> anyhow::Result<ScrubHandle> {
+    let (dir, config) = (settings.data_dir.clone(), settings.scrub_config());
+    let started = tokio::task::spawn_blocking(move || ScrubHandle::start(&dir, secret, config));
+    Ok(started.await.context("starting the scrub")??)
+}
+
+/// What keys the digest of this peer's shards that others see: nobody else can tell from it whether
+/// two peers hold the same.
+fn inventory_secret(keys: &NodeKeys) -> [u8; 32] {
+    // Ed25519 signatures are deterministic, and only the key's owner can make this one.
+    let signature = keys.identity().sign(b"plexmesh inventory digest");
+    blake3::derive_key("plexmesh 2026-11 inventory digest", &signature)
+}
+
+/// Tells the scrub what changed in the configuration. Ends with its sender.
+async fn reconfigure(scrub: ScrubHandle, mut settings: watch::Receiver<Arc<Settings>>) {
+    let mut before = settings.borrow_and_update().scrub_config();
+    while settings.changed().await.is_ok() {
+        let config = settings.borrow_and_update().scrub_config();
+        if config != before {
+            before = config.clone();
+            scrub.configure(config);
         }
     }
 }

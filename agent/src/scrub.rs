@@ -117,6 +117,8 @@ pub struct Progress {
     pub shards: usize,
     /// Shards that have been read within the deadline.
     pub read_in_time: usize,
+    /// Shards with a file that have not been read within the deadline.
+    pub unread: usize,
     /// Shards that are to be read now.
     pub due: usize,
     /// Files read to their end since the agent started.
@@ -230,13 +232,13 @@ impl ScrubHandle {
                 .filter(|fault| fault.confirmed)
                 .map(|fault| (fault.kind, fault.reason.clone(), fault.since_ms)),
         });
+        let in_time = |at: Option<u64>| at.is_some_and(|at| at >= since);
         Progress {
             deadline: board.deadline,
             sources: sources.collect(),
             shards: all().count(),
-            read_in_time: all()
-                .filter(|shard| shard.memory.verified_ms.is_some_and(|at| at >= since))
-                .count(),
+            read_in_time: all().filter(|shard| in_time(shard.memory.verified_ms)).count(),
+            unread: all().filter(|shard| shard.is_unread(&in_time)).count(),
             due: board.count_due(now),
             files_read: board.files_read,
             bytes_read: board.bytes_read,
@@ -280,7 +282,7 @@ impl ScrubHandle {
     }
 
     /// Has all sources looked at, and those shards read, at once; how many shards there are to read.
-    pub fn read_now(&self, picked: &dyn Fn(&str) -> bool) -> usize {
+    pub fn read_now(&self, picked: &dyn Fn(&str, Option<Verdict>) -> bool) -> usize {
         let count = self.shared.board().hurry(picked, moment());
         self.shared.look_wanted.store(true, Ordering::Relaxed);
         self.wake();

@@ -26,7 +26,9 @@ use root::Root;
 pub const MAX_SHARDS: usize = 1_000_000;
 
 /// How a source's files are laid out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum SourceKind {
     /// Found out: the Backup Node's if its manifest is there, else plain.

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::json_schema;
 use super::problem::{Code, Problem};
 use super::schema::{
-    Envelope, Event, EventDetail, EventItems, Figures, Health, Integrity, Item, Kind, Leave,
-    Liveness, MadeMesh, One, PeerIntegrity, PeerRef, Readiness, Severity, ShardFinding,
-    SocketFigures, State, Verdict, Verdicts, Waited,
+    ConfigCheck, ConfigFile, ConfigFlaw, ConfigKey, Envelope, Event, EventDetail, EventItems,
+    Figures, Item, Items, Kind, Leave, Liveness, MadeMesh, One, PeerRef, Readiness, Script,
+    SocketFigures, Stamp, State, Waited, Written,
 };
 use super::tests::MeshOfOne;
 use crate::demo::DemoReport;
@@ -106,49 +106,6 @@ fn events() -> EventItems {
     EventItems { items: items.into_iter().map(event).collect(), forgotten: 3 }
 }
 
-fn integrity() -> Integrity {
-    let verdicts: Verdicts = [(Verdict::Ok, 8), (Verdict::Corrupt, 1)].into();
-    let silent = PeerIntegrity {
-        peer: PeerRef { name: None, ..beta() },
-        state: State::Down,
-        sources: None,
-        shards: None,
-        verdicts: None,
-        pending_shards: None,
-        oldest_verification_seconds: None,
-        as_of: None,
-        unknown_because: Some("it looks at no directory of shards".to_owned()),
-        findings: Vec::new(),
-    };
-    let telling = PeerIntegrity {
-        peer: beta(),
-        sources: Some(1),
-        shards: Some(9),
-        verdicts: Some(verdicts.clone()),
-        pending_shards: Some(0),
-        oldest_verification_seconds: Some(60),
-        as_of: Some(WallTime::from_ms(0)),
-        unknown_because: None,
-        findings: vec![ShardFinding {
-            code: "REPLICA_CORRUPT".to_owned(),
-            severity: Severity::Critical,
-            count: 1,
-            since: WallTime::from_ms(0),
-        }],
-        ..silent.clone()
-    };
-    Integrity {
-        status: Health::Crit,
-        summary: "8 of 9 shards on 1 peer ok".to_owned(),
-        shards: 9,
-        verdicts,
-        pending_shards: 0,
-        oldest_verification_seconds: Some(60),
-        silent_peers: 1,
-        peers: vec![telling, silent],
-    }
-}
-
 fn figures() -> Figures {
     Figures {
         started_at: WallTime::from_ms(0),
@@ -178,12 +135,35 @@ fn problem() -> Problem {
     Problem { candidates: vec![beta()], ..problem }
 }
 
+fn config_key(value: Value) -> ConfigKey {
+    ConfigKey {
+        section: "scrub".to_owned(),
+        key: "deadline".to_owned(),
+        value,
+        origin: "default".to_owned(),
+        reloadable: true,
+    }
+}
+
 /// A document of each kind.
 fn sample_of(kind: Kind) -> Value {
     fn of<T: Serialize>(kind: Kind, item: T) -> Value {
         value(Envelope::new(kind, sample::stamp(), Item { item }))
     }
     match kind {
+        Kind::Config => {
+            let items = vec![config_key(json!("24h")), config_key(Value::Null)];
+            value(Envelope::new(kind, Stamp::local(), Items { items }))
+        }
+        Kind::ConfigCheck => {
+            let flaw = ConfigFlaw { origin: "a.toml:3".to_owned(), message: "bad".to_owned() };
+            let (files, variables) = (vec!["a.toml".to_owned()], vec!["PLEXMESH_A__B".to_owned()]);
+            value(One::local(kind, ConfigCheck { files, variables, errors: vec![flaw] }))
+        }
+        Kind::ConfigFile => {
+            let item = ConfigFile { file: None, text: "# text".to_owned() };
+            value(One::local(kind, item))
+        }
         Kind::DemoReport => {
             let report =
                 DemoReport { crashed: Some(beta()), lost_by: vec![beta()], ..Default::default() };
@@ -193,7 +173,7 @@ fn sample_of(kind: Kind) -> Value {
         Kind::Event => of(kind, sample::event()),
         Kind::EventList => value(Envelope::new(kind, sample::stamp(), events())),
         Kind::Figures => of(kind, figures()),
-        Kind::Integrity => of(kind, integrity()),
+        Kind::Integrity => value(sample::integrity()),
         Kind::Latency => value(sample::latency()),
         Kind::Left => of(kind, Leave { reason: "new disk".to_owned() }),
         Kind::Liveness => of(kind, Liveness { alive: true }),
@@ -201,6 +181,12 @@ fn sample_of(kind: Kind) -> Value {
         Kind::Peer => value(sample::detail()),
         Kind::PeerList => value(sample::peer_list()),
         Kind::Readiness => of(kind, Readiness { ready: true }),
+        Kind::Script => {
+            let script = Script { program: "bash".to_owned(), text: "text".to_owned() };
+            value(One::local(kind, script))
+        }
+        Kind::Scrub => value(sample::scrub()),
+        Kind::ShardList => value(sample::shards()),
         Kind::Status => value(sample::status()),
         Kind::Topology => value(sample::topology()),
         Kind::Wait => {
@@ -208,6 +194,7 @@ fn sample_of(kind: Kind) -> Value {
             value(One::local(kind, Waited { condition, waited_seconds: 0.5 }))
         }
         Kind::Why => value(sample::why()),
+        Kind::Written => value(One::local(kind, Written { files: vec!["a".to_owned()] })),
     }
 }
 

@@ -13,8 +13,9 @@ use serde_json::Value;
 
 use super::problem::Problem;
 use super::schema::{
-    API_VERSION, Envelope, Event, EventItems, Figures, Integrity, Kind, Latency, Leave, Liveness,
-    MadeMesh, Many, One, Peer, PeerDetail, Readiness, Status, Topology, Waited, Why,
+    API_VERSION, ConfigCheck, ConfigFile, ConfigKey, Envelope, Event, EventItems, Figures,
+    Integrity, Kind, Latency, Leave, Liveness, MadeMesh, Many, One, Peer, PeerDetail, Readiness,
+    Script, Scrub, ShardItems, Status, Topology, Waited, Why, Written,
 };
 use crate::demo::DemoReport;
 
@@ -45,6 +46,9 @@ pub(super) fn generator(place: &'static str) -> SchemaGenerator {
 /// The schema of the documents of one kind; what it refers to is left in `generator`.
 pub(super) fn document(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
     let mut schema = match kind {
+        Kind::Config => Many::<ConfigKey>::json_schema(generator),
+        Kind::ConfigCheck => One::<ConfigCheck>::json_schema(generator),
+        Kind::ConfigFile => One::<ConfigFile>::json_schema(generator),
         Kind::DemoReport => One::<DemoReport>::json_schema(generator),
         Kind::Error => One::<Problem>::json_schema(generator),
         Kind::Event => One::<Event>::json_schema(generator),
@@ -58,10 +62,14 @@ pub(super) fn document(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
         Kind::Peer => One::<PeerDetail>::json_schema(generator),
         Kind::PeerList => Many::<Peer>::json_schema(generator),
         Kind::Readiness => One::<Readiness>::json_schema(generator),
+        Kind::Script => One::<Script>::json_schema(generator),
+        Kind::Scrub => One::<Scrub>::json_schema(generator),
+        Kind::ShardList => Envelope::<ShardItems>::json_schema(generator),
         Kind::Status => One::<Status>::json_schema(generator),
         Kind::Topology => One::<Topology>::json_schema(generator),
         Kind::Wait => One::<Waited>::json_schema(generator),
         Kind::Why => One::<Why>::json_schema(generator),
+        Kind::Written => One::<Written>::json_schema(generator),
     };
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         for (key, value) in [("apiVersion", API_VERSION), ("kind", kind.word())] {

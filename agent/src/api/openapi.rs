@@ -167,7 +167,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::super::contract::{assert_committed, assert_valid, pretty};
-    use super::super::routes::{EventsQuery, LatencyQuery};
+    use super::super::routes::{EventsQuery, LatencyQuery, ShardsQuery};
     use super::super::tests::MeshOfOne;
     use super::*;
 
@@ -189,6 +189,7 @@ mod tests {
             let value = match parameter["schema"]["type"].as_str().unwrap() {
                 "integer" => "1",
                 "boolean" => "false",
+                _ if parameter["name"] == "verdict" => "ok,corrupt",
                 _ => "alpha",
             };
             query.push(format!("{}={value}", parameter["name"].as_str().unwrap()));
@@ -255,6 +256,7 @@ mod tests {
             let read = match route.path {
                 "/v1/latency" => read(schemars::schema_for!(LatencyQuery)),
                 "/v1/events" => read(schemars::schema_for!(EventsQuery)),
+                "/v1/shards" => read(schemars::schema_for!(ShardsQuery)),
                 _ => BTreeSet::new(),
             };
             assert_eq!(told, read, "{}", route.path);

@@ -78,6 +78,26 @@ impl Code {
         }
     }
 
+    /// The kind as JSON names it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ambiguous => "ambiguous",
+            Self::BadRequest => "badRequest",
+            Self::Busy => "busy",
+            Self::Failed => "failed",
+            Self::MethodNotAllowed => "methodNotAllowed",
+            Self::NoAgent => "noAgent",
+            Self::NotFound => "notFound",
+            Self::NotPermitted => "notPermitted",
+            Self::NotReady => "notReady",
+            Self::Stopping => "stopping",
+            Self::TimedOut => "timedOut",
+            Self::UnknownPath => "unknownPath",
+            Self::Usage => "usage",
+        }
+    }
+
     /// The HTTP status of an answer that tells of it.
     #[must_use]
     pub const fn http_status(self) -> u16 {

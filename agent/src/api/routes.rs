@@ -15,17 +15,21 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use futures::stream::{self, Stream};
 use plexmesh_proto::event::Event as ProtoEvent;
+use plexmesh_proto::integrity::Verdict as ProtoVerdict;
 use plexmesh_proto::types::PeerId;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
+use tokio::task::spawn_blocking;
 
 use super::answer;
 use super::problem::{Code, Problem};
 use super::schema::{
     Envelope, Event, EventItems, Figures, Integrity, Item, Kind, Latency, Leave, Liveness, Many,
-    One, Peer, PeerDetail, Readiness, Status, Topology, Why,
+    One, Peer, PeerDetail, Readiness, Scrub, ScrubAction, ScrubRequest, ShardItems, Status,
+    Topology, Verdict, Why,
 };
 use super::select::select;
 use super::server::Counters;
@@ -33,14 +37,17 @@ use super::table::{ROUTES, paths};
 use super::{metrics, openapi};
 use crate::events::EventEntry;
 use crate::query::{DriverHandle, QueryError, Snapshot};
+use crate::scrub::ScrubHandle;
 
 /// Header by which the command line notices that agent and command are of different versions.
 pub const VERSION_HEADER: &str = "plexmesh-version";
 /// Longest reason for leaving, in bytes: what a `Leave` record may carry.
 pub const MAX_REASON_BYTES: usize = 256;
 
-/// Longest request body, in bytes: a reason for leaving with every character escaped.
-const MAX_BODY_BYTES: usize = 4 * 1024;
+/// Longest reason as a request body, in bytes: with every character escaped.
+const MAX_LEAVE_BYTES: usize = 4 * 1024;
+/// Longest request to the scrub, in bytes: a thousand ids of ordinary length.
+const MAX_SCRUB_BYTES: usize = 64 * 1024;
 /// How long a request body may take: it comes from this host.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Rows of the latency matrix that are estimated between two protocol steps: 8 000 pairs at most,
@@ -51,6 +58,7 @@ const ROWS_A_STEP: usize = 16;
 #[derive(Debug)]
 pub struct Agent {
     driver: DriverHandle,
+    scrub: ScrubHandle,
     /// The agent was told of other peers: alone it is not ready.
     expects_company: bool,
     /// It has been converged once since the start.
@@ -63,11 +71,12 @@ pub struct Agent {
 impl Agent {
     pub(super) fn new(
         driver: DriverHandle,
+        scrub: ScrubHandle,
         expects_company: bool,
         closing: watch::Receiver<bool>,
     ) -> Self {
         let settled = AtomicBool::new(false);
-        Self { driver, expects_company, settled, socket: Counters::default(), closing }
+        Self { driver, scrub, expects_company, settled, socket: Counters::default(), closing }
     }
 
     /// Whether the agent has found its mesh since it was started; once true, it stays so.
@@ -326,20 +335,81 @@ pub(super) async fn leave(State(agent): State<Arc<Agent>>, body: Body) -> Answer
 }
 
 async fn read_leave(body: Body) -> Result<Leave, Problem> {
+    let leave: Leave = read_body(body, MAX_LEAVE_BYTES).await?;
+    if leave.reason.len() > MAX_REASON_BYTES {
+        let message = format!("the reason may have {MAX_REASON_BYTES} bytes");
+        return Err(Problem::new(Code::BadRequest, message));
+    }
+    Ok(leave)
+}
+
+/// Reads a request body; one that is empty stands for the default.
+async fn read_body<T: DeserializeOwned + Default>(body: Body, limit: usize) -> Result<T, Problem> {
     let bad = |message: String| Problem::new(Code::BadRequest, message);
-    let bytes = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES))
+    let bytes = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, limit))
         .await
         .map_err(|_| Problem::new(Code::TimedOut, "the request body did not come in time"))?
         .map_err(|error| bad(format!("the request body cannot be read: {error}")))?;
     if bytes.is_empty() {
-        return Ok(Leave::default());
+        return Ok(T::default());
     }
-    let leave: Leave = serde_json::from_slice(&bytes)
-        .map_err(|error| bad(format!("the request body is not as it should be: {error}")))?;
-    if leave.reason.len() > MAX_REASON_BYTES {
-        return Err(bad(format!("the reason may have {MAX_REASON_BYTES} bytes")));
-    }
-    Ok(leave)
+    serde_json::from_slice(&bytes)
+        .map_err(|error| bad(format!("the request body is not as it should be: {error}")))
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct ShardsQuery {
+    verdict: Option<String>,
+    id: Option<String>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn shards(
+    State(agent): State<Arc<Agent>>,
+    query: Result<Query<ShardsQuery>, QueryRejection>,
+) -> Answer<Envelope<ShardItems>> {
+    let Query(query) = query?;
+    let words = query.verdict.iter().flat_map(|words| words.split(','));
+    let verdicts = words
+        .take(Verdict::ALL.len())
+        .map(|word| Verdict::of_word(word).ok_or_else(|| unknown_verdict(word)))
+        .collect::<Result<Vec<_>, _>>()?;
+    let stamp = agent.read(answer::stamp).await?;
+    let (id, limit) = (query.id.unwrap_or_default(), query.limit.unwrap_or(usize::MAX));
+    let scrub = agent.scrub.clone();
+    // A hundred thousand shards take longer than a task may hold its thread.
+    let items = spawn_blocking(move || answer::shards(&scrub, &verdicts, &id, limit));
+    let items = items.await.map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
+    Ok(Json(Envelope::new(Kind::ShardList, stamp, items)))
+}
+
+fn unknown_verdict(word: &str) -> Problem {
+    let words: Vec<&str> = Verdict::ALL.into_iter().map(Verdict::word).collect();
+    Problem::new(Code::BadRequest, format!("there is no verdict `{word}`"))
+        .because(format!("the verdicts are {}", words.join(", ")))
+}
+
+pub(super) async fn scrub(State(agent): State<Arc<Agent>>) -> Answer<One<Scrub>> {
+    let stamp = agent.read(answer::stamp).await?;
+    let item = answer::scrub(&agent.scrub, None);
+    Ok(Json(Envelope::new(Kind::Scrub, stamp, Item { item })))
+}
+
+pub(super) async fn ask_scrub(State(agent): State<Arc<Agent>>, body: Body) -> Answer<One<Scrub>> {
+    let request: ScrubRequest = read_body(body, MAX_SCRUB_BYTES).await?;
+    let stamp = agent.read(answer::stamp).await?;
+    let named = |id: &str| request.shards.is_empty() || request.shards.iter().any(|it| it == id);
+    let judged = |verdict: ProtoVerdict| {
+        request.verdicts.is_empty() || request.verdicts.contains(&verdict.into())
+    };
+    let scrub = &agent.scrub;
+    let chosen = match request.action {
+        ScrubAction::Read => scrub.read_now(&|id, verdict| named(id) && verdict.is_none_or(judged)),
+        ScrubAction::Accept => scrub.accept(&|id, verdict| named(id) && judged(verdict)),
+    };
+    tracing::info!(action = ?request.action, chosen, "the scrub was told what to do");
+    let item = answer::scrub(scrub, Some(chosen));
+    Ok(Json(Envelope::new(Kind::Scrub, stamp, Item { item })))
 }
 
 /// Answers about the one peer that `text` stands for.

@@ -17,6 +17,7 @@ mod integrity;
 mod latency;
 mod outcome;
 mod peer;
+mod scrub;
 mod status;
 mod why;
 
@@ -25,8 +26,9 @@ pub use edge::{CutDirection, Edge, EdgeFigures, EdgeStatus, Evidence, Topology};
 pub use event::{Event, EventDetail, EventItems};
 pub use integrity::{Integrity, PeerIntegrity, ShardFinding, Verdict, Verdicts};
 pub use latency::Latency;
-pub use outcome::{Leave, Liveness, MadeMesh, Readiness, Waited};
+pub use outcome::{Leave, Liveness, MadeMesh, Readiness, Script, Waited, Written};
 pub use peer::{Availability, Heartbeat, Peer, PeerDetail, PeerRef, Reason, Rtt, State};
+pub use scrub::{Scrub, ScrubAction, ScrubRequest, Shard, ShardItems, ShardSource};
 pub use status::{Figures, Finding, Health, Partition, Severity, SocketFigures, States, Status};
 pub use why::{Observer, Quorum, Why};
 
@@ -68,6 +70,12 @@ pub enum Kind {
     PeerList,
     /// Whether the agent has found its mesh.
     Readiness,
+    /// A text that another program reads.
+    Script,
+    /// How the scrub of this peer gets on.
+    Scrub,
+    /// Shards of this peer, one by one.
+    ShardList,
     /// The mesh in a few figures.
     Status,
     /// Who watches whom.
@@ -76,11 +84,16 @@ pub enum Kind {
     Wait,
     /// Why a peer has its state.
     Why,
+    /// Files that were written.
+    Written,
 }
 
 impl Kind {
     /// All kinds, by name.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 24] = [
+        Self::Config,
+        Self::ConfigCheck,
+        Self::ConfigFile,
         Self::DemoReport,
         Self::Error,
         Self::Event,
@@ -94,16 +107,23 @@ impl Kind {
         Self::Peer,
         Self::PeerList,
         Self::Readiness,
+        Self::Script,
+        Self::Scrub,
+        Self::ShardList,
         Self::Status,
         Self::Topology,
         Self::Wait,
         Self::Why,
+        Self::Written,
     ];
 
     /// The kind as documents name it.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
+            Self::Config => "Config",
+            Self::ConfigCheck => "ConfigCheck",
+            Self::ConfigFile => "ConfigFile",
             Self::DemoReport => "DemoReport",
             Self::Error => "Error",
             Self::Event => "Event",
@@ -117,10 +137,14 @@ impl Kind {
             Self::Peer => "Peer",
             Self::PeerList => "PeerList",
             Self::Readiness => "Readiness",
+            Self::Script => "Script",
+            Self::Scrub => "Scrub",
+            Self::ShardList => "ShardList",
             Self::Status => "Status",
             Self::Topology => "Topology",
             Self::Wait => "Wait",
             Self::Why => "Why",
+            Self::Written => "Written",
         }
     }
 }

@@ -27,6 +27,7 @@ use super::routes::{self, Agent, Caller};
 use super::schema::{One, SocketFigures};
 use super::stall::StallGuard;
 use crate::query::DriverHandle;
+use crate::scrub::ScrubHandle;
 
 /// Open connections at once: many more than people and programs on one host ask with, few enough to
 /// cost nothing.
@@ -109,6 +110,7 @@ impl Server {
     pub fn bind(
         path: &Path,
         driver: DriverHandle,
+        scrub: ScrubHandle,
         expects_company: bool,
     ) -> Result<Self, BindError> {
         let failed = |source| BindError::Io { path: path.to_owned(), source };
@@ -120,7 +122,7 @@ impl Server {
         let listener = UnixListener::bind(path).map_err(failed)?;
         std::fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE)).map_err(failed)?;
         let (closing, closed) = watch::channel(false);
-        let agent = Arc::new(Agent::new(driver, expects_company, closed));
+        let agent = Arc::new(Agent::new(driver, scrub, expects_company, closed));
         Ok(Self { listener, path: path.to_owned(), inode: inode(path), agent, closing })
     }
 

@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::problem::{Code, Problem};
 use super::routes::{self, Agent, Caller};
-use super::schema::{Kind, Leave};
+use super::schema::{Kind, Leave, ScrubRequest};
 
 /// One route.
 pub(super) struct Route {
@@ -153,7 +153,7 @@ const fn read(
 }
 
 /// Every route.
-pub(super) static ROUTES: [Route; 14] = [
+pub(super) static ROUTES: [Route; 17] = [
     document("/livez", Kind::Liveness, "Whether the agent lives.", || get(routes::liveness)),
     document(
         "/readyz",
@@ -217,6 +217,38 @@ pub(super) static ROUTES: [Route; 14] = [
     document("/v1/integrity", Kind::Integrity, "The shards of all peers.", || {
         get(routes::integrity)
     }),
+    Route {
+        parameters: &[
+            query(
+                "verdict",
+                Form::Text,
+                "VERDICT,VERDICT",
+                "Only shards with one of these verdicts, separated by commas.",
+            ),
+            query("id", Form::Text, "ID", "Only shards whose id begins so."),
+            query("limit", Form::Whole, "N", "No more than so many; 100000 at the most."),
+        ],
+        ..document("/v1/shards", Kind::ShardList, "Shards of this peer, the worst first.", || {
+            get(routes::shards)
+        })
+    },
+    document("/v1/scrub", Kind::Scrub, "How the scrub of this peer gets on.", || {
+        get(routes::scrub)
+    }),
+    Route {
+        method: Method::Post,
+        body: Some(ScrubRequest::json_schema),
+        access: Access::Write {
+            refused: "this user may not tell the scrub what to do",
+            instead: "sudo plexmesh scrub start",
+        },
+        ..document(
+            "/v1/scrub",
+            Kind::Scrub,
+            "Reads shards now, or takes them as they are for what they should be.",
+            || post(routes::ask_scrub),
+        )
+    },
     read("/v1/metrics", Answer::Metrics, "The agent and its view of the mesh in figures.", || {
         get(routes::metrics)
     }),

@@ -22,12 +22,19 @@ use super::socket;
 use crate::cli::client::Client;
 use crate::query::{DriverHandle, Query};
 use crate::run;
+use crate::scrub::ScrubHandle;
 use crate::settings::Settings;
 
 /// A driver that is not there: queries wait in the queue that is given.
 fn handle() -> (DriverHandle, mpsc::Receiver<Query>) {
     let (sender, receiver) = mpsc::channel(4);
     (DriverHandle::new(sender, broadcast::channel(4).0), receiver)
+}
+
+/// A scrub that looks at nothing; it ends with its handle.
+fn idle_scrub() -> ScrubHandle {
+    let dir = tempfile::tempdir().unwrap();
+    ScrubHandle::start(dir.path(), [0; 32], Default::default()).unwrap()
 }
 
 fn client(path: &Path) -> Client {
@@ -64,7 +71,7 @@ impl MeshOfOne {
 
 /// Asks the routes without a socket, as a user with this id.
 async fn ask(driver: DriverHandle, request: Request<Body>, uid: u32) -> (u16, Value) {
-    let agent = Arc::new(Agent::new(driver, false, watch::channel(false).1));
+    let agent = Arc::new(Agent::new(driver, idle_scrub(), false, watch::channel(false).1));
     let mut request = request;
     request.extensions_mut().insert(Caller { uid: Some(uid) });
     let answer = TowerToHyperService::new(router(agent)).call(request).await.unwrap();
@@ -119,7 +126,7 @@ async fn an_agent_whose_driver_is_gone_says_so() {
 async fn a_live_socket_is_left_alone_and_a_dead_one_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run/agent.sock");
-    let bind = || Server::bind(&path, handle().0, false);
+    let bind = || Server::bind(&path, handle().0, idle_scrub(), false);
     let first = bind().unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o660);
@@ -139,7 +146,7 @@ async fn one_connection_too_many_is_told_why() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("agent.sock");
     let (driver, _queries) = handle();
-    let server = Server::bind(&path, driver, false).unwrap();
+    let server = Server::bind(&path, driver, idle_scrub(), false).unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve(async move { stopped.await.unwrap_or(()) }));
     let mut open = Vec::new();

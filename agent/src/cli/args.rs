@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::api::schema::Verdict;
 use crate::cli::logging::Loudness;
 use crate::cli::wait::Condition;
 use crate::time::parse_span;
@@ -64,6 +66,14 @@ pub enum Format {
     Json,
     /// One document a line
     Ndjson,
+    /// The document of `json` as YAML
+    Yaml,
+    /// The main table, with full ids
+    Csv,
+    /// With pipe tables, for tickets and chats
+    Markdown,
+    /// One page that needs no other file
+    Html,
     /// Graphviz; `topology` alone
     Dot,
 }
@@ -119,6 +129,24 @@ pub enum Verb {
     /// Round-trip times between all peers, measured and estimated
     #[command(after_help = examples("plexmesh latency", "plexmesh latency alpha beta -o json"))]
     Latency(LatencyArgs),
+    /// How the shards of all peers are
+    #[command(after_help = examples(
+        "plexmesh integrity",
+        "plexmesh integrity --exit-code -o json"
+    ))]
+    Integrity(IntegrityArgs),
+    /// The shards of this peer one by one, the worst first
+    #[command(after_help = examples(
+        "plexmesh shards --verdict corrupt --verdict missing",
+        "plexmesh shards msg_7f3a -o wide"
+    ))]
+    Shards(ShardsArgs),
+    /// How the scrub of this peer's shards gets on; have it read shards now
+    #[command(after_help = examples(
+        "plexmesh scrub",
+        "plexmesh scrub start msg_7f3a_0 && plexmesh shards msg_7f3a_0"
+    ))]
+    Scrub(ScrubArgs),
     /// What happened, and what happens
     #[command(after_help = examples(
         "plexmesh events --limit 20",
@@ -137,12 +165,27 @@ pub enum Verb {
         "plexmesh wait --for peer=beta:up && plexmesh status"
     ))]
     Wait(WaitArgs),
+    /// Is the mesh well? As a Nagios plugin: one line, exit code 0, 1, 2 or 3
+    #[command(after_help = check_help())]
+    Check(CheckArgs),
     /// Take this peer out of the mesh and stop its agent
     #[command(after_help = examples("plexmesh leave --reason 'new disk'", "plexmesh leave --yes"))]
     Leave(LeaveArgs),
     /// What is configured, where it comes from, what is wrong with it
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Print a completion script for a shell
+    #[command(after_help = examples(
+        "plexmesh completions bash > ~/.local/share/bash-completion/completions/plexmesh",
+        "plexmesh completions zsh > ~/.zfunc/_plexmesh"
+    ))]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for each verb
+    #[command(after_help = examples(
+        "plexmesh man | man -l -",
+        "plexmesh man ~/.local/share/man/man1"
+    ))]
+    Man(ManArgs),
 }
 
 /// Arguments of `plexmesh demo`.
@@ -281,6 +324,75 @@ pub struct LatencyArgs {
     pub repeat: WatchArgs,
 }
 
+/// Arguments of `plexmesh integrity`.
+#[derive(Clone, Debug, Args)]
+pub struct IntegrityArgs {
+    /// Exit with 10 unless the status is OK
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Repeat.
+    #[command(flatten)]
+    pub repeat: WatchArgs,
+}
+
+/// Arguments of `plexmesh shards`.
+#[derive(Clone, Debug, Args)]
+pub struct ShardsArgs {
+    /// Only shards whose id begins so
+    #[arg(value_name = "SHARD")]
+    pub id: Option<String>,
+    /// Only shards with this verdict; repeatable
+    #[arg(long, value_name = "VERDICT", value_parser = verdict_parser())]
+    pub verdict: Vec<Verdict>,
+    /// No more than so many
+    #[arg(long, value_name = "N", default_value_t = 1_000,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+    /// Repeat.
+    #[command(flatten)]
+    pub repeat: WatchArgs,
+}
+
+/// Arguments of `plexmesh scrub`.
+#[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ScrubArgs {
+    /// What to do; without it, how the scrub gets on.
+    #[command(subcommand)]
+    pub what: Option<ScrubVerb>,
+    /// Repeat.
+    #[command(flatten)]
+    pub repeat: WatchArgs,
+}
+
+/// What the scrub can be told.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ScrubVerb {
+    /// Look at the directories and read shards now
+    #[command(after_help = examples(
+        "plexmesh scrub start",
+        "plexmesh scrub start --verdict corrupt"
+    ))]
+    Start(ChosenArgs),
+    /// Take shards that vanished, were evicted, replaced or modified as they are now
+    #[command(after_help = examples(
+        "plexmesh scrub accept --verdict vanished",
+        "plexmesh scrub accept msg_7f3a_0"
+    ))]
+    Accept(ChosenArgs),
+}
+
+/// Which shards.
+#[derive(Clone, Debug, Args)]
+pub struct ChosenArgs {
+    /// Ids of shards; all if there is none
+    #[arg(value_name = "SHARD")]
+    pub shards: Vec<String>,
+    /// Only shards with this verdict; repeatable
+    #[arg(long, value_name = "VERDICT", value_parser = verdict_parser())]
+    pub verdict: Vec<Verdict>,
+}
+
 /// Arguments of `plexmesh events`.
 #[derive(Clone, Debug, Args)]
 pub struct EventsArgs {
@@ -312,6 +424,30 @@ pub struct WaitArgs {
     /// How long: 30s, 2m, 500ms
     #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = parse_span)]
     pub timeout: Duration,
+}
+
+/// Arguments of `plexmesh check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// How long the agent may take to answer
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = parse_span)]
+    pub timeout: Duration,
+}
+
+/// Arguments of `plexmesh completions`.
+#[derive(Clone, Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `plexmesh man`.
+#[derive(Clone, Debug, Args)]
+pub struct ManArgs {
+    /// Write a page for each verb into this directory
+    #[arg(value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// Arguments of `plexmesh leave`.
@@ -363,6 +499,18 @@ pub struct ConfigFileArgs {
 
 fn examples(first: &str, second: &str) -> String {
     format!("Examples:\n  {first}\n  {second}\n\n{EXIT_CODES}")
+}
+
+const fn check_help() -> &'static str {
+    "Examples:\n  plexmesh check\n  plexmesh check --timeout 5s\n\n\
+     Exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN: no answer, not permitted, or mistyped."
+}
+
+/// Verdicts by their words.
+fn verdict_parser() -> impl TypedValueParser<Value = Verdict> {
+    let words = Verdict::ALL.map(Verdict::word);
+    PossibleValuesParser::new(words)
+        .map(|word| Verdict::of_word(&word).unwrap_or(Verdict::Unverified))
 }
 
 /// A demo starts one process a peer: 50 still fit in a laptop's memory.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tempfile::Builder;
 
-use super::args::MetricsArgs;
+use super::args::{Format, MetricsArgs};
 use super::client::Client;
 use super::output::Output;
 use crate::api::problem::{Code, Problem};
@@ -26,7 +26,7 @@ pub async fn metrics(
     client: &mut Client,
     output: &Output,
 ) -> anyhow::Result<()> {
-    if output.is_json() {
+    if !matches!(output.format(), Format::Table | Format::Wide) {
         let problem = Problem::new(Code::Usage, "metrics have a text form alone")
             .because("they are for programs that read OpenMetrics; the same is in other documents")
             .then("plexmesh status -o json");

@@ -6,9 +6,11 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::args::{ColorWhen, Format, GlobalArgs};
+use super::form;
+use super::usage::eprint_quietly;
 use crate::api::problem::Problem;
-use crate::api::schema::One;
-use crate::render;
+use crate::render::csv::CsvError;
+use crate::render::page::Page;
 use crate::render::terminal::{Environment, Screen, width};
 use crate::time::WallTime;
 
@@ -27,6 +29,12 @@ pub enum OutputError {
     /// The document has no JSON form.
     #[error("cannot write the document as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// The document has no YAML form.
+    #[error("cannot write the document as YAML: {0}")]
+    Yaml(String),
+    /// The view has no CSV form.
+    #[error(transparent)]
+    Csv(#[from] CsvError),
 }
 
 impl OutputError {
@@ -71,7 +79,8 @@ impl Output {
                 color: color(here),
                 unicode: here.utf8,
                 width: width(),
-                wide: global.output == Format::Wide,
+                wide: false,
+                full_ids: false,
                 now: WallTime::now(),
             },
             redraws: here.terminal && !here.dumb,
@@ -86,12 +95,6 @@ impl Output {
         self.format
     }
 
-    /// Whether results are JSON.
-    #[must_use]
-    pub const fn is_json(&self) -> bool {
-        matches!(self.format, Format::Json | Format::Ndjson)
-    }
-
     /// Whether only data and errors are to be shown.
     #[must_use]
     pub const fn is_quiet(&self) -> bool {
@@ -101,25 +104,27 @@ impl Output {
     /// What is drawn on, as of now.
     #[must_use]
     pub fn screen(&self) -> Screen {
-        Screen { now: WallTime::now(), width: width(), ..self.screen }
+        self.format.screen(Screen { now: WallTime::now(), width: width(), ..self.screen })
     }
 
-    /// Shows a document: as JSON if that was asked for, else as `draw` draws it.
+    /// Shows a document in the form that was asked for; `draw` draws what people read.
     ///
     /// # Errors
     /// [`OutputError`] if nobody reads on, or it cannot be written.
     pub fn document<T: Serialize>(
         &self,
         document: &T,
-        draw: impl FnOnce(&Screen, &T) -> String,
+        draw: impl FnOnce(&Screen, &T) -> Page,
     ) -> Result<(), OutputError> {
-        match self.format {
-            Format::Json => self.line(&serde_json::to_string_pretty(document)?),
-            Format::Ndjson => self.line(&serde_json::to_string(document)?),
-            Format::Table | Format::Wide | Format::Dot => {
-                self.text(&draw(&self.screen(), document))
-            }
-        }
+        self.text(&form::shown(self.format, &self.screen(), document, draw)?)
+    }
+
+    /// Shows a page in the form that was asked for, which is one that is drawn.
+    ///
+    /// # Errors
+    /// [`OutputError`] if nobody reads on, or it cannot be written.
+    pub fn page(&self, page: &Page) -> Result<(), OutputError> {
+        self.text(&form::drawn(self.format, &self.screen(), page)?)
     }
 
     /// Writes text as it is.
@@ -159,24 +164,18 @@ impl Output {
 
     /// Shows a problem on standard error, in the form that was asked for.
     pub fn problem(&self, problem: &Problem) {
-        if self.is_json() {
-            print_json_problem(problem);
-        } else {
-            let _ = io::stderr().write_all(self.problem_text(problem).as_bytes());
-        }
+        eprint_quietly(&self.problem_text(problem));
     }
 
-    /// A problem in words.
+    /// What an error is drawn on.
+    #[must_use]
+    pub fn error_screen(&self) -> Screen {
+        Screen { color: self.error_color, ..self.screen }
+    }
+
+    /// A problem in the form that was asked for.
     #[must_use]
     pub fn problem_text(&self, problem: &Problem) -> String {
-        let screen = Screen { color: self.error_color, ..self.screen() };
-        render::problem::problem(&screen, problem)
-    }
-}
-
-/// Writes an `Error` document to standard error, on one line.
-pub fn print_json_problem(problem: &Problem) {
-    if let Ok(text) = serde_json::to_string(&One::problem(problem.clone())) {
-        let _ = writeln!(io::stderr(), "{text}");
+        form::problem_shown(self.format, &self.error_screen(), problem)
     }
 }

@@ -10,18 +10,19 @@ use serde::de::DeserializeOwned;
 use super::args::{EventsArgs, Format, InitArgs, LatencyArgs, LeaveArgs, StatusArgs, Verb};
 use super::client::{Client, encoded, read_document};
 use super::output::Output;
-use super::{metrics, wait};
+use super::{check, form, metrics, shards, wait};
 use crate::api::problem::{Code, Problem};
 use crate::api::routes::MAX_REASON_BYTES;
-use crate::api::schema::{Event, Health, Kind, Leave, MadeMesh, One, Status};
+use crate::api::schema::{Event, Health, Kind, Leave, MadeMesh, One, Status, Topology};
 use crate::mesh::{self, Labels};
 use crate::render;
+use crate::render::page::Page;
 use crate::render::terminal::Screen;
 use crate::settings;
 use crate::time::WallTime;
 
 /// Exit code of `status --exit-code` for anything but OK.
-const UNHEALTHY: u8 = 10;
+pub(super) const UNHEALTHY: u8 = 10;
 
 /// Asks the agent what `verb` asks. Gives the exit code.
 ///
@@ -30,6 +31,7 @@ const UNHEALTHY: u8 = 10;
 pub async fn ask(verb: Verb, client: &mut Client, output: &Output) -> anyhow::Result<u8> {
     match verb {
         Verb::Status(args) => return status(&args, client, output).await,
+        Verb::Check(args) => return check::check(&args, client, output).await,
         Verb::Peers(args) => {
             let view = View::new("/v1/peers", args.repeat.watch, render::peer::peers);
             view.show(client, output).await?;
@@ -46,7 +48,7 @@ pub async fn ask(verb: Verb, client: &mut Client, output: &Output) -> anyhow::Re
         }
         Verb::Topology(args) => {
             let draw = match output.format() {
-                Format::Dot => |_: &Screen, document: &_| render::topology::dot(document),
+                Format::Dot => graph,
                 _ => render::topology::topology,
             };
             View::new("/v1/topology", args.repeat.watch, draw).show(client, output).await?;
@@ -56,55 +58,74 @@ pub async fn ask(verb: Verb, client: &mut Client, output: &Output) -> anyhow::Re
             let view = View::new(path, args.repeat.watch, render::latency::latency);
             view.show(client, output).await?;
         }
+        Verb::Integrity(args) => return shards::integrity(&args, client, output).await,
+        Verb::Shards(args) => shards::list(&args, client, output).await?,
+        Verb::Scrub(args) => shards::scrub(args, client, output).await?,
         Verb::Events(args) => events(&args, client, output).await?,
         Verb::Metrics(args) => metrics::metrics(&args, client, output).await?,
         Verb::Wait(args) => wait::wait(&args, client, output).await?,
         Verb::Leave(args) => leave(args, client, output).await?,
         // These become an agent, or make one, and ask none.
-        Verb::Config(_) | Verb::Demo(_) | Verb::Init(_) | Verb::Run(_) => {}
+        Verb::Completions(_)
+        | Verb::Config(_)
+        | Verb::Demo(_)
+        | Verb::Init(_)
+        | Verb::Man(_)
+        | Verb::Run(_) => {}
     }
     Ok(0)
 }
 
+/// The topology as a graph.
+fn graph(_: &Screen, document: &One<Topology>) -> Page {
+    let mut page = Page::new("topology");
+    page.script(render::topology::dot(document));
+    page
+}
+
 /// A document, once or again and again.
-struct View<T> {
+pub(super) struct View<T> {
     path: String,
     interval: Option<Duration>,
-    draw: fn(&Screen, &T) -> String,
+    draw: fn(&Screen, &T) -> Page,
 }
 
 impl<T: DeserializeOwned> View<T> {
-    fn new(
+    pub(super) fn new(
         path: impl Into<String>,
         interval: Option<Duration>,
-        draw: fn(&Screen, &T) -> String,
+        draw: fn(&Screen, &T) -> Page,
     ) -> Self {
         Self { path: path.into(), interval, draw }
     }
 
     /// Shows the view. Gives the JSON of the last one.
-    async fn show(&self, client: &mut Client, output: &Output) -> anyhow::Result<Bytes> {
+    pub(super) async fn show(&self, client: &mut Client, output: &Output) -> anyhow::Result<Bytes> {
+        if self.interval.is_some() {
+            form::refuse_repeated(output.format(), "--watch")?;
+        }
         let bytes = client.get(&self.path).await?;
         let Some(interval) = self.interval else {
-            match output.format() {
-                Format::Json => {
-                    let document: serde_json::Value = read_document(&bytes)?;
-                    output.line(&serde_json::to_string_pretty(&document)?)?;
-                }
-                Format::Ndjson => output.text(&line(&bytes))?,
-                Format::Table | Format::Wide | Format::Dot => {
-                    output.text(&self.drawn(&bytes, output)?)?;
-                }
+            // What the agent said, with what this command does not know of.
+            let document: Option<serde_json::Value> =
+                output.format().is_document().then(|| read_document(&bytes)).transpose()?;
+            match document {
+                Some(document) => output.document(&document, |_, _| Page::new(""))?,
+                None => output.page(&self.drawn(&bytes, output)?)?,
             }
             return Ok(bytes);
         };
+        let json = output.format().is_document();
         let mut bytes = Ok(bytes);
         loop {
             match bytes {
-                Ok(bytes) if output.is_json() => output.text(&line(&bytes))?,
-                Ok(bytes) => output.redraw(&self.drawn(&bytes, output)?)?,
+                Ok(bytes) if json => output.text(&line(&bytes))?,
+                Ok(bytes) => {
+                    let page = self.drawn(&bytes, output)?;
+                    output.redraw(&page.text(&output.screen()))?;
+                }
                 // An agent that is being restarted comes back.
-                Err(problem) if output.is_json() => output.problem(&problem),
+                Err(problem) if json => output.problem(&problem),
                 Err(problem) => output.redraw(&output.problem_text(&problem))?,
             }
             tokio::time::sleep(interval).await;
@@ -112,7 +133,7 @@ impl<T: DeserializeOwned> View<T> {
         }
     }
 
-    fn drawn(&self, bytes: &[u8], output: &Output) -> Result<String, Problem> {
+    fn drawn(&self, bytes: &[u8], output: &Output) -> Result<Page, Problem> {
         Ok((self.draw)(&output.screen(), &read_document(bytes)?))
     }
 }
@@ -135,7 +156,7 @@ async fn status(args: &StatusArgs, client: &mut Client, output: &Output) -> anyh
 /// Asks for as many peers as can be shown; for all of them if a program asks.
 fn latency_path(args: &LatencyArgs, output: &Output) -> String {
     let mut path = "/v1/latency?".to_owned();
-    let rows = render::latency::rows_that_fit(&output.screen()).filter(|_| !output.is_json());
+    let rows = render::latency::rows_that_fit(&output.screen());
     if let Some(rows) = rows {
         let _ = write!(path, "limit={rows}&");
     }
@@ -158,14 +179,16 @@ async fn events(args: &EventsArgs, client: &mut Client, output: &Output) -> anyh
         View::new(path, None, render::event::events).show(client, output).await?;
         return Ok(());
     }
+    form::refuse_repeated(output.format(), "--follow")?;
     path.push_str("follow=true");
     let mut lines = client.lines(&path).await?;
     while let Some(line) = lines.next().await? {
-        if output.is_json() {
+        if output.format().is_document() {
             output.text(&self::line(&line))?;
         } else {
             let document: One<Event> = read_document(&line)?;
-            output.text(&render::event::event(&output.screen(), &document.body.item))?;
+            let screen = output.screen();
+            output.line(&render::event::event(&screen, &document.body.item).text(&screen))?;
         }
     }
     output.note("the agent has stopped");
@@ -189,7 +212,7 @@ async fn leave(args: LeaveArgs, client: &mut Client, output: &Output) -> anyhow:
     let body = serde_json::to_vec(&Leave { reason: args.reason })?;
     let bytes = client.post("/v1/leave", body.into()).await?;
     let document: One<Leave> = read_document(&bytes)?;
-    output.document(&document, |_, _| "this peer has left; its agent stops\n".to_owned())?;
+    output.document(&document, render::local::left)?;
     Ok(())
 }
 
@@ -226,20 +249,6 @@ pub fn init(args: InitArgs, output: &Output) -> anyhow::Result<()> {
         certificate_lapses_at: WallTime::from_s(made.certificate_lapses_s),
         authority_files: made.authority_files.iter().map(|it| it.display().to_string()).collect(),
     };
-    output.document(&One::local(Kind::MeshMade, item), |_, document| {
-        let made = &document.body.item;
-        format!(
-            "a mesh of one was made\n  mesh         {}\n  peer         {}\n  data         {}\n  \
-             certificate  until {}\n  authority    {}\n\n\
-             whoever has an authority file can let others in: move both to a safe place offline\n\
-             next: plexmesh run --data-dir {}\n",
-            made.mesh,
-            made.peer,
-            made.data_dir,
-            made.certificate_lapses_at,
-            made.authority_files.join("\n               "),
-            made.data_dir,
-        )
-    })?;
+    output.document(&One::local(Kind::MeshMade, item), render::local::made)?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::client::{Client, encoded};
 use super::output::Output;
 use crate::api::problem::{Code, Problem};
 use crate::api::schema::{Kind, One, PeerDetail, State, Status, Waited};
+use crate::render;
 use crate::time::span;
 
 /// How often the agent is asked: often enough for a person not to notice.
@@ -96,10 +97,7 @@ pub async fn wait(args: &WaitArgs, client: &mut Client, output: &Output) -> anyh
         condition: args.condition.to_string(),
         waited_seconds: begun.elapsed().as_secs_f64(),
     };
-    output.document(&One::local(Kind::Wait, waited), |_, document| {
-        let waited = &document.body.item;
-        format!("{} after {}\n", waited.condition, span(begun.elapsed()))
-    })?;
+    output.document(&One::local(Kind::Wait, waited), render::local::waited)?;
     Ok(())
 }
 

@@ -1,6 +1,5 @@
 //! What came out of a demo.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -8,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::counted;
 use crate::api::schema::{HeartbeatLag, PeerRef, State};
+use crate::render::page::{Line, Page};
+use crate::render::table::Table;
 
 /// The outcome of a demo. What was not done is `null`: an agent alone cannot lose anybody.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -72,50 +73,70 @@ impl DemoReport {
     }
 
     /// The report for people.
-    pub(super) fn sentences(&self, keep: bool) -> String {
-        let mut text = String::new();
+    pub(crate) fn page(&self, keep: bool) -> Page {
+        let mut page = Page::new("demo");
         let agents = counted(self.peers, "agent");
-        // Writing to a String does not fail.
         if let Some(seconds) = self.converged_seconds {
-            let _ = writeln!(text, "OK  {agents} agreed after {seconds:.1} s");
+            page.line(format!("OK  {agents} agreed after {seconds:.1} s"));
         }
         if let (Some(seconds), Some(peer), Some(state)) =
             (self.crash_seen_by_all_seconds, &self.crashed, self.seen_as)
         {
             let (name, word) = (called(peer), state.word());
-            let _ = writeln!(
-                text,
-                "OK  {name} was killed; all others call it {word} after \
-                {seconds:.1} s"
-            );
+            page.line(format!(
+                "OK  {name} was killed; all others call it {word} after {seconds:.1} s"
+            ));
             let observers: Vec<&str> = self.lost_by.iter().map(called).collect();
-            let _ = writeln!(text, "    lost by {}", observers.join(", "));
+            page.line(format!("    lost by {}", observers.join(", ")));
         }
         if let (Some(seconds), Some(peer)) = (self.rejoin_seen_by_all_seconds, &self.crashed) {
             let name = called(peer);
-            let _ = writeln!(text, "OK  {name} was started again; all agree after {seconds:.1} s");
+            page.line(format!("OK  {name} was started again; all agree after {seconds:.1} s"));
         }
         if self.crash_seen_by_all_seconds.is_none() {
-            let _ = writeln!(
-                text,
-                "    nobody was killed: an agent alone cannot tell; try \
-                --peers 5"
-            );
+            page.line("    nobody was killed: an agent alone cannot tell; try --peers 5");
         }
         let equal = if self.state_digests_equal { "equal" } else { "different" };
-        let _ = write!(text, "    state digests {equal}");
-        if let Some(lag) = self.heartbeat_lag {
-            let _ = write!(text, ", {} missing", counted(lag.missing, "heartbeat"));
-        }
+        let missing = self.heartbeat_lag.map_or_else(String::new, |lag| {
+            format!(", {} missing", counted(lag.missing, "heartbeat"))
+        });
+        page.line(format!("    state digests {equal}{missing}"));
         if keep {
-            text.push_str("\n\nThe agents go on until Ctrl-C. Ask them, or kill one and look:");
+            page.gap();
+            page.line("The agents go on until Ctrl-C. Ask them, or kill one and look:");
             for agent in &self.agents {
                 let DemoAgent { name, socket, pid, .. } = agent;
                 let pid = pid.map_or_else(String::new, |pid| format!("   # {name}, process {pid}"));
-                let _ = write!(text, "\n  plexmesh --socket {socket} status{pid}");
+                let command = format!("plexmesh --socket {socket} status{pid}");
+                page.line(Line::from("  ").code(command));
             }
         }
-        text
+        page.data(self.figures());
+        page
+    }
+
+    /// The report as names and values; what was not done is empty.
+    fn figures(&self) -> Table {
+        let mut table = Table::facts();
+        let seconds = |it: Option<f64>| it.map_or_else(String::new, |it| it.to_string());
+        let crashed = self.crashed.as_ref().map_or("", |it| it.id.as_str());
+        let lost_by: Vec<&str> = self.lost_by.iter().map(|it| it.id.as_str()).collect();
+        for (name, value) in [
+            ("peers", self.peers.to_string()),
+            ("converged seconds", seconds(self.converged_seconds)),
+            ("crash seen by all seconds", seconds(self.crash_seen_by_all_seconds)),
+            ("rejoin seen by all seconds", seconds(self.rejoin_seen_by_all_seconds)),
+            ("crashed", crashed.to_owned()),
+            ("seen as", self.seen_as.map_or("", State::word).to_owned()),
+            ("lost by", lost_by.join(" ")),
+            ("state digests equal", self.state_digests_equal.to_string()),
+        ] {
+            table.row([name.into(), value.into()]);
+        }
+        for agent in &self.agents {
+            table.row(["socket".into(), agent.socket.as_str().into()]);
+        }
+        table
     }
 }
 

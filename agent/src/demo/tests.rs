@@ -7,6 +7,12 @@ fn peer(name: &str) -> PeerRef {
     PeerRef { id: format!("12D3KooW{name}"), name: Some(name.to_owned()) }
 }
 
+/// What people read.
+fn text(report: &DemoReport, keep: bool) -> String {
+    let screen = crate::render::sample::screen();
+    report.page(keep).text(&screen)
+}
+
 fn full_report() -> DemoReport {
     let agent = DemoAgent {
         name: "peer-1".into(),
@@ -38,7 +44,7 @@ fn full_report() -> DemoReport {
 
 #[test]
 fn people_read_times_names_and_observers() {
-    let text = full_report().sentences(false);
+    let text = text(&full_report(), false);
     for expected in [
         "5 agents",
         "1.2 s",
@@ -54,7 +60,7 @@ fn people_read_times_names_and_observers() {
 
 #[test]
 fn who_keeps_the_agents_is_told_how_to_reach_them() {
-    let text = full_report().sentences(true);
+    let text = text(&full_report(), true);
     assert!(text.contains("plexmesh --socket /tmp/d/peer-1/agent.sock status"), "{text}");
     assert!(text.contains("Ctrl-C"), "{text}");
 }
@@ -64,7 +70,7 @@ fn an_agent_alone_reports_null_and_not_zero() {
     let report = DemoReport { peers: 1, converged_seconds: Some(0.3), ..DemoReport::default() };
     let json = serde_json::to_value(&report).unwrap();
     assert!(json["crashSeenByAllSeconds"].is_null() && json["rejoinSeenByAllSeconds"].is_null());
-    assert!(report.sentences(false).contains("nobody was killed"));
+    assert!(text(&report, false).contains("nobody was killed"));
 }
 
 #[test]

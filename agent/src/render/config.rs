@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::page::{Line, Page};
 use super::table::{Cell, Table};
 use super::terminal::{Paint, Screen};
 use super::text::clean;
@@ -9,7 +10,7 @@ use crate::api::schema::{ConfigCheck, ConfigFile, ConfigKey, Many, One};
 
 /// All keys with their values, and on demand where these come from.
 #[must_use]
-pub fn keys(screen: &Screen, document: &Many<ConfigKey>, origins: bool) -> String {
+pub fn keys(screen: &Screen, document: &Many<ConfigKey>, origins: bool) -> Page {
     let mut head = vec!["KEY", "VALUE"];
     if screen.wide {
         head.push("CHANGES");
@@ -39,7 +40,9 @@ pub fn keys(screen: &Screen, document: &Many<ConfigKey>, origins: bool) -> Strin
         }
         table.row(row);
     }
-    table.draw(screen)
+    let mut page = Page::new("config");
+    page.table(table);
+    page
 }
 
 /// A value in words.
@@ -57,39 +60,51 @@ fn text(value: &Value) -> String {
 
 /// What was read, and what is wrong with it.
 #[must_use]
-pub fn check(screen: &Screen, document: &One<ConfigCheck>) -> String {
+pub fn check(screen: &Screen, document: &One<ConfigCheck>) -> Page {
     let check = &document.body.item;
-    let mut lines: Vec<String> = Vec::new();
+    let mut page = Page::new("config check");
+    let mut table = Table::new(["ORIGIN", "ERROR"]);
     let variables = check.variables.iter().map(|name| format!("environment {name}"));
+    let mut nothing = true;
     for read in check.files.iter().cloned().chain(variables) {
-        lines.push(format!("read {}", clean(screen, &read)));
+        page.line(format!("read {}", clean(screen, &read)));
+        nothing = false;
     }
-    if lines.is_empty() {
-        lines.push("nothing is configured; the defaults hold".to_owned());
+    if nothing {
+        page.line("nothing is configured; the defaults hold");
     }
     for flaw in &check.errors {
-        let origin = screen.paint(Paint::Bad, &clean(screen, &flaw.origin));
-        lines.push(format!("{origin}: {}", clean(screen, &flaw.message)));
+        let (origin, message) = (clean(screen, &flaw.origin), clean(screen, &flaw.message));
+        page.line(Line::new().painted(Paint::Bad, origin.as_str()).plain(format!(": {message}")));
+        table.row([origin.into(), message.into()]);
     }
-    lines.push(match check.errors.len() {
+    page.line(match check.errors.len() {
         0 => "no errors".to_owned(),
         1 => "1 error".to_owned(),
         more => format!("{more} errors"),
     });
-    lines.join("\n") + "\n"
+    page.data(table);
+    page
 }
 
 /// A file that was written, or its text if it was not.
 #[must_use]
-pub fn file(screen: &Screen, document: &One<ConfigFile>) -> String {
+pub fn file(screen: &Screen, document: &One<ConfigFile>) -> Page {
     let made = &document.body.item;
+    let mut page = Page::new("config init");
+    let mut table = Table::facts();
     match &made.file {
         Some(file) => {
             let file = clean(screen, file);
-            format!("{file} was written; it sets nothing yet\nnext: plexmesh config check\n")
+            page.line(format!("{file} was written; it sets nothing yet"));
+            page.line(Line::from("next: ").code("plexmesh config check"));
+            table.row(["file".into(), file.into()]);
         }
-        None => made.text.clone(),
+        None => page.script(made.text.clone()),
     }
+    table.row(["text".into(), made.text.as_str().into()]);
+    page.data(table);
+    page
 }
 
 #[cfg(test)]
@@ -123,8 +138,8 @@ mod tests {
                         scrub.deadline              24h\n\
                         scrub.max_bytes_per_second  -\n\
                         source                      /srv/a (auto), /b (plain)\n";
-        assert_eq!(keys(&screen(), &document(), false), expected);
-        let with_origins = keys(&screen(), &document(), true);
+        assert_eq!(keys(&screen(), &document(), false).text(&screen()), expected);
+        let with_origins = keys(&screen(), &document(), true).text(&screen());
         assert!(with_origins.contains("/b (plain)  /etc/x.toml:3\n"), "{with_origins}");
     }
 
@@ -133,7 +148,7 @@ mod tests {
         let check_of = |files: &[&str]| {
             let files = files.iter().map(|it| (*it).to_owned()).collect();
             let item = ConfigCheck { files, variables: Vec::new(), errors: Vec::new() };
-            check(&screen(), &One::local(Kind::ConfigCheck, item))
+            check(&screen(), &One::local(Kind::ConfigCheck, item)).text(&screen())
         };
         assert_eq!(check_of(&["/etc/a.toml"]), "read /etc/a.toml\nno errors\n");
         assert!(check_of(&[]).starts_with("nothing is configured"));

@@ -1,36 +1,47 @@
 //! What happened.
 
-use std::fmt::Write;
-
 use super::header::header;
+use super::page::{Line, Page};
+use super::table::{Cell, Table};
 use super::terminal::{Paint, Screen};
 use super::text::clean;
 use crate::api::schema::{EdgeStatus, Envelope, Event, EventDetail, EventItems};
 
 /// A list of events, the oldest first.
 #[must_use]
-pub fn events(screen: &Screen, document: &Envelope<EventItems>) -> String {
+pub fn events(screen: &Screen, document: &Envelope<EventItems>) -> Page {
     let body = &document.body;
-    let mut out = header(screen, &document.stamp);
-    out.push('\n');
+    let mut page = Page::new("events");
+    page.line(header(screen, &document.stamp));
+    page.gap();
     if body.forgotten > 0 {
-        let _ = writeln!(out, "{} older events are forgotten", body.forgotten);
+        page.line(format!("{} older events are forgotten", body.forgotten));
     }
     if body.items.is_empty() {
-        out.push_str("nothing happened\n");
+        page.line("nothing happened");
     }
+    let mut table = Table::new(["TIME", "NUMBER", "WHAT"]);
     for it in &body.items {
-        out.push_str(&event(screen, it));
+        let text = clean(screen, &it.text);
+        table.row([
+            it.at.to_string().into(),
+            Cell::new(it.sequence.to_string()).right(),
+            paint(&it.detail).map_or_else(|| Cell::new(&text), |paint| Cell::painted(paint, &text)),
+        ]);
     }
-    out
+    page.drawn(body.items.iter().map(|it| event(screen, it)).collect(), table);
+    page
 }
 
 /// One event as a line.
 #[must_use]
-pub fn event(screen: &Screen, event: &Event) -> String {
+pub fn event(screen: &Screen, event: &Event) -> Line {
     let text = clean(screen, &event.text);
-    let text = paint(&event.detail).map_or_else(|| text.clone(), |it| screen.paint(it, &text));
-    format!("{}  {:>5}  {text}\n", event.at, format!("#{}", event.sequence))
+    let line = Line::from(format!("{}  {:>5}  ", event.at, format!("#{}", event.sequence)));
+    match paint(&event.detail) {
+        Some(paint) => line.painted(paint, text),
+        None => line.plain(text),
+    }
 }
 
 fn paint(detail: &EventDetail) -> Option<Paint> {
@@ -64,8 +75,8 @@ mod tests {
     #[test]
     fn an_event_is_a_line_with_time_number_and_words() {
         assert_eq!(
-            event(&screen(), &sample()),
-            "2023-11-14T22:13:20.000Z     #7  gamma went from up to down\n"
+            event(&screen(), &sample()).text(&screen()),
+            "2023-11-14T22:13:20.000Z     #7  gamma went from up to down"
         );
     }
 }

@@ -1,5 +1,6 @@
 //! Whose view it is, how old, how converged.
 
+use super::page::Line;
 use super::terminal::{Paint, Screen};
 use super::text::Names;
 use crate::api::schema::{Convergence, Stamp};
@@ -7,16 +8,11 @@ use crate::time::{span, span_of_seconds};
 
 /// The line under which every view stands.
 #[must_use]
-pub fn header(screen: &Screen, stamp: &Stamp) -> String {
-    let mut line = format!(
-        "seen by {}, {}, {}, {}",
-        observer(screen, stamp),
-        age(screen, stamp),
-        agreement(screen, stamp),
-        heartbeats(screen, stamp),
-    );
-    line.push('\n');
-    line
+pub fn header(screen: &Screen, stamp: &Stamp) -> Line {
+    Line::from(format!("seen by {}, {}, ", observer(screen, stamp), age(screen, stamp)))
+        .then(agreement(stamp))
+        .plain(", ")
+        .then(heartbeats(stamp))
 }
 
 fn observer(screen: &Screen, stamp: &Stamp) -> String {
@@ -33,7 +29,7 @@ fn age(screen: &Screen, stamp: &Stamp) -> String {
     if age.as_secs() == 0 { "just now".to_owned() } else { format!("{} old", span(age)) }
 }
 
-fn agreement(screen: &Screen, stamp: &Stamp) -> String {
+fn agreement(stamp: &Stamp) -> Line {
     let converged = stamp.converged.unwrap_or(false);
     let text = match stamp.convergence {
         None => "convergence unknown".to_owned(),
@@ -41,18 +37,18 @@ fn agreement(screen: &Screen, stamp: &Stamp) -> String {
         Some(Convergence { neighbours_asked: 0, .. }) => "no neighbour answered yet".to_owned(),
         Some(it) => format!("{}/{} neighbours agree", it.neighbours_equal, it.neighbours_asked),
     };
-    if converged { text } else { screen.paint(Paint::Warn, &text) }
+    if converged { text.into() } else { Line::new().painted(Paint::Warn, text) }
 }
 
-fn heartbeats(screen: &Screen, stamp: &Stamp) -> String {
-    let Some(lag) = stamp.heartbeat_lag else { return "heartbeats unknown".to_owned() };
-    let missing = match lag.missing {
-        0 => "none missing".to_owned(),
-        count => screen.paint(Paint::Warn, &format!("{count} missing")),
+fn heartbeats(stamp: &Stamp) -> Line {
+    let Some(lag) = stamp.heartbeat_lag else { return "heartbeats unknown".into() };
+    let line = match lag.missing {
+        0 => Line::from("heartbeats: none missing"),
+        count => Line::from("heartbeats: ").painted(Paint::Warn, format!("{count} missing")),
     };
     match lag.oldest_seconds {
-        Some(oldest) => format!("heartbeats: {missing}, oldest {}", span_of_seconds(oldest)),
-        None => format!("heartbeats: {missing}"),
+        Some(oldest) => line.plain(format!(", oldest {}", span_of_seconds(oldest))),
+        None => line,
     }
 }
 
@@ -65,9 +61,9 @@ mod tests {
     #[test]
     fn a_view_says_whose_it_is_how_old_and_how_converged() {
         assert_eq!(
-            header(&screen(), &stamp()),
+            header(&screen(), &stamp()).text(&screen()),
             "seen by alpha (12D3KooWAlphaA), just now, 2/2 neighbours agree, \
-             heartbeats: none missing, oldest 12 s\n"
+             heartbeats: none missing, oldest 12 s"
         );
     }
 
@@ -77,7 +73,7 @@ mod tests {
         late.converged = Some(false);
         late.convergence = Some(Convergence { neighbours_asked: 0, neighbours_equal: 0 });
         late.observed_at = WallTime::from_ms(screen().now.ms() - 90_000);
-        let line = header(&screen(), &late);
+        let line = header(&screen(), &late).text(&screen());
         assert!(line.contains("1 min 30 s old, no neighbour answered yet"), "{line}");
     }
 }

@@ -1,9 +1,10 @@
 //! Round-trip times as a matrix: figures where they fit, a map of digits where they do not.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use super::header::header;
+use super::page::{Line, Page};
+use super::table::{Cell, Table};
 use super::terminal::{Paint, Screen};
 use super::text::{Names, columns, cut};
 use crate::api::schema::{Edge, EdgeStatus, Latency, One};
@@ -29,9 +30,9 @@ enum Pair {
     Unprobed,
 }
 
-/// The matrix.
+/// The matrix. CSV has a row for each pair instead: a column for each peer is no table to work with.
 #[must_use]
-pub fn latency(screen: &Screen, document: &One<Latency>) -> String {
+pub fn latency(screen: &Screen, document: &One<Latency>) -> Page {
     let latency = &document.body.item;
     let names = Names::of(screen, &latency.peers);
     let labels: Vec<String> =
@@ -45,28 +46,35 @@ pub fn latency(screen: &Screen, document: &One<Latency>) -> String {
         _ => all,
     };
     let pairs = Pairs::new(latency);
-    let mut out = header(screen, &document.stamp);
-    out.push_str("\nround trips in ms, row = from, column = to\n\n");
+    let mut page = Page::new("latency");
+    page.line(header(screen, &document.stamp));
+    page.gap();
+    page.line("round trips in ms, row = from, column = to");
+    page.gap();
     let labels = labels.get(..shown).unwrap_or_default();
-    out.push_str(&if figures {
+    let lines = if figures {
         draw_figures(screen, labels, stub, &pairs)
     } else {
         draw_digits(screen, labels, stub, &pairs)
-    });
-    out.push_str("\n~ estimated from coordinates   x failed   . not probed\n");
+    };
+    page.drawn(lines, matrix(labels, &pairs));
+    page.gap();
+    page.line("~ estimated from coordinates   x failed   . not probed");
     if !figures {
-        out.push_str(&scale(screen));
+        page.line(scale());
     }
     let hidden = all - shown + latency.omitted_peers;
     if hidden > 0 {
-        let _ = writeln!(
-            out,
+        page.line(format!(
             "{hidden} of {} peers are left out for want of room; all: plexmesh latency -o json, \
              some: plexmesh latency PEER PEER",
             all + latency.omitted_peers
-        );
+        ));
     }
-    out
+    if screen.full_ids {
+        page.data(list(&names, &pairs));
+    }
+    page
 }
 
 /// Rows that a screen has room for, as the agent is to be asked for.
@@ -106,62 +114,91 @@ impl<'a> Pairs<'a> {
     }
 }
 
-fn draw_figures(screen: &Screen, labels: &[String], stub: usize, pairs: &Pairs<'_>) -> String {
-    let mut out = " ".repeat(stub);
-    for label in labels {
-        let _ = write!(out, " {}", right(&cut(screen, label, FIGURE - 1), FIGURE - 1));
+/// What a pair's field shows, without its place.
+fn field(pair: Pair) -> String {
+    match pair {
+        Pair::Same => "-".to_owned(),
+        Pair::Measured(micros) => millis(micros),
+        Pair::Estimated(micros) => format!("~{}", millis(micros)),
+        Pair::Failed => "x".to_owned(),
+        Pair::Unprobed => ".".to_owned(),
     }
-    out.push('\n');
-    for (from, label) in labels.iter().enumerate() {
-        out.push_str(&left(label, stub));
-        for to in 0..labels.len() {
-            let pair = pairs.get(from, to);
-            let text = match pair {
-                Pair::Same => "-".to_owned(),
-                Pair::Measured(micros) => millis(micros),
-                Pair::Estimated(micros) => format!("~{}", millis(micros)),
-                Pair::Failed => "x".to_owned(),
-                Pair::Unprobed => ".".to_owned(),
-            };
-            out.push(' ');
-            out.push_str(&painted(screen, pair, &right(&text, FIGURE - 1)));
-        }
-        out.push('\n');
-    }
-    out
 }
 
-fn draw_digits(screen: &Screen, labels: &[String], stub: usize, pairs: &Pairs<'_>) -> String {
-    let mut out = String::new();
+fn draw_figures(screen: &Screen, labels: &[String], stub: usize, pairs: &Pairs<'_>) -> Vec<Line> {
+    let titles = labels
+        .iter()
+        .map(|label| format!(" {}", right(&cut(screen, label, FIGURE - 1), FIGURE - 1)));
+    let mut lines = vec![Line::from(" ".repeat(stub) + &titles.collect::<String>())];
     for (from, label) in labels.iter().enumerate() {
-        out.push_str(&left(label, stub));
-        out.push(' ');
+        let mut line = Line::from(left(label, stub));
+        for to in 0..labels.len() {
+            let pair = pairs.get(from, to);
+            line = line.plain(" ").painted(paint(pair), right(&field(pair), FIGURE - 1));
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+fn draw_digits(screen: &Screen, labels: &[String], stub: usize, pairs: &Pairs<'_>) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for (from, label) in labels.iter().enumerate() {
+        let mut line = Line::from(left(label, stub) + " ");
         for to in 0..labels.len() {
             let pair = pairs.get(from, to);
             let text = match pair {
-                Pair::Same => "- ".to_owned(),
                 Pair::Measured(micros) => format!("{} ", step(micros)),
                 Pair::Estimated(micros) => format!("{}~", step(micros)),
-                Pair::Failed => "x ".to_owned(),
-                Pair::Unprobed => ". ".to_owned(),
+                Pair::Same | Pair::Failed | Pair::Unprobed => format!("{} ", field(pair)),
             };
-            out.push_str(&painted(screen, pair, &text));
+            // Colour fills the last field too; without it the space would be there for nothing.
+            let bare = !screen.color && to + 1 == labels.len();
+            line = line.painted(paint(pair), if bare { text.trim_end() } else { &text });
         }
-        let trimmed = out.trim_end_matches(' ').len();
-        out.truncate(trimmed);
-        out.push('\n');
+        lines.push(line);
     }
-    out.push_str("columns are in the order of the rows\n");
-    out
+    lines.push("columns are in the order of the rows".into());
+    lines
 }
 
-fn painted(screen: &Screen, pair: Pair, text: &str) -> String {
-    match pair {
-        Pair::Measured(micros) | Pair::Estimated(micros) => {
-            screen.paint(Paint::Heat(step(micros)), text)
+/// The matrix where a table of any width can be read.
+fn matrix(labels: &[String], pairs: &Pairs<'_>) -> Table {
+    let mut table = Table::new(["FROM"].into_iter().chain(labels.iter().map(String::as_str)));
+    for (from, label) in labels.iter().enumerate() {
+        let cells = (0..labels.len()).map(|to| {
+            let pair = pairs.get(from, to);
+            Cell::painted(paint(pair), field(pair)).right()
+        });
+        table.row([Cell::new(label)].into_iter().chain(cells));
+    }
+    table
+}
+
+/// A row for each pair that something is known of.
+fn list(names: &Names, pairs: &Pairs<'_>) -> Table {
+    let mut table = Table::new(["FROM", "TO", "RTT MS", "KIND"]);
+    let peers = &pairs.latency.peers;
+    for (from, observer) in peers.iter().enumerate() {
+        for (to, subject) in peers.iter().enumerate() {
+            let (figure, kind) = match pairs.get(from, to) {
+                Pair::Same | Pair::Unprobed => continue,
+                Pair::Measured(micros) => (Cell::new(millis(micros)), "measured"),
+                Pair::Estimated(micros) => (Cell::new(millis(micros)), "estimated"),
+                Pair::Failed => (Cell::unknown(), "failed"),
+            };
+            let ends = [names.cell(&observer.id), names.cell(&subject.id)];
+            table.row(ends.into_iter().chain([figure, kind.into()]));
         }
-        Pair::Failed => screen.paint(Paint::Bad, text),
-        Pair::Same | Pair::Unprobed => screen.paint(Paint::Dim, text),
+    }
+    table
+}
+
+fn paint(pair: Pair) -> Paint {
+    match pair {
+        Pair::Measured(micros) | Pair::Estimated(micros) => Paint::Heat(step(micros)),
+        Pair::Failed => Paint::Bad,
+        Pair::Same | Pair::Unprobed => Paint::Dim,
     }
 }
 
@@ -170,12 +207,15 @@ fn step(micros: u32) -> u8 {
     u8::try_from(below).unwrap_or(9)
 }
 
-fn scale(screen: &Screen) -> String {
+fn scale() -> Line {
     let ends = STEPS.iter().map(|end| format!("<{}", f64::from(*end) / 1_000.0));
-    let parts = (0..).zip(ends.chain([">=200".to_owned()])).map(|(digit, end): (u8, _)| {
-        format!("{} {end}", screen.paint(Paint::Heat(digit), &digit.to_string()))
-    });
-    format!("ms: {}\n", parts.collect::<Vec<_>>().join("  "))
+    let mut line = Line::from("ms: ");
+    for (digit, end) in (0..).zip(ends.chain([">=200".to_owned()])) {
+        let gap = if digit == 0 { "" } else { "  " };
+        let digit_text = digit.to_string();
+        line = line.plain(gap).painted(Paint::Heat(digit), digit_text).plain(format!(" {end}"));
+    }
+    line
 }
 
 fn left(text: &str, width: usize) -> String {
@@ -193,7 +233,7 @@ mod tests {
 
     #[test]
     fn measured_estimated_failed_and_unprobed_pairs_are_told_apart() {
-        let text = latency(&screen(), &sample());
+        let text = latency(&screen(), &sample()).text(&screen());
         let expected = "       alpha   beta  gamma\n\
                         alpha      -   0.41      x\n\
                         beta    0.43      -  ~12.3\n\
@@ -203,20 +243,23 @@ mod tests {
 
     #[test]
     fn a_narrow_screen_gets_digits_and_says_what_they_mean() {
-        let text = latency(&Screen { width: Some(20), ..screen() }, &sample());
+        let own = Screen { width: Some(20), ..screen() };
+        let text = latency(&own, &sample()).text(&own);
         let expected = "alpha - 0 x\nbeta  0 - 5~\ngamma . . -\n";
         assert!(text.contains(expected) && text.contains("5 <20"), "{text}");
     }
 
     #[test]
     fn what_does_not_fit_is_counted() {
-        let text = latency(&Screen { width: Some(10), ..screen() }, &sample());
+        let own = Screen { width: Some(10), ..screen() };
+        let text = latency(&own, &sample()).text(&own);
         assert!(text.contains("1 of 3 peers are left out"), "{text}");
     }
 
     #[test]
     fn colour_comes_on_top_of_figures() {
-        let text = latency(&Screen { color: true, ..screen() }, &sample());
+        let own = Screen { color: true, ..screen() };
+        let text = latency(&own, &sample()).text(&own);
         assert!(text.contains("\x1b[38;5;231;48;5;53m  0.41\x1b[0m"), "{text:?}");
     }
 }

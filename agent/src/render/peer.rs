@@ -1,8 +1,7 @@
 //! Peers, one or all.
 
-use std::fmt::Write;
-
 use super::header::header;
+use super::page::Page;
 use super::table::{Cell, Table};
 use super::terminal::{Paint, Screen};
 use super::text::{Names, clean};
@@ -12,7 +11,7 @@ use crate::time::{millis, span, span_of_seconds};
 
 /// All peers: this one first, then the worst.
 #[must_use]
-pub fn peers(screen: &Screen, document: &Many<Peer>) -> String {
+pub fn peers(screen: &Screen, document: &Many<Peer>) -> Page {
     let mut peers: Vec<&Peer> = document.body.items.iter().collect();
     peers.sort_by_key(|peer| {
         (!peer.is_self, std::cmp::Reverse(peer.state), peer.name.clone(), peer.id.clone())
@@ -20,31 +19,37 @@ pub fn peers(screen: &Screen, document: &Many<Peer>) -> String {
     let names = names(screen, &document.body.items);
     let table =
         if screen.wide { wide(screen, &peers, &names) } else { narrow(screen, &peers, &names) };
-    format!("{}\n{}", header(screen, &document.stamp), table.draw(screen))
+    let mut page = Page::new("peers");
+    page.line(header(screen, &document.stamp));
+    page.gap();
+    page.table(table);
+    page
 }
 
 /// One peer in full.
 #[must_use]
-pub fn peer(screen: &Screen, document: &One<PeerDetail>) -> String {
+pub fn peer(screen: &Screen, document: &One<PeerDetail>) -> Page {
     let detail = &document.body.item;
     let peer = &detail.peer;
     let own = (peer.id.as_str(), peer.name.as_deref());
     let others = detail.neighbours.iter().map(|it| (it.id.as_str(), it.name.as_deref()));
     let names = Names::new(screen, others.chain([own]));
-    let mut out = header(screen, &document.stamp);
-    let mut facts = Table::new(["", ""]);
+    let mut page = Page::new("peer");
+    page.line(header(screen, &document.stamp));
+    page.gap();
+    let mut facts = Table::facts();
     for (name, value) in facts_of(screen, peer) {
         facts.row([Cell::painted(Paint::Dim, name), value]);
     }
-    let _ = write!(out, "\n{}", facts.draw(screen));
-    if !detail.watches.is_empty() {
-        let _ = write!(out, "\nwatches\n{}", topology::edge_table(screen, &detail.watches, &names));
+    page.table(facts);
+    for (title, edges) in [("watches", &detail.watches), ("watched by", &detail.watched_by)] {
+        if !edges.is_empty() {
+            page.gap();
+            page.heading(title);
+            page.table(topology::edge_table(screen, edges, &names));
+        }
     }
-    if !detail.watched_by.is_empty() {
-        let table = topology::edge_table(screen, &detail.watched_by, &names);
-        let _ = write!(out, "\nwatched by\n{table}");
-    }
-    out
+    page
 }
 
 pub(super) fn names(screen: &Screen, peers: &[Peer]) -> Names {
@@ -53,7 +58,7 @@ pub(super) fn names(screen: &Screen, peers: &[Peer]) -> Names {
 
 pub(super) fn state_cell(screen: &Screen, peer: &Peer) -> Cell {
     let text = format!("{} {}", screen.glyph(peer.state), peer.state.word());
-    Cell::painted(Paint::of_state(peer.state), text)
+    Cell::painted(Paint::of_state(peer.state), text).exact(peer.state.word())
 }
 
 fn narrow(screen: &Screen, peers: &[&Peer], names: &Names) -> Table {
@@ -90,10 +95,18 @@ fn wide(screen: &Screen, peers: &[&Peer], names: &Names) -> Table {
         "VERSION",
         "ADDRESSES",
         "WHY",
-    ]);
+        "RTT ESTIMATED",
+        "SINCE",
+    ])
+    .called("HEARTBEAT", "heartbeat_age_seconds")
+    .called("UPTIME", "uptime_seconds")
+    .called("CPU", "cpu_percent")
+    .called("MEMORY", "memory_percent")
+    .called("DISK FREE", "disk_free_bytes")
+    .hidden(["RTT ESTIMATED", "SINCE"]);
     for peer in peers {
         let beat = peer.heartbeat.as_ref();
-        let link = if peer.connected { "connected" } else { "-" };
+        let link = if peer.connected { "connected".into() } else { Cell::new("-").exact("") };
         table.row([
             state_cell(screen, peer),
             label(screen, peer.name.as_deref()),
@@ -102,15 +115,17 @@ fn wide(screen: &Screen, peers: &[&Peer], names: &Names) -> Table {
             label(screen, peer.region.as_deref()),
             label(screen, peer.zone.as_deref()),
             label(screen, peer.tier.as_deref()),
-            link.into(),
+            link,
             beat.map_or_else(Cell::unknown, age),
-            beat.map_or_else(Cell::unknown, |it| uptime(it).into()),
+            beat.map_or_else(Cell::unknown, |it| Cell::new(uptime(it)).exact(it.uptime_seconds)),
             percent(beat.and_then(|it| it.cpu_percent)),
             percent(beat.and_then(|it| it.memory_percent)),
             bytes(beat.and_then(|it| it.disk_free_bytes)),
             label(screen, peer.agent_version.as_deref()),
             label(screen, Some(&peer.addresses.join(" "))),
             reason(screen, peer),
+            peer.rtt.map_or_else(Cell::unknown, |it| it.estimated.to_string().into()),
+            peer.since.map_or_else(Cell::unknown, |it| it.to_string().into()),
         ]);
     }
     table
@@ -180,13 +195,14 @@ fn round_trip(rtt: Option<Rtt>) -> Cell {
 fn rtt(rtt: Option<Rtt>) -> Cell {
     let Some(it) = rtt else { return Cell::unknown().right() };
     let mark = if it.estimated { "~" } else { "" };
-    Cell::new(format!("{mark}{}", millis(it.micros))).right()
+    Cell::new(format!("{mark}{}", millis(it.micros))).exact(millis(it.micros)).right()
 }
 
 fn reason(screen: &Screen, peer: &Peer) -> Cell {
     let since =
         troubled_for(screen, peer).map_or_else(String::new, |since| format!(" ({since} ago)"));
-    Cell::painted(Paint::Dim, format!("{}{since}", peer.reason.sentence()))
+    let sentence = peer.reason.sentence();
+    Cell::painted(Paint::Dim, format!("{sentence}{since}")).exact(sentence)
 }
 
 /// How long ago the losses were reported that a peer's state rests on. A peer that is up may have a
@@ -197,7 +213,7 @@ fn troubled_for(screen: &Screen, peer: &Peer) -> Option<String> {
 }
 
 fn age(beat: &Heartbeat) -> Cell {
-    span_of_seconds(beat.age_seconds).into()
+    Cell::new(span_of_seconds(beat.age_seconds)).exact(beat.age_seconds)
 }
 
 fn uptime(beat: &Heartbeat) -> String {
@@ -216,11 +232,11 @@ fn yes_no(it: bool) -> Cell {
 }
 
 fn percent(it: Option<f64>) -> Cell {
-    it.map_or_else(Cell::unknown, |it| Cell::new(format!("{it:.0} %"))).right()
+    it.map_or_else(Cell::unknown, |it| Cell::new(format!("{it:.0} %")).exact(it)).right()
 }
 
 fn bytes(it: Option<u64>) -> Cell {
-    it.map_or_else(Cell::unknown, |it| Cell::new(size(it))).right()
+    it.map_or_else(Cell::unknown, |it| Cell::new(size(it)).exact(it)).right()
 }
 
 /// A size in the largest binary unit that leaves at least one whole.
@@ -249,7 +265,7 @@ mod tests {
     #[test]
     fn peers_are_listed_with_this_one_first_and_then_the_worst() {
         assert_eq!(
-            peers(&screen(), &peer_list()),
+            peers(&screen(), &peer_list()).text(&screen()),
             "seen by alpha (12D3KooWAlphaA), just now, 2/2 neighbours agree, \
              heartbeats: none missing, oldest 12 s\n\n\
              STATE   NAME   ID              RTT MS  ZONE  HEARTBEAT  WHY\n\
@@ -264,7 +280,7 @@ mod tests {
 
     #[test]
     fn one_peer_is_shown_with_what_it_sees_and_who_sees_it() {
-        let text = peer(&screen(), &detail());
+        let text = peer(&screen(), &detail()).text(&screen());
         for part in [
             "round trip    0.41 ms\n",
             "place         region -, zone z1, tier -\n",
@@ -277,7 +293,8 @@ mod tests {
 
     #[test]
     fn a_plain_locale_gets_plain_characters() {
-        let text = peers(&Screen { unicode: false, ..screen() }, &peer_list());
+        let plain = Screen { unicode: false, ..screen() };
+        let text = peers(&plain, &peer_list()).text(&plain);
         assert!(text.is_ascii() && text.contains("x down"));
     }
 

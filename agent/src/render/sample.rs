@@ -3,10 +3,12 @@
 use super::terminal::Screen;
 use crate::api::schema::{
     Availability, Convergence, Edge, EdgeFigures, EdgeStatus, Envelope, Event, EventDetail,
-    Evidence, Finding, Health, Heartbeat, HeartbeatLag, Item, Items, Kind, Latency, Many, Observer,
-    One, Peer, PeerDetail, PeerRef, Quorum, Reason, Rtt, Severity, Stamp, State, Status, Topology,
-    Why,
+    Evidence, Finding, Health, Heartbeat, HeartbeatLag, Integrity, Item, Items, Kind, Latency,
+    Many, Observer, One, Peer, PeerDetail, PeerIntegrity, PeerRef, Quorum, Reason, Rtt, Scrub,
+    Severity, Shard, ShardFinding, ShardItems, ShardSource, Stamp, State, Status, Topology,
+    Verdict, Verdicts, Why,
 };
+use crate::sources::SourceKind;
 use crate::time::WallTime;
 
 const NOW: u64 = 1_700_000_000_000;
@@ -15,7 +17,14 @@ const BETA: (&str, &str) = ("12D3KooWBetaBBBBB", "beta");
 const GAMMA: (&str, &str) = ("12D3KooWGammaGGGG", "gamma");
 
 pub(crate) fn screen() -> Screen {
-    Screen { color: false, unicode: true, width: None, wide: false, now: WallTime::from_ms(NOW) }
+    Screen {
+        color: false,
+        unicode: true,
+        width: None,
+        wide: false,
+        full_ids: false,
+        now: WallTime::from_ms(NOW),
+    }
 }
 
 pub(crate) fn stamp() -> Stamp {
@@ -236,4 +245,122 @@ const fn evidence() -> Evidence {
         outbound_only: false,
         observer_local_health: 0,
     }
+}
+
+/// Beta has a corrupt shard, gamma says nothing.
+pub(crate) fn integrity() -> One<Integrity> {
+    let verdicts: Verdicts = [(Verdict::Ok, 8), (Verdict::Corrupt, 1)].into();
+    let silent = PeerIntegrity {
+        peer: refer(GAMMA),
+        state: State::Down,
+        sources: None,
+        shards: None,
+        verdicts: None,
+        pending_shards: None,
+        oldest_verification_seconds: None,
+        as_of: None,
+        unknown_because: Some("it looks at no directory of shards".to_owned()),
+        findings: Vec::new(),
+    };
+    let telling = PeerIntegrity {
+        peer: refer(BETA),
+        state: State::Up,
+        sources: Some(1),
+        shards: Some(9),
+        verdicts: Some(verdicts.clone()),
+        pending_shards: Some(0),
+        oldest_verification_seconds: Some(60),
+        as_of: Some(WallTime::from_ms(NOW - 60_000)),
+        unknown_because: None,
+        findings: vec![ShardFinding {
+            code: "REPLICA_CORRUPT".to_owned(),
+            severity: Severity::Critical,
+            count: 1,
+            since: WallTime::from_ms(NOW - 60_000),
+        }],
+        ..silent.clone()
+    };
+    let item = Integrity {
+        status: Health::Crit,
+        summary: "8 of 9 shards on 1 peer ok".to_owned(),
+        shards: 9,
+        verdicts,
+        pending_shards: 0,
+        oldest_verification_seconds: Some(60),
+        silent_peers: 1,
+        peers: vec![telling, silent],
+    };
+    One::new(Kind::Integrity, stamp(), Item { item })
+}
+
+/// A shard with a wrong bit, one that is well, one that was not read yet.
+pub(crate) fn shards() -> Envelope<ShardItems> {
+    let well = Shard {
+        id: "msg_1_0".to_owned(),
+        source: "/srv/shards".to_owned(),
+        verdict: Some(Verdict::Ok),
+        since: Some(WallTime::from_ms(NOW - 3_600_000)),
+        size_bytes: Some(1_048_576),
+        expected_size_bytes: Some(1_048_576),
+        expected_sha256: Some("ab".repeat(32)),
+        blake3: Some("cd".repeat(32)),
+        verified_at: Some(WallTime::from_ms(NOW - 60_000)),
+    };
+    let corrupt = Shard {
+        id: "msg_2_0".to_owned(),
+        verdict: Some(Verdict::Corrupt),
+        since: Some(WallTime::from_ms(NOW - 60_000)),
+        ..well.clone()
+    };
+    let new = Shard {
+        id: "msg_3_0".to_owned(),
+        verdict: None,
+        since: None,
+        expected_size_bytes: None,
+        expected_sha256: None,
+        blake3: None,
+        verified_at: None,
+        ..well.clone()
+    };
+    let items = ShardItems { items: vec![corrupt, new, well], matching_shards: 5 };
+    Envelope::new(Kind::ShardList, stamp(), items)
+}
+
+/// One directory is looked at, another is not there.
+pub(crate) fn scrub() -> One<Scrub> {
+    let well = ShardSource {
+        root: "/srv/shards".to_owned(),
+        kind: SourceKind::BackupNode,
+        shards: 3,
+        refused: 1,
+        stale_manifest: false,
+        looked_at: Some(WallTime::from_ms(NOW - 60_000)),
+        fault: None,
+        fault_since: None,
+    };
+    let gone = ShardSource {
+        root: "/mnt/shards".to_owned(),
+        kind: SourceKind::Auto,
+        shards: 0,
+        refused: 0,
+        looked_at: None,
+        fault: Some("/mnt/shards cannot be found: No such file or directory".to_owned()),
+        fault_since: Some(WallTime::from_ms(NOW - 60_000)),
+        ..well.clone()
+    };
+    let item = Scrub {
+        status: Health::Crit,
+        summary: "1 of 2 directories cannot be looked at; 2 of 3 shards were read within the \
+                  deadline"
+            .to_owned(),
+        deadline_seconds: 86_400.0,
+        shards: 3,
+        read_in_time: 2,
+        due_shards: 1,
+        files_read: 2,
+        read_bytes: 2_097_152,
+        sources: vec![well, gone],
+        chosen_shards: None,
+    };
+    One::new(Kind::Scrub, stamp(), Item { item })
 }

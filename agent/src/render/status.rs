@@ -1,8 +1,8 @@
 //! Is the mesh well? What is wrong, and what to do now.
 
-use std::fmt::Write;
-
 use super::header::header;
+use super::page::{Line, Notice, Page};
+use super::table::{Cell, Table};
 use super::terminal::{Paint, Screen};
 use super::text::{Names, clean};
 use crate::api::schema::{Finding, Health, One, Partition, PeerRef, Severity, State, Status};
@@ -13,41 +13,47 @@ const SHOWN_FINDINGS: usize = 8;
 /// Names of the other side of a cut that are shown.
 const SHOWN_NAMES: usize = 12;
 
-/// The status. Its first word is the one word on the mesh.
+/// The status. CSV has its figures, and a row for each finding. Its first word is the one word on the mesh.
 #[must_use]
-pub fn status(screen: &Screen, document: &One<Status>) -> String {
+pub fn status(screen: &Screen, document: &One<Status>) -> Page {
     let status = &document.body.item;
     let names = names(screen, status);
-    let mut out = format!(
-        "{}  {}\n",
-        screen.paint(health_paint(status.status), status.status.word()),
-        clean(screen, &status.summary)
+    let mut page = Page::new("status");
+    page.heading(
+        Line::new()
+            .painted(health_paint(status.status), status.status.word())
+            .plain(format!("  {}", clean(screen, &status.summary))),
     );
-    out.push_str(&header(screen, &document.stamp));
-    let _ = writeln!(out, "\n{}", states(screen, status));
+    page.line(header(screen, &document.stamp));
+    page.gap();
+    page.line(states(screen, status));
     if let Some(cut) = &status.partition {
-        let _ = writeln!(out, "{}", partition(screen, cut, &names));
+        page.line(partition(screen, cut, &names));
     }
     if status.local_health > 0 {
         let text = format!(
             "this agent doubts itself (local health {}): it was late, or lost many peers at once",
             status.local_health
         );
-        let _ = writeln!(out, "{}", screen.paint(Paint::Warn, &text));
+        page.line(Line::new().painted(Paint::Warn, text));
     }
     let shown = if screen.wide { usize::MAX } else { SHOWN_FINDINGS };
     for it in status.findings.iter().take(shown) {
-        out.push('\n');
-        out.push_str(&finding(screen, it, &names));
+        page.gap();
+        page.notice(finding(screen, it, &names));
     }
     let hidden = status.findings.len().saturating_sub(shown) + status.omitted_findings;
     if hidden > 0 {
-        let _ = writeln!(out, "\nand {hidden} more: plexmesh status -o wide");
+        page.gap();
+        page.line(format!("and {hidden} more: plexmesh status -o wide"));
     }
     if screen.wide {
-        out.push_str(&agent(screen, status));
+        page.gap();
+        let (lines, table) = agent(screen, status);
+        page.drawn(lines, table);
     }
-    out
+    page.data(figures(screen, status, &names));
+    page
 }
 
 pub(super) const fn severity_paint(severity: Severity) -> Paint {
@@ -59,7 +65,7 @@ pub(super) const fn severity_paint(severity: Severity) -> Paint {
 }
 
 /// A cut in one sentence.
-pub(super) fn partition(screen: &Screen, cut: &Partition, names: &Names) -> String {
+pub(super) fn partition(screen: &Screen, cut: &Partition, names: &Names) -> Line {
     let shown: Vec<String> =
         cut.outside.iter().take(SHOWN_NAMES).map(|peer| names.label(&peer.id)).collect();
     let more = cut.outside.len().saturating_sub(shown.len());
@@ -73,10 +79,10 @@ pub(super) fn partition(screen: &Screen, cut: &Partition, names: &Names) -> Stri
         cut.outside.len(),
         shown.join(", ")
     );
-    screen.paint(Paint::Bad, &text)
+    Line::new().painted(Paint::Bad, text)
 }
 
-const fn health_paint(health: Health) -> Paint {
+pub(super) const fn health_paint(health: Health) -> Paint {
     match health {
         Health::Ok => Paint::Good,
         Health::Warn => Paint::Warn,
@@ -85,19 +91,19 @@ const fn health_paint(health: Health) -> Paint {
     }
 }
 
-fn states(screen: &Screen, status: &Status) -> String {
-    let counted = State::ALL.iter().filter_map(|state| {
-        let count = status.states.get(state).copied().filter(|count| *count > 0)?;
-        let text = format!("{} {count} {}", screen.glyph(*state), state.word());
-        Some(screen.paint(Paint::of_state(*state), &text))
-    });
-    let counted: Vec<String> = counted.collect();
-    format!(
-        "{}   ({} of {} members reachable)",
-        counted.join("   "),
-        status.reachable,
-        status.members
-    )
+fn states(screen: &Screen, status: &Status) -> Line {
+    let mut line = Line::new();
+    for state in State::ALL {
+        let count = status.states.get(&state).copied().unwrap_or(0);
+        if count > 0 {
+            let text = format!("{} {count} {}", screen.glyph(state), state.word());
+            line = line.painted(Paint::of_state(state), text).plain("   ");
+        }
+    }
+    if line == Line::new() {
+        line = line.plain("   ");
+    }
+    line.plain(format!("({} of {} members reachable)", status.reachable, status.members))
 }
 
 fn names(screen: &Screen, status: &Status) -> Names {
@@ -107,46 +113,81 @@ fn names(screen: &Screen, status: &Status) -> Names {
     Names::of(screen, peers)
 }
 
-fn finding(screen: &Screen, finding: &Finding, names: &Names) -> String {
-    let whom = match (&finding.peer, &finding.other) {
+fn finding(screen: &Screen, finding: &Finding, names: &Names) -> Notice {
+    let severity = finding.severity.word().to_uppercase();
+    let head = Line::new()
+        .painted(severity_paint(finding.severity), severity)
+        .plain(" ")
+        .painted(Paint::Bold, &finding.code)
+        .plain(format!("  {}{}", whom(screen, finding, names), clean(screen, &finding.title)));
+    let mut text = vec![clean(screen, &finding.evidence)];
+    // What a root cause explains needs no advice of its own.
+    if let Some(cause) = &finding.because_of {
+        text.push(format!("because of {cause}"));
+        return Notice { head, text, ..Notice::default() };
+    }
+    let commands = finding.advice.iter().map(|line| clean(screen, line)).collect();
+    Notice { head, text, commands, see: Some(finding.docs.clone()) }
+}
+
+/// Whom a finding is about, up to the colon; nothing if it is about the mesh.
+fn whom(screen: &Screen, finding: &Finding, names: &Names) -> String {
+    match (&finding.peer, &finding.other) {
         (Some(peer), Some(other)) => {
             format!("{} {} {}: ", names.label(&peer.id), screen.arrow(), names.label(&other.id))
         }
         (Some(peer), None) | (None, Some(peer)) => format!("{}: ", names.label(&peer.id)),
         (None, None) => String::new(),
-    };
-    let severity = finding.severity.word().to_uppercase();
-    let mut out = format!(
-        "{} {}  {whom}{}\n  {}\n",
-        screen.paint(severity_paint(finding.severity), &severity),
-        screen.paint(Paint::Bold, &finding.code),
-        clean(screen, &finding.title),
-        clean(screen, &finding.evidence),
-    );
-    // What a root cause explains needs no advice of its own.
-    if let Some(cause) = &finding.because_of {
-        let _ = writeln!(out, "  because of {cause}");
-        return out;
     }
-    for (place, line) in finding.advice.iter().enumerate() {
-        let lead = if place == 0 { "do now:" } else { "" };
-        let _ = writeln!(out, "  {lead:<8}{}", clean(screen, line));
-    }
-    let _ = writeln!(out, "  {:<8}{}", "see:", finding.docs);
-    out
 }
 
-fn agent(screen: &Screen, status: &Status) -> String {
+/// What there is to know of the agent: as lines, and as a table.
+fn agent(screen: &Screen, status: &Status) -> (Vec<Line>, Table) {
     let listening: Vec<String> =
         status.listening.iter().map(|address| clean(screen, address)).collect();
-    format!(
-        "\nagent       version {}, up for {}, {} connections, {} records\nlistening   {}\n",
+    let facts = format!(
+        "version {}, up for {}, {} connections, {} records",
         clean(screen, &status.agent_version),
         span_of_seconds(status.uptime_seconds),
         status.connections,
         status.records,
-        listening.join("\n            "),
-    )
+    );
+    let mut table = Table::facts();
+    table.row(["agent".into(), facts.as_str().into()]);
+    table.row(["listening".into(), listening.join(" ").into()]);
+    let mut lines = vec![Line::from(format!("agent       {facts}"))];
+    let mut rest = listening.iter();
+    let first = rest.next().map(String::as_str).unwrap_or_default();
+    lines.push(format!("listening   {first}").into());
+    lines.extend(rest.map(|address| Line::from(format!("            {address}"))));
+    (lines, table)
+}
+
+/// The status as names and values.
+fn figures(screen: &Screen, status: &Status, names: &Names) -> Table {
+    let mut table = Table::facts();
+    let mut fact = |name: &str, value: String| table.row([Cell::new(name), Cell::new(value)]);
+    fact("status", status.status.word().to_owned());
+    fact("summary", clean(screen, &status.summary));
+    for (state, count) in &status.states {
+        fact(&format!("peers {}", state.word()), count.to_string());
+    }
+    fact("members", status.members.to_string());
+    fact("reachable", status.reachable.to_string());
+    let outside = status.partition.as_ref().map_or(0, |cut| cut.outside.len());
+    fact("peers cut off", outside.to_string());
+    fact("local health", status.local_health.to_string());
+    fact("connections", status.connections.to_string());
+    fact("records", status.records.to_string());
+    fact("uptime seconds", status.uptime_seconds.to_string());
+    fact("agent version", clean(screen, &status.agent_version));
+    fact("findings", (status.findings.len() + status.omitted_findings).to_string());
+    for it in &status.findings {
+        let (severity, code) = (it.severity.word(), &it.code);
+        let what = format!("{}{}", whom(screen, it, names), clean(screen, &it.title));
+        fact("finding", format!("{severity} {code} {what}"));
+    }
+    table
 }
 
 #[cfg(test)]
@@ -157,7 +198,7 @@ mod tests {
     #[test]
     fn a_status_begins_with_its_word_and_ends_with_what_to_do() {
         assert_eq!(
-            status(&screen(), &sample()),
+            status(&screen(), &sample()).text(&screen()),
             "CRIT  2 of 3 peers up, 1 finding\n\
              seen by alpha (12D3KooWAlphaA), just now, 2/2 neighbours agree, \
              heartbeats: none missing, oldest 12 s\n\n\
@@ -172,8 +213,9 @@ mod tests {
 
     #[test]
     fn without_colour_there_is_no_escape_and_with_colour_the_words_stay() {
-        assert!(!status(&screen(), &sample()).contains('\x1b'));
-        let colored = status(&Screen { color: true, ..screen() }, &sample());
+        assert!(!status(&screen(), &sample()).text(&screen()).contains('\x1b'));
+        let color = Screen { color: true, ..screen() };
+        let colored = status(&color, &sample()).text(&color);
         assert!(colored.contains("\x1b[31mCRIT\x1b[0m"));
     }
 }

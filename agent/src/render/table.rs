@@ -9,16 +9,17 @@ const GAP: usize = 2;
 /// One field of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
-    text: String,
-    paint: Option<Paint>,
-    right: bool,
+    pub(super) text: String,
+    pub(super) paint: Option<Paint>,
+    pub(super) right: bool,
+    exact: Option<String>,
 }
 
 impl Cell {
     /// A text.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), paint: None, right: false }
+        Self { text: text.into(), ..Self::default() }
     }
 
     /// A text in a colour.
@@ -34,10 +35,22 @@ impl Cell {
         self
     }
 
-    /// What is not known.
+    /// Says what the field is for a program, where people read something else.
+    #[must_use]
+    pub fn exact(mut self, value: impl ToString) -> Self {
+        self.exact = Some(value.to_string());
+        self
+    }
+
+    /// What is not known; for a program nothing.
     #[must_use]
     pub fn unknown() -> Self {
-        Self::painted(Paint::Dim, "-")
+        Self::painted(Paint::Dim, "-").exact("")
+    }
+
+    /// What a program reads.
+    pub(super) fn value(&self) -> &str {
+        self.exact.as_deref().unwrap_or(&self.text)
     }
 }
 
@@ -47,18 +60,63 @@ impl<T: Into<String>> From<T> for Cell {
     }
 }
 
+/// A column's head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Column {
+    pub(super) title: String,
+    /// What programs call it, if not the title in lower case.
+    name: Option<&'static str>,
+    /// Only programs get it.
+    hidden: bool,
+}
+
+impl Column {
+    /// What programs call it.
+    pub(super) fn name(&self) -> String {
+        self.name.map_or_else(
+            || self.title.to_lowercase().split_whitespace().collect::<Vec<_>>().join("_"),
+            str::to_owned,
+        )
+    }
+}
+
 /// Rows under a head.
 #[derive(Clone, Debug)]
 pub struct Table {
-    head: Vec<String>,
-    rows: Vec<Vec<Cell>>,
+    pub(super) head: Vec<Column>,
+    pub(super) rows: Vec<Vec<Cell>>,
 }
 
 impl Table {
     /// A table with these columns.
     #[must_use]
     pub fn new<T: Into<String>>(head: impl IntoIterator<Item = T>) -> Self {
-        Self { head: head.into_iter().map(Into::into).collect(), rows: Vec::new() }
+        let column = |title: T| Column { title: title.into(), name: None, hidden: false };
+        Self { head: head.into_iter().map(column).collect(), rows: Vec::new() }
+    }
+
+    /// A table of names and values, without a head.
+    #[must_use]
+    pub fn facts() -> Self {
+        Self::new(["", ""])
+    }
+
+    /// Says what programs call a column: what the unit is of values that people read with units.
+    #[must_use]
+    pub fn called(mut self, title: &str, name: &'static str) -> Self {
+        for column in self.head.iter_mut().filter(|column| column.title == title) {
+            column.name = Some(name);
+        }
+        self
+    }
+
+    /// Keeps columns for programs alone.
+    #[must_use]
+    pub fn hidden<const N: usize>(mut self, titles: [&str; N]) -> Self {
+        for column in self.head.iter_mut().filter(|it| titles.contains(&it.title.as_str())) {
+            column.hidden = true;
+        }
+        self
     }
 
     /// Adds a row.
@@ -66,29 +124,55 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
+    /// Whether it has no head: a list of names and values.
+    pub(super) fn is_headless(&self) -> bool {
+        self.head.iter().all(|column| column.title.is_empty())
+    }
+
+    /// The same without what only programs get.
+    pub(super) fn shown(&self) -> Self {
+        let keep = |cells: &Vec<Cell>| {
+            let kept = cells.iter().zip(&self.head).filter(|(_, column)| !column.hidden);
+            kept.map(|(cell, _)| cell.clone()).collect()
+        };
+        Self {
+            head: self.head.iter().filter(|column| !column.hidden).cloned().collect(),
+            rows: self.rows.iter().map(keep).collect(),
+        }
+    }
+
+    /// Whether each column holds figures, which stand at the right.
+    pub(super) fn figures(&self) -> Vec<bool> {
+        let mut right = vec![false; self.head.len()];
+        for row in &self.rows {
+            for (cell, right) in row.iter().zip(&mut right) {
+                *right |= cell.right;
+            }
+        }
+        right
+    }
+
     /// The table as lines. The last column is cut if the screen is too narrow.
     #[must_use]
     pub fn draw(&self, screen: &Screen) -> String {
-        let mut widths: Vec<usize> = self.head.iter().map(|title| columns(title)).collect();
-        let mut right = vec![false; widths.len()];
-        for row in &self.rows {
-            for ((cell, width), right) in row.iter().zip(&mut widths).zip(&mut right) {
+        let table = self.shown();
+        let mut widths: Vec<usize> = table.head.iter().map(|it| columns(&it.title)).collect();
+        for row in &table.rows {
+            for (cell, width) in row.iter().zip(&mut widths) {
                 *width = columns(&cell.text).max(*width);
-                *right |= cell.right;
             }
         }
         let last = widths.len().saturating_sub(1);
         let before: usize = widths.iter().take(last).map(|width| width + GAP).sum();
         let room = screen.width.map(|width| width.saturating_sub(before).max(1));
-        let head = self.head.iter().zip(&right).map(|(title, right)| Cell {
-            text: title.clone(),
-            paint: Some(Paint::Bold),
-            right: *right,
+        let head = table.head.iter().zip(table.figures()).map(|(column, right)| Cell {
+            right,
+            ..Cell::painted(Paint::Bold, column.title.clone())
         });
         let head: Vec<Cell> = head.collect();
-        let shown = (!head.iter().all(|cell| cell.text.is_empty())).then_some(&head);
+        let head = (!table.is_headless()).then_some(&head);
         let mut lines = String::new();
-        for row in shown.into_iter().chain(&self.rows) {
+        for row in head.into_iter().chain(&table.rows) {
             lines.push_str(draw_row(screen, row, &widths, room).trim_end());
             lines.push('\n');
         }

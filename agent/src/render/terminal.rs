@@ -17,6 +17,8 @@ pub struct Screen {
     pub width: Option<usize>,
     /// Full ids and all columns were asked for.
     pub wide: bool,
+    /// Peers without a name, too, are called by their full ids: for files, which nobody can ask back.
+    pub full_ids: bool,
     /// What ages are counted to.
     pub now: WallTime,
 }

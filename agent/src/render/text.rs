@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use super::table::Cell;
 use super::terminal::Screen;
 use crate::api::schema::PeerRef;
 
@@ -76,7 +77,7 @@ impl Names {
         peers: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
     ) -> Self {
         let peers: BTreeMap<&str, Option<&str>> = peers.into_iter().collect();
-        let short = unambiguous(peers.keys().copied());
+        let short = if screen.full_ids { usize::MAX } else { unambiguous(peers.keys().copied()) };
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for name in peers.values().copied().flatten() {
             *counts.entry(name).or_default() += 1;
@@ -96,6 +97,12 @@ impl Names {
     /// Names for these peers.
     pub fn of<'a>(screen: &Screen, peers: impl IntoIterator<Item = &'a PeerRef>) -> Self {
         Self::new(screen, peers.into_iter().map(|peer| (peer.id.as_str(), peer.name.as_deref())))
+    }
+
+    /// A field with what a peer is called; a program gets its full id.
+    #[must_use]
+    pub fn cell(&self, id: &str) -> Cell {
+        Cell::new(self.label(id)).exact(id)
     }
 
     /// What a peer is called.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::header::header;
+use super::page::Page;
 use super::peer;
 use super::status;
 use super::table::{Cell, Table};
@@ -14,25 +15,28 @@ use crate::time::{millis, span, span_of_seconds};
 
 /// The graph: a line for each observer, or for each edge in a wide view.
 #[must_use]
-pub fn topology(screen: &Screen, document: &One<Topology>) -> String {
+pub fn topology(screen: &Screen, document: &One<Topology>) -> Page {
     let topology = &document.body.item;
     let names = peer::names(screen, &topology.peers);
-    let mut out = header(screen, &document.stamp);
-    out.push('\n');
+    let mut page = Page::new("topology");
+    page.line(header(screen, &document.stamp));
+    page.gap();
     if let Some(cut) = &topology.partition {
-        let _ = writeln!(out, "{}\n", status::partition(screen, cut, &names));
+        page.line(status::partition(screen, cut, &names));
+        page.gap();
     }
     if screen.wide {
-        out.push_str(&edge_table(screen, &topology.edges, &names));
+        page.table(edge_table(screen, &topology.edges, &names));
     } else {
-        out.push_str(&observers(screen, topology, &names));
-        out.push_str("\nwide shows each edge with its figures: plexmesh topology -o wide\n");
+        page.table(observers(screen, topology, &names));
+        page.gap();
+        page.line("wide shows each edge with its figures: plexmesh topology -o wide");
     }
-    out
+    page
 }
 
 /// A line for each edge.
-pub(super) fn edge_table(screen: &Screen, edges: &[Edge], names: &Names) -> String {
+pub(super) fn edge_table(screen: &Screen, edges: &[Edge], names: &Names) -> Table {
     let mut table = Table::new([
         "OBSERVER",
         "SUBJECT",
@@ -45,29 +49,32 @@ pub(super) fn edge_table(screen: &Screen, edges: &[Edge], names: &Names) -> Stri
         "FLAPS",
         "DUTY",
         "NOTE",
-    ]);
+    ])
+    .called("LOSS", "loss_percent");
     for edge in edges {
         let figures = edge.figures;
         let ms = |micros: Option<u32>| {
             micros.map_or_else(Cell::unknown, |it| Cell::new(millis(it))).right()
         };
         table.row([
-            names.label(&edge.observer).into(),
-            names.label(&edge.subject).into(),
+            names.cell(&edge.observer),
+            names.cell(&edge.subject),
             status_cell(edge.status),
-            format!("{} ago", span(screen.now.since(edge.since))).into(),
+            Cell::new(format!("{} ago", span(screen.now.since(edge.since)))).exact(edge.since),
             ms(figures.map(|it| it.rtt_p50_micros)),
             ms(figures.and_then(|it| it.rtt_p99_micros)),
             ms(figures.map(|it| it.jitter_micros)),
             figures
-                .map_or_else(Cell::unknown, |it| Cell::new(format!("{:.1} %", it.loss_percent)))
+                .map_or_else(Cell::unknown, |it| {
+                    Cell::new(format!("{:.1} %", it.loss_percent)).exact(it.loss_percent)
+                })
                 .right(),
             Cell::new(edge.flaps.to_string()).right(),
             (if edge.assigned { "yes" } else { "no" }).into(),
             note(edge).into(),
         ]);
     }
-    table.draw(screen)
+    table
 }
 
 pub(super) fn status_cell(status: EdgeStatus) -> Cell {
@@ -95,13 +102,14 @@ pub fn dot(document: &One<Topology>) -> String {
         unicode: true,
         width: None,
         wide: false,
+        full_ids: false,
         now: document.stamp.observed_at,
     };
     let topology = &document.body.item;
     let names = peer::names(&screen, &topology.peers);
     let mut out = format!(
-        "// {}digraph plexmesh {{\n  node [shape=box, style=\"rounded,filled\"];\n",
-        header(&screen, &document.stamp)
+        "// {}\ndigraph plexmesh {{\n  node [shape=box, style=\"rounded,filled\"];\n",
+        header(&screen, &document.stamp).text(&screen)
     );
     for peer in &topology.peers {
         let label = format!("{}\\n{}", quoted(&names.label(&peer.id)), peer.state.word());
@@ -136,7 +144,7 @@ pub fn dot(document: &One<Topology>) -> String {
     out
 }
 
-fn observers(screen: &Screen, topology: &Topology, names: &Names) -> String {
+fn observers(screen: &Screen, topology: &Topology, names: &Names) -> Table {
     let mut watched: BTreeMap<&str, Vec<&Edge>> = BTreeMap::new();
     let mut watchers: BTreeMap<&str, usize> = BTreeMap::new();
     for edge in &topology.edges {
@@ -158,7 +166,7 @@ fn observers(screen: &Screen, topology: &Topology, names: &Names) -> String {
         let heard_by = Cell::new(heard_by.to_string()).right();
         table.row([peer::state_cell(screen, peer), label.into(), heard_by, watches]);
     }
-    table.draw(screen)
+    table
 }
 
 fn subject(edge: &Edge, names: &Names) -> String {
@@ -206,7 +214,7 @@ mod tests {
 
     #[test]
     fn observers_are_listed_with_whom_they_watch() {
-        let text = topology(&screen(), &sample());
+        let text = topology(&screen(), &sample()).text(&screen());
         let expected = "\nSTATE   PEER   HEARD BY  WATCHES\n\
                         ● up    alpha         1  beta, gamma (lost)\n\
                         ● up    beta          1  alpha\n\
@@ -216,7 +224,8 @@ mod tests {
 
     #[test]
     fn a_wide_view_has_a_line_for_each_edge_with_its_evidence() {
-        let text = topology(&Screen { wide: true, ..screen() }, &sample());
+        let wide = Screen { wide: true, ..screen() };
+        let text = topology(&wide, &sample()).text(&wide);
         let note = "9 probes unanswered, silent for 4.1 s, likelihood 2^-31, \
                     0 of 3 reached it indirectly";
         assert!(text.contains(note), "{text}");

@@ -1,8 +1,7 @@
 //! Why a peer has its state.
 
-use std::fmt::Write;
-
 use super::header::header;
+use super::page::{Line, Page};
 use super::table::{Cell, Table};
 use super::terminal::{Paint, Screen};
 use super::text::Names;
@@ -12,40 +11,43 @@ use crate::time::{span, span_of_seconds};
 
 /// The judgement of one peer with all that it rests on.
 #[must_use]
-pub fn why(screen: &Screen, document: &One<Why>) -> String {
+pub fn why(screen: &Screen, document: &One<Why>) -> Page {
     let why = &document.body.item;
     let names = Names::of(screen, why.observers.iter().map(|it| &it.peer).chain([&why.peer]));
     let state = format!("{} {}", screen.glyph(why.state), why.state.word());
     let reachable = if why.reachable { "reachable" } else { "not reachable" };
-    let mut out = header(screen, &document.stamp);
-    let _ = writeln!(
-        out,
-        "\n{} ({}) is {}: {}",
-        names.label(&why.peer.id),
-        names.id(&why.peer.id),
-        screen.paint(Paint::of_state(why.state), &state),
-        why.reason.sentence(),
+    let mut page = Page::new("why");
+    page.line(header(screen, &document.stamp));
+    page.gap();
+    let label = names.label(&why.peer.id);
+    let sentence = why.reason.sentence();
+    page.line(
+        Line::from(format!("{label} ({}) is ", names.id(&why.peer.id)))
+            .painted(Paint::of_state(why.state), state)
+            .plain(format!(": {sentence}")),
     );
     let last_word = span(screen.now.since(why.last_word_at));
-    let _ = writeln!(out, "{reachable} from here; last word {last_word} ago");
+    page.line(format!("{reachable} from here; last word {last_word} ago"));
     if why.passed_over > 0 {
-        let _ = writeln!(
-            out,
+        page.line(format!(
             "{} nearer observers are out of reach: their word does not count now",
             why.passed_over
-        );
+        ));
     }
+    let table = table(screen, why, &names);
     if why.observers.is_empty() {
-        out.push_str("\nno observer has a duty towards it here\n");
-        return out;
+        page.gap();
+        page.line("no observer has a duty towards it here");
+        page.data(table);
+        return page;
     }
-    let _ = writeln!(
-        out,
+    page.line(format!(
         "{} of {} observers able to see it lost it; {} losses and more than half make it down",
         why.quorum.lost, why.quorum.able, why.quorum.needed,
-    );
-    let _ = write!(out, "\n{}", table(screen, why, &names).draw(screen));
-    out
+    ));
+    page.gap();
+    page.table(table);
+    page
 }
 
 fn table(screen: &Screen, why: &Why, names: &Names) -> Table {
@@ -60,25 +62,33 @@ fn table(screen: &Screen, why: &Why, names: &Names) -> Table {
         "INDIRECT",
         "FLAPS",
         "NOTE",
-    ]);
+    ])
+    .called("SINCE", "since")
+    .called("SILENCE", "silence_seconds")
+    .called("LIKELIHOOD", "surprise_bits")
+    .called("MISSED", "missed_probes");
     for it in &why.observers {
         let evidence = it.evidence;
         let unknown = || Cell::unknown().right();
         table.row([
             Cell::new(it.ring.to_string()).right(),
-            names.label(&it.peer.id).into(),
+            names.cell(&it.peer.id),
             it.status.map_or_else(|| Cell::painted(Paint::Dim, "no report"), status_cell),
             it.since.map_or_else(Cell::unknown, |since| {
-                format!("{} ago", span(screen.now.since(since))).into()
+                Cell::new(format!("{} ago", span(screen.now.since(since)))).exact(since)
             }),
             evidence.map_or_else(unknown, |it| Cell::new(it.missed_probes.to_string()).right()),
-            evidence
-                .map_or_else(unknown, |it| Cell::new(span_of_seconds(it.silence_seconds)).right()),
             evidence.map_or_else(unknown, |it| {
-                Cell::new(format!("2^-{:.0}", it.surprise_bits)).right()
+                let silence = Cell::new(span_of_seconds(it.silence_seconds));
+                silence.exact(it.silence_seconds).right()
             }),
             evidence.map_or_else(unknown, |it| {
-                Cell::new(format!("{}/{} heard", it.indirect_heard, it.indirect_asked)).right()
+                let likelihood = Cell::new(format!("2^-{:.0}", it.surprise_bits));
+                likelihood.exact(it.surprise_bits).right()
+            }),
+            evidence.map_or_else(unknown, |it| {
+                let heard = format!("{}/{}", it.indirect_heard, it.indirect_asked);
+                Cell::new(format!("{heard} heard")).exact(heard).right()
             }),
             Cell::new(it.flaps.to_string()).right(),
             note(it).into(),
@@ -114,7 +124,7 @@ mod tests {
     #[test]
     fn a_judgement_shows_each_observers_evidence() {
         assert_eq!(
-            why(&screen(), &sample()),
+            why(&screen(), &sample()).text(&screen()),
             "seen by alpha (12D3KooWAlphaA), just now, 2/2 neighbours agree, \
              heartbeats: none missing, oldest 12 s\n\n\
              gamma (12D3KooWGammaG) is ✖ down: at least 3 of its observers, \

@@ -131,6 +131,11 @@ impl Shard {
         }
     }
 
+    /// Whether it could have been read in time, and was not.
+    pub(super) fn is_unread(&self, in_time: &dyn Fn(Option<u64>) -> bool) -> bool {
+        self.due_ms.is_some() && !in_time(self.memory.verified_ms)
+    }
+
     fn is_overdue(&self, board: &Board, now: Moment) -> bool {
         let patience = u64::try_from(board.deadline.as_millis()).unwrap_or(u64::MAX) / 2 * 3;
         let read = self.memory.verified_ms.is_some_and(|at| now.wall_ms < at + patience);
@@ -292,11 +297,18 @@ impl Board {
     }
 
     /// Has shards read at once; how many there are to read.
-    pub(super) fn hurry(&mut self, picked: &dyn Fn(&str) -> bool, now: Moment) -> usize {
+    pub(super) fn hurry(
+        &mut self,
+        picked: &dyn Fn(&str, Option<Verdict>) -> bool,
+        now: Moment,
+    ) -> usize {
         let hurried: Vec<(usize, Arc<str>)> = self
             .queue
             .iter()
-            .filter(|(_, _, id)| picked(id))
+            .filter(|(_, source, id)| {
+                let shard = self.sources.get(*source).and_then(|board| board.shards.get(id));
+                picked(id, shard.and_then(|shard| shard.memory.verdict))
+            })
             .map(|(_, source, id)| (*source, id.clone()))
             .collect();
         for (source, id) in &hurried {

@@ -133,7 +133,7 @@ fn forget(file: &File) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use std::io::{Seek, Write};
 
     const HURRY: Pace = Pace { rest: 0, max_bytes_per_second: None };
 
@@ -185,7 +185,7 @@ mod tests {
     fn an_agent_that_stops_reads_no_further() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&[0; 10]).unwrap();
-        std::io::Seek::rewind(&mut file).unwrap();
+        file.rewind().unwrap();
         let stop = AtomicBool::new(true);
         let error = Reader::default().digest(&mut file, HURRY, &stop).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::Interrupted);

@@ -1,9 +1,10 @@
 //! What is configured.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A key of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigKey {
     /// The section it stands in.
@@ -20,7 +21,7 @@ pub struct ConfigKey {
 }
 
 /// What was read of a configuration, and what is wrong with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigCheck {
     /// The files, in their order.
@@ -32,7 +33,7 @@ pub struct ConfigCheck {
 }
 
 /// Something that is wrong with a configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigFlaw {
     /// Where: `FILE:LINE`, `FILE`, `environment NAME` or `flag --NAME`.
@@ -42,7 +43,7 @@ pub struct ConfigFlaw {
 }
 
 /// A configuration file that was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigFile {
     /// Where it was written to; `null` if it was only shown.

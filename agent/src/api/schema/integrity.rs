@@ -44,6 +44,28 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All.
+    pub const ALL: [Self; 12] = [
+        Self::Ok,
+        Self::Truncated,
+        Self::Corrupt,
+        Self::Missing,
+        Self::Vanished,
+        Self::Evicted,
+        Self::Replaced,
+        Self::Modified,
+        Self::Orphan,
+        Self::Unreadable,
+        Self::Unverified,
+        Self::Disputed,
+    ];
+
+    /// The verdict with this word; `None` if there is none.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verdict| verdict.word() == word)
+    }
+
     /// The verdict as JSON, flags and tables name it.
     #[must_use]
     pub const fn word(self) -> &'static str {

@@ -53,3 +53,19 @@ pub struct Waited {
     /// How long it took.
     pub waited_seconds: f64,
 }
+
+/// A text that another program reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Script {
+    /// Which program: a shell, or `man`.
+    pub program: String,
+    /// The text.
+    pub text: String,
+}
+
+/// Files that were written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Written {
+    /// Their paths.
+    pub files: Vec<String>,
+}

@@ -1,0 +1,95 @@
+//! The shards of this peer one by one, and how their scrub gets on.
+
+use plexmesh_proto::integrity::Verdict as ProtoVerdict;
+
+use crate::api::schema::{Health, Scrub, Shard, ShardItems, ShardSource, Verdict};
+use crate::scrub::{Progress, ScrubHandle, ShardDetail, SourceDetail};
+use crate::time::WallTime;
+
+/// Shards in one answer at the most: 40 MB of JSON.
+pub const MAX_SHARDS_LISTED: usize = 100_000;
+
+/// Shards with one of these verdicts, or any if there is none, whose id begins so.
+#[must_use]
+pub fn shards(scrub: &ScrubHandle, verdicts: &[Verdict], id: &str, limit: usize) -> ShardItems {
+    let picked = |shard: &str, verdict: Option<ProtoVerdict>| {
+        let wanted = verdicts.is_empty()
+            || verdict.is_some_and(|verdict| verdicts.contains(&verdict.into()));
+        wanted && shard.starts_with(id)
+    };
+    let (shards, matching_shards) = scrub.shards(&picked, limit.min(MAX_SHARDS_LISTED));
+    ShardItems { items: shards.into_iter().map(shard).collect(), matching_shards }
+}
+
+/// How the scrub gets on.
+#[must_use]
+pub fn scrub(scrub: &ScrubHandle, chosen_shards: Option<usize>) -> Scrub {
+    let progress = scrub.progress();
+    let (status, summary) = judge(&progress);
+    Scrub {
+        status,
+        summary,
+        deadline_seconds: progress.deadline.as_secs_f64(),
+        shards: progress.shards,
+        read_in_time: progress.read_in_time,
+        due_shards: progress.due,
+        files_read: progress.files_read,
+        read_bytes: progress.bytes_read,
+        sources: progress.sources.into_iter().map(source).collect(),
+        chosen_shards,
+    }
+}
+
+fn judge(progress: &Progress) -> (Health, String) {
+    let (read, shards) = (progress.read_in_time, progress.shards);
+    let text = format!("{read} of {shards} shards were read within the deadline");
+    let faulty = progress.sources.iter().filter(|source| source.fault.is_some()).count();
+    if progress.sources.is_empty() {
+        return (Health::Unknown, "this peer looks at no directory of shards".to_owned());
+    }
+    if faulty > 0 {
+        let of = progress.sources.len();
+        return (Health::Crit, format!("{faulty} of {of} directories cannot be looked at; {text}"));
+    }
+    if progress.sources.iter().any(|source| source.looked_ms.is_none()) {
+        return (Health::Unknown, "the first look is under way".to_owned());
+    }
+    // Shards without a file cannot be read, and are told of by their verdicts.
+    let status = if progress.unread > 0 { Health::Unknown } else { Health::Ok };
+    (status, text)
+}
+
+fn shard(detail: ShardDetail) -> Shard {
+    Shard {
+        id: detail.id,
+        source: detail.source.display().to_string(),
+        verdict: detail.verdict.map(Verdict::from),
+        since: detail.since_ms.map(WallTime::from_ms),
+        size_bytes: detail.size_bytes,
+        expected_size_bytes: detail.expected_size_bytes,
+        expected_sha256: detail.expected_sha256.map(hex),
+        blake3: detail.blake3.map(hex),
+        verified_at: detail.verified_ms.map(WallTime::from_ms),
+    }
+}
+
+fn source(detail: SourceDetail) -> ShardSource {
+    let (fault, fault_since) = match detail.fault {
+        Some((_, reason, since_ms)) => (Some(reason), Some(WallTime::from_ms(since_ms))),
+        None => (None, None),
+    };
+    ShardSource {
+        root: detail.root.display().to_string(),
+        kind: detail.kind,
+        shards: detail.shards,
+        refused: detail.refused,
+        stale_manifest: detail.stale_manifest,
+        looked_at: detail.looked_ms.map(WallTime::from_ms),
+        fault,
+        fault_since,
+    }
+}
+
+fn hex(digest: [u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,118 @@
+//! The shards of this peer one by one, and how their scrub gets on. These documents name shards and
+//! directories: they stay on this host.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::integrity::Verdict;
+use super::status::Health;
+use crate::sources::SourceKind;
+use crate::time::WallTime;
+
+/// Shards of this peer, the worst first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardItems {
+    /// The shards that were asked for, or as many of them as were.
+    pub items: Vec<Shard>,
+    /// How many there are that were asked for.
+    pub matching_shards: usize,
+}
+
+/// One shard of this peer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Shard {
+    /// Its id.
+    pub id: String,
+    /// The directory that it is in, or should be in.
+    pub source: String,
+    /// What is thought of it; `null` if it was not read yet.
+    pub verdict: Option<Verdict>,
+    /// Since when; `null` without a verdict.
+    pub since: Option<WallTime>,
+    /// Length of its file; `null` if there is none.
+    pub size_bytes: Option<u64>,
+    /// Length by its record; `null` without one.
+    pub expected_size_bytes: Option<u64>,
+    /// SHA-256 by its record, in hexadecimal; `null` without one.
+    pub expected_sha256: Option<String>,
+    /// BLAKE3 of its content when that was last found right, in hexadecimal; `null` before.
+    pub blake3: Option<String>,
+    /// When it was last read to its end; `null` if it was not yet.
+    pub verified_at: Option<WallTime>,
+}
+
+/// How the scrub of this peer gets on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Scrub {
+    /// The one word: `OK` if every directory can be looked at and every shard was read in time.
+    pub status: Health,
+    /// Why, in one sentence.
+    pub summary: String,
+    /// Within what time every shard is read once.
+    pub deadline_seconds: f64,
+    /// Shards that are known.
+    pub shards: usize,
+    /// Shards that were read within the deadline.
+    pub read_in_time: usize,
+    /// Shards that are to be read now.
+    pub due_shards: usize,
+    /// Files read to their end since the agent started.
+    pub files_read: u64,
+    /// Bytes read since the agent started.
+    pub read_bytes: u64,
+    /// The directories.
+    pub sources: Vec<ShardSource>,
+    /// Shards that a request concerned; `null` in an answer to a question.
+    pub chosen_shards: Option<usize>,
+}
+
+/// A directory of shards.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardSource {
+    /// The directory.
+    pub root: String,
+    /// How it is laid out; `auto` while that is not known.
+    pub kind: SourceKind,
+    /// Shards that are known of it.
+    pub shards: usize,
+    /// Entries that were left alone: links, pipes, devices, names that leave the directory.
+    pub refused: usize,
+    /// Whether the manifest is torn for the moment, and an earlier copy stands in.
+    pub stale_manifest: bool,
+    /// When it was last looked at with success; `null` before.
+    pub looked_at: Option<WallTime>,
+    /// Why it cannot be looked at; `null` if it can.
+    pub fault: Option<String>,
+    /// Since when not; `null` if it can.
+    pub fault_since: Option<WallTime>,
+}
+
+/// What the scrub is asked to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ScrubRequest {
+    /// What to do.
+    #[serde(default)]
+    pub action: ScrubAction,
+    /// Ids of the shards that it concerns; all if there is none.
+    #[serde(default)]
+    pub shards: Vec<String>,
+    /// Only shards with one of these verdicts; any if there is none.
+    #[serde(default)]
+    pub verdicts: Vec<Verdict>,
+}
+
+/// What the scrub can be asked to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ScrubAction {
+    /// Look at the directories and read the shards now.
+    #[default]
+    Read,
+    /// Take shards that vanished, were evicted, replaced or modified as they are now for what they
+    /// should be.
+    Accept,
+}

@@ -1,0 +1,287 @@
+//! Shards: how those of all peers are, which ones of this peer are wrong, how the scrub gets on.
+
+use indicatif::HumanBytes;
+
+use super::header::header;
+use super::page::{Line, Page};
+use super::status::{health_paint, severity_paint};
+use super::table::{Cell, Table};
+use super::terminal::{Paint, Screen};
+use super::text::{Names, clean};
+use crate::api::schema::{
+    Envelope, Health, Integrity, One, PeerIntegrity, Scrub, Severity, Shard, ShardItems,
+    ShardSource, Verdict, Verdicts,
+};
+use crate::time::{WallTime, span, span_of_seconds};
+
+/// The shards of all peers. Its first word is the one word on them.
+#[must_use]
+pub fn integrity(screen: &Screen, document: &One<Integrity>) -> Page {
+    let it = &document.body.item;
+    let names = Names::of(screen, it.peers.iter().map(|peer| &peer.peer));
+    let mut page = Page::new("integrity");
+    page.heading(word(screen, it.status, &it.summary));
+    page.line(header(screen, &document.stamp));
+    page.gap();
+    page.line(verdicts(screen, &it.verdicts, it.pending_shards));
+    page.gap();
+    let mut table =
+        Table::new(["PEER", "STATE", "SHARDS", "OK", "WRONG", "OLDEST", "AS OF", "WHAT"]);
+    for peer in &it.peers {
+        table.row(row(screen, peer, &names));
+    }
+    page.table(table.called("OLDEST", "oldest_verification_seconds").called("AS OF", "as_of"));
+    for peer in it.peers.iter().filter(|peer| !peer.findings.is_empty()) {
+        page.gap();
+        page.heading(names.label(&peer.peer.id));
+        let mut table = Table::new(["SEVERITY", "CODE", "COUNT", "SINCE"]);
+        for finding in &peer.findings {
+            table.row([
+                Cell::painted(severity_paint(finding.severity), finding.severity.word()),
+                finding.code.as_str().into(),
+                Cell::new(finding.count.to_string()).right(),
+                ago(screen, finding.since),
+            ]);
+        }
+        page.table(table);
+    }
+    page
+}
+
+/// Shards of this peer.
+#[must_use]
+pub fn shards(screen: &Screen, document: &Envelope<ShardItems>) -> Page {
+    let it = &document.body;
+    let mut page = Page::new("shards");
+    page.line(header(screen, &document.stamp));
+    page.gap();
+    if it.items.is_empty() {
+        page.line("no such shards on this peer");
+        return page;
+    }
+    let head =
+        ["VERDICT", "SHARD", "SIZE", "SINCE", "VERIFIED", "EXPECTED SHA-256", "BLAKE3", "SOURCE"];
+    let mut table =
+        Table::new(head).called("SIZE", "size_bytes").called("EXPECTED SHA-256", "expected_sha256");
+    if !screen.wide {
+        table = table.hidden(["EXPECTED SHA-256", "BLAKE3", "SOURCE"]);
+    }
+    for shard in &it.items {
+        table.row(shard_row(screen, shard));
+    }
+    page.table(table);
+    let more = it.matching_shards.saturating_sub(it.items.len());
+    if more > 0 {
+        page.gap();
+        page.line(
+            Line::from(format!("and {more} more: "))
+                .code(format!("plexmesh shards --limit {}", it.matching_shards)),
+        );
+    }
+    page
+}
+
+/// How the scrub gets on.
+#[must_use]
+pub fn scrub(screen: &Screen, document: &One<Scrub>) -> Page {
+    let it = &document.body.item;
+    let mut page = Page::new("scrub");
+    page.heading(word(screen, it.status, &it.summary));
+    page.line(header(screen, &document.stamp));
+    page.gap();
+    if let Some(chosen) = it.chosen_shards {
+        page.line(format!("this concerns {}", counted(chosen, "shard")));
+    }
+    page.line(format!(
+        "every shard is read once within {}; {} to be read now; {} read since the start, {}",
+        span_of_seconds(it.deadline_seconds),
+        counted(it.due_shards, "shard"),
+        counted(usize::try_from(it.files_read).unwrap_or(usize::MAX), "file"),
+        HumanBytes(it.read_bytes),
+    ));
+    page.gap();
+    if it.sources.is_empty() {
+        page.line(
+            Line::from("no directory is configured; see ").code("plexmesh config show source"),
+        );
+        return page;
+    }
+    let mut table = Table::new(["DIRECTORY", "LAYOUT", "SHARDS", "REFUSED", "LOOKED AT", "NOTE"]);
+    for source in &it.sources {
+        table.row([
+            clean(screen, &source.root).into(),
+            source.kind.word().into(),
+            Cell::new(source.shards.to_string()).right(),
+            Cell::new(source.refused.to_string()).right(),
+            source.looked_at.map_or_else(Cell::unknown, |at| ago(screen, at)),
+            note(screen, source),
+        ]);
+    }
+    page.table(table);
+    page
+}
+
+fn word(screen: &Screen, status: Health, summary: &str) -> Line {
+    Line::new()
+        .painted(health_paint(status), status.word())
+        .plain(format!("  {}", clean(screen, summary)))
+}
+
+/// What all shards are, the worst last.
+fn verdicts(screen: &Screen, verdicts: &Verdicts, pending: u64) -> Line {
+    let mut line = Line::new();
+    let counted =
+        verdicts.iter().filter(|(verdict, count)| **count > 0 || **verdict == Verdict::Ok);
+    for (place, (verdict, count)) in counted.enumerate() {
+        if place > 0 {
+            line = line.plain("   ");
+        }
+        let text = format!("{} {count} {}", glyph(screen, *verdict), verdict.word());
+        line = line.painted(paint(*verdict), text);
+    }
+    if pending > 0 {
+        line = line.plain("   ").painted(Paint::Unknown, format!("{pending} not read yet"));
+    }
+    line
+}
+
+fn row(screen: &Screen, peer: &PeerIntegrity, names: &Names) -> [Cell; 8] {
+    let figure = |count: Option<u64>| {
+        count.map_or_else(Cell::unknown, |count| Cell::new(count.to_string()).right())
+    };
+    let of = |wanted: &dyn Fn(Verdict) -> bool| {
+        let verdicts = peer.verdicts.as_ref()?;
+        Some(verdicts.iter().filter(|(verdict, _)| wanted(**verdict)).map(|(_, count)| count).sum())
+    };
+    let state = format!("{} {}", screen.glyph(peer.state), peer.state.word());
+    let what: Vec<&str> = match &peer.unknown_because {
+        Some(reason) => vec![reason],
+        None => peer.findings.iter().map(|finding| finding.code.as_str()).collect(),
+    };
+    let oldest = peer.oldest_verification_seconds.map_or_else(Cell::unknown, |seconds| {
+        Cell::new(span(std::time::Duration::from_secs(seconds))).exact(seconds)
+    });
+    [
+        names.cell(&peer.peer.id),
+        Cell::painted(Paint::of_state(peer.state), state).exact(peer.state.word()),
+        figure(peer.shards),
+        figure(of(&|verdict| verdict == Verdict::Ok)),
+        figure(of(&|verdict| verdict != Verdict::Ok)),
+        oldest,
+        peer.as_of.map_or_else(Cell::unknown, |at| ago(screen, at)),
+        Cell::painted(
+            peer.findings.first().map_or(Paint::Dim, |worst| severity_paint(worst.severity)),
+            what.join(", "),
+        ),
+    ]
+}
+
+fn shard_row(screen: &Screen, shard: &Shard) -> [Cell; 8] {
+    let verdict = shard.verdict.map_or_else(
+        || Cell::painted(Paint::Unknown, "not read yet").exact(""),
+        |verdict| {
+            let text = format!("{} {}", glyph(screen, verdict), verdict.word());
+            Cell::painted(paint(verdict), text).exact(verdict.word())
+        },
+    );
+    let size = match (shard.size_bytes, shard.expected_size_bytes) {
+        (Some(size), Some(expected)) if size != expected => {
+            Cell::new(format!("{size} of {expected} B")).exact(size)
+        }
+        (Some(size), _) => Cell::new(HumanBytes(size).to_string()).exact(size),
+        (None, _) => Cell::unknown(),
+    };
+    let time = |at: Option<WallTime>| at.map_or_else(Cell::unknown, |at| ago(screen, at));
+    let text = |text: &Option<String>| text.as_deref().map_or_else(Cell::unknown, Cell::new);
+    [
+        verdict,
+        clean(screen, &shard.id).into(),
+        size.right(),
+        time(shard.since),
+        time(shard.verified_at),
+        text(&shard.expected_sha256),
+        text(&shard.blake3),
+        clean(screen, &shard.source).into(),
+    ]
+}
+
+fn note(screen: &Screen, source: &ShardSource) -> Cell {
+    match (&source.fault, source.fault_since) {
+        (Some(fault), since) => {
+            let since = since.map_or_else(String::new, |since| {
+                format!("since {}: ", span(screen.now.since(since)))
+            });
+            Cell::painted(Paint::Bad, format!("{since}{}", clean(screen, fault)))
+        }
+        (None, _) if source.stale_manifest => {
+            Cell::painted(Paint::Warn, "the manifest is torn; an earlier copy stands in")
+        }
+        (None, _) => Cell::new(""),
+    }
+}
+
+fn ago(screen: &Screen, at: WallTime) -> Cell {
+    Cell::new(format!("{} ago", span(screen.now.since(at)))).exact(at)
+}
+
+const fn glyph(screen: &Screen, verdict: Verdict) -> &'static str {
+    let (fancy, plain) = match verdict {
+        Verdict::Ok => ("●", "+"),
+        Verdict::Unverified | Verdict::Disputed => ("◐", "?"),
+        Verdict::Replaced | Verdict::Orphan | Verdict::Modified => ("≈", "~"),
+        Verdict::Vanished | Verdict::Evicted | Verdict::Missing => ("○", "o"),
+        Verdict::Truncated | Verdict::Corrupt | Verdict::Unreadable => ("✖", "x"),
+    };
+    if screen.unicode { fancy } else { plain }
+}
+
+const fn paint(verdict: Verdict) -> Paint {
+    match verdict {
+        Verdict::Ok => Paint::Good,
+        Verdict::Unverified => Paint::Unknown,
+        Verdict::Replaced | Verdict::Orphan => Paint::Dim,
+        Verdict::Vanished => Paint::Warn,
+        Verdict::Truncated
+        | Verdict::Corrupt
+        | Verdict::Missing
+        | Verdict::Evicted
+        | Verdict::Modified
+        | Verdict::Unreadable
+        | Verdict::Disputed => severity_paint(Severity::High),
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::sample;
+
+    #[test]
+    fn integrity_begins_with_its_word_and_counts_by_verdict() {
+        let screen = sample::screen();
+        let shown = integrity(&screen, &sample::integrity()).text(&screen);
+        let mut lines = shown.lines();
+        assert_eq!(lines.next(), Some("CRIT  8 of 9 shards on 1 peer ok"));
+        assert!(shown.contains("● 8 ok   ✖ 1 corrupt\n"), "{shown}");
+        assert!(shown.contains("it looks at no directory of shards"), "{shown}");
+    }
+
+    #[test]
+    fn a_list_of_shards_says_what_it_leaves_out() {
+        let screen = sample::screen();
+        let shown = shards(&screen, &sample::shards()).text(&screen);
+        assert!(shown.ends_with("and 2 more: plexmesh shards --limit 5\n"), "{shown}");
+        assert!(!shown.contains("abab"), "digests are for wide views: {shown}");
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_looked_at_says_why_and_since_when() {
+        let screen = sample::screen();
+        let shown = scrub(&screen, &sample::scrub()).text(&screen);
+        assert!(shown.contains("since 1 min: /mnt/shards cannot be found"), "{shown}");
+    }
+}
