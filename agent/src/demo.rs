@@ -18,6 +18,7 @@ mod agent;
 mod progress;
 mod report;
 mod scenario;
+mod storage;
 mod watch;
 mod workspace;
 
@@ -33,6 +34,10 @@ const CONVERGED_WITHIN: Duration = Duration::from_secs(30);
 const CRASH_SEEN_WITHIN: Duration = Duration::from_secs(6);
 /// From the restart until all agree again.
 const REJOIN_SEEN_WITHIN: Duration = Duration::from_secs(30);
+/// From the start until every agent has read all its shards and told of it.
+const SHARDS_READ_WITHIN: Duration = Duration::from_secs(60);
+/// From a flipped bit until all know: one scrub of ten seconds, a second look, and three times that.
+const CORRUPTION_SEEN_WITHIN: Duration = Duration::from_secs(30);
 /// From there until every agent has also heard from all its neighbours that they agree: each is
 /// asked in turn, about one a second.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
@@ -89,6 +94,19 @@ async fn play(mesh: &mut Mesh, progress: &Progress) -> anyhow::Result<(DemoRepor
         report.rejoin_seen_by_all_seconds = Some(rejoined.as_secs_f64());
         progress.done(&format!("started again, up at all agents again, {}", seconds(rejoined)));
     }
+    let replicas = mesh.read_shards(SHARDS_READ_WITHIN, progress).await?;
+    report.replicas = Some(replicas);
+    progress.done(&format!("{replicas} replicas read, all ok"));
+    let corruption = mesh.corrupt(CORRUPTION_SEEN_WITHIN, progress).await?;
+    report.note("corruptionSeenByAll", corruption.seen_by_all);
+    report.corruption_seen_by_all_seconds = Some(corruption.seen_by_all.as_secs_f64());
+    progress.done(&corruption.sentence());
+    let repaired = mesh.repair(&corruption, CORRUPTION_SEEN_WITHIN, progress).await?;
+    report.note("repairSeenByAll", repaired);
+    report.repair_seen_by_all_seconds = Some(repaired.as_secs_f64());
+    progress.done(&format!("flipped back, all ok at all agents, {}", seconds(repaired)));
+    report.corrupted = Some(corruption.holder);
+    report.corrupted_as = Some(corruption.code);
     let settled = mesh.settle(SETTLED_WITHIN, progress).await?;
     report.note("settled", settled);
     let end = mesh.agreement().await?;

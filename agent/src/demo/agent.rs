@@ -22,6 +22,8 @@ const LISTEN: [&str; 2] = ["/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0
 /// The agents' configuration: a demo is not to depend on what is configured on this machine.
 const CONFIG_FILE: &str = "demo.toml";
 const CONFIG: &str = "# An agent of a demo takes nothing from files but this one.\n";
+/// Within what time an agent reads all its shards once: somebody is waiting.
+const SCRUB_DEADLINE: &str = "10s";
 /// An agent that takes longer is stuck; it is asked again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an agent may take to stop by itself before it is killed.
@@ -36,14 +38,16 @@ const TAIL_BYTES: u64 = 8 * 1024;
 pub(super) struct Agent {
     pub(super) name: String,
     pub(super) data_dir: PathBuf,
+    /// Where its shards lie.
+    pub(super) shards: PathBuf,
     pub(super) id: String,
     child: Option<Child>,
 }
 
 impl Agent {
     /// An agent of this id whose mesh files lie in `data_dir`; not started.
-    pub(super) const fn new(name: String, data_dir: PathBuf, id: String) -> Self {
-        Self { name, data_dir, id, child: None }
+    pub(super) const fn new(name: String, data_dir: PathBuf, shards: PathBuf, id: String) -> Self {
+        Self { name, data_dir, shards, id, child: None }
     }
 
     pub(super) fn socket(&self) -> PathBuf {
@@ -65,6 +69,7 @@ impl Agent {
             pid: self.child.as_ref().and_then(Child::id),
             socket: text(&self.socket()),
             data_dir: text(&self.data_dir),
+            shards_dir: text(&self.shards),
             log: text(&self.log()),
         }
     }
@@ -87,6 +92,9 @@ impl Agent {
             .arg(&self.data_dir)
             .arg("--config")
             .arg(&config)
+            .arg("--shards")
+            .arg(&self.shards)
+            .env("PLEXMESH_SCRUB__DEADLINE", SCRUB_DEADLINE)
             .args(LISTEN.iter().flat_map(|address| ["--listen", address]))
             .env_remove("PLEXMESH_SOCKET")
             .stdin(Stdio::piped())
@@ -178,7 +186,8 @@ mod tests {
     #[test]
     fn an_error_shows_the_last_lines_of_a_log_and_no_more() {
         let dir = tempfile::tempdir().unwrap();
-        let agent = Agent::new("peer-1".into(), dir.path().to_owned(), String::new());
+        let agent =
+            Agent::new("peer-1".into(), dir.path().to_owned(), PathBuf::new(), String::new());
         let lines: String = (0..5_000).map(|number| format!("line {number}\n")).collect();
         fs::write(agent.log(), lines).unwrap();
         let shown = agent.log_tail();

@@ -28,6 +28,16 @@ pub struct DemoReport {
     pub seen_as: Option<State>,
     /// Observers that lost it, as an agent that is none of them told.
     pub lost_by: Vec<PeerRef>,
+    /// Replicas of shards that all agents hold together.
+    pub replicas: Option<u64>,
+    /// Whose replica got a wrong bit.
+    pub corrupted: Option<PeerRef>,
+    /// The health code by which all agents told of it.
+    pub corrupted_as: Option<String>,
+    /// From the wrong bit until every agent said so, and accused nobody else.
+    pub corruption_seen_by_all_seconds: Option<f64>,
+    /// From the repair until no agent said so any more.
+    pub repair_seen_by_all_seconds: Option<f64>,
     /// Whether all agents had the same state digest at the end.
     pub state_digests_equal: bool,
     /// How current the heartbeats were at the end, at the first agent.
@@ -54,6 +64,8 @@ pub struct DemoAgent {
     pub socket: String,
     /// Its data directory.
     pub data_dir: String,
+    /// The directory of its shards.
+    pub shards_dir: String,
     /// Its log.
     pub log: String,
 }
@@ -96,6 +108,19 @@ impl DemoReport {
         if self.crash_seen_by_all_seconds.is_none() {
             page.line("    nobody was killed: an agent alone cannot tell; try --peers 5");
         }
+        if let (Some(seconds), Some(peer), Some(replicas)) =
+            (self.corruption_seen_by_all_seconds, &self.corrupted, self.replicas)
+        {
+            let code = self.corrupted_as.as_deref().unwrap_or_default();
+            page.line(format!(
+                "OK  one bit of one of {replicas} replicas was flipped at {}; all agents say {code} \
+                 of it, and nothing of others, after {seconds:.1} s",
+                called(peer)
+            ));
+        }
+        if let Some(seconds) = self.repair_seen_by_all_seconds {
+            page.line(format!("OK  it was flipped back; no agent complains after {seconds:.1} s"));
+        }
         let equal = if self.state_digests_equal { "equal" } else { "different" };
         let missing = self.heartbeat_lag.map_or_else(String::new, |lag| {
             format!(", {} missing", counted(lag.missing, "heartbeat"))
@@ -109,6 +134,11 @@ impl DemoReport {
                 let pid = pid.map_or_else(String::new, |pid| format!("   # {name}, process {pid}"));
                 let command = format!("plexmesh --socket {socket} status{pid}");
                 page.line(Line::from("  ").code(command));
+            }
+            page.gap();
+            page.line("Their shards lie in these directories; damage one and look:");
+            for DemoAgent { name, shards_dir, .. } in &self.agents {
+                page.line(Line::from("  ").code(format!("{shards_dir}   # {name}")));
             }
         }
         page.data(self.figures());
@@ -129,6 +159,10 @@ impl DemoReport {
             ("crashed", crashed.to_owned()),
             ("seen as", self.seen_as.map_or("", State::word).to_owned()),
             ("lost by", lost_by.join(" ")),
+            ("replicas", self.replicas.map_or_else(String::new, |it| it.to_string())),
+            ("corrupted", self.corrupted.as_ref().map_or("", |it| it.id.as_str()).to_owned()),
+            ("corruption seen by all seconds", seconds(self.corruption_seen_by_all_seconds)),
+            ("repair seen by all seconds", seconds(self.repair_seen_by_all_seconds)),
             ("state digests equal", self.state_digests_equal.to_string()),
         ] {
             table.row([name.into(), value.into()]);

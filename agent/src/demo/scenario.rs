@@ -12,8 +12,11 @@ use super::agent::Agent;
 use super::progress::Progress;
 use super::report::DemoAgent;
 use super::seconds;
+use super::storage::{self, Replica};
 use super::watch::{self, Agreement};
-use crate::api::schema::{EdgeStatus, One, PeerDetail, PeerRef, State, Status, Why};
+use crate::api::schema::{
+    EdgeStatus, Integrity, One, PeerDetail, PeerRef, State, Status, Verdict, Why,
+};
 use crate::clock;
 use crate::mesh::{self, Labels, Seed};
 
@@ -26,6 +29,27 @@ pub(super) struct Mesh {
     dir: PathBuf,
     peers: usize,
     agents: Vec<Agent>,
+}
+
+/// What became of a flipped bit.
+#[derive(Debug)]
+pub(super) struct Corruption {
+    pub(super) holder: PeerRef,
+    pub(super) seen_by_all: Duration,
+    pub(super) code: String,
+    replica: Replica,
+}
+
+impl Corruption {
+    pub(super) fn sentence(&self) -> String {
+        format!(
+            "one bit of {} flipped at {}, {} at all agents, nobody else accused, {}",
+            self.replica.shard,
+            self.holder.name.as_ref().unwrap_or(&self.holder.id),
+            self.code,
+            seconds(self.seen_by_all),
+        )
+    }
 }
 
 /// What became of a crash.
@@ -73,18 +97,20 @@ impl Mesh {
         within: Duration,
         progress: &Progress,
     ) -> anyhow::Result<Duration> {
+        let shards: Vec<PathBuf> = (1..=self.peers).map(|number| self.shards(number)).collect();
+        storage::fill(&shards)?;
         let began = Instant::now();
         progress.step("starting the first agent");
         let wall_s = clock::now().wall_s();
         let (first_name, first_dir) = self.place(1);
         let first = mesh::init(&first_dir, named(&first_name), wall_s)?.peer;
-        self.start_agent(first_name, first_dir.clone(), first)?;
+        self.start_agent(1, first_name, first_dir.clone(), first)?;
         let seeds = self.seeds(first, began + within).await?;
         progress.step("starting the others");
         for number in 2..=self.peers {
             let (name, dir) = self.place(number);
             let peer = mesh::enrol(&first_dir, &dir, named(&name), seeds.clone(), wall_s)?;
-            self.start_agent(name, dir, peer)?;
+            self.start_agent(number, name, dir, peer)?;
         }
         self.until_all_agree(began, within, progress).await
     }
@@ -138,6 +164,80 @@ impl Mesh {
         self.until_all_agree(began, within, progress).await
     }
 
+    /// Waits until every agent says that all shards of all agents are ok; how many there are.
+    pub(super) async fn read_shards(
+        &mut self,
+        within: Duration,
+        progress: &Progress,
+    ) -> anyhow::Result<u64> {
+        progress.step("waiting until all shards were read");
+        self.until_sound(Instant::now() + within)
+            .await
+            .with_context(|| format!("not all shards were ok within {}", seconds(within)))?;
+        let first = self.agents.first().context("a mesh of nobody")?;
+        let integrity: One<Integrity> = first.ask("/v1/integrity").await?;
+        Ok(integrity.body.item.shards)
+    }
+
+    /// Flips a bit of a replica, so that the file looks untouched, and waits until all agents say
+    /// whose it is and accuse nobody else.
+    pub(super) async fn corrupt(
+        &mut self,
+        within: Duration,
+        progress: &Progress,
+    ) -> anyhow::Result<Corruption> {
+        let holder = self.agents.get(self.peers / 2).context("a mesh of nobody")?;
+        let replica = storage::first_replica(&holder.shards)?;
+        let (id, holder) = (holder.id.clone(), holder.peer());
+        let name = holder.name.clone().unwrap_or_default();
+        progress.step(&format!("flipped a bit at {name}, waiting until all others know"));
+        let began = Instant::now();
+        storage::flip(&replica)
+            .with_context(|| format!("cannot change {}", replica.file.display()))?;
+        let path = "/v1/integrity";
+        watch::until_each(&mut self.agents, began + within, path, |told: &One<Integrity>| {
+            accuses_only(&told.body.item, &id)
+        })
+        .await
+        .with_context(|| {
+            format!("not all agents knew within {} of a wrong bit at {name}", seconds(within))
+        })?;
+        let seen_by_all = began.elapsed();
+        Ok(Corruption { holder, seen_by_all, code: CORRUPT.to_owned(), replica })
+    }
+
+    /// Flips the bit back and waits until no agent says anything of it.
+    pub(super) async fn repair(
+        &mut self,
+        corruption: &Corruption,
+        within: Duration,
+        progress: &Progress,
+    ) -> anyhow::Result<Duration> {
+        progress.step("flipped the bit back, waiting until all others know");
+        let (began, replica) = (Instant::now(), &corruption.replica);
+        storage::flip(replica)
+            .with_context(|| format!("cannot change {}", replica.file.display()))?;
+        self.until_sound(began + within).await.with_context(|| {
+            format!("not all agents knew within {} of the repair", seconds(within))
+        })?;
+        Ok(began.elapsed())
+    }
+
+    /// Waits until every agent says that every shard of every agent is ok.
+    async fn until_sound(&mut self, until: Instant) -> anyhow::Result<()> {
+        let path = "/v1/integrity";
+        watch::until_each(&mut self.agents, until, path, |told: &One<Integrity>| {
+            let it = &told.body.item;
+            let ok = it.verdicts.get(&Verdict::Ok).copied().unwrap_or(0);
+            let accused = it.peers.iter().any(|peer| !peer.findings.is_empty());
+            if it.silent_peers == 0 && !accused && ok == it.shards && ok > 0 {
+                return Ok(());
+            }
+            Err(format!("says: {}", it.summary))
+        })
+        .await
+    }
+
     /// Waits until every agent knows by itself that its neighbours agree with it.
     pub(super) async fn settle(
         &mut self,
@@ -175,8 +275,20 @@ impl Mesh {
         (name, dir)
     }
 
-    fn start_agent(&mut self, name: String, dir: PathBuf, peer: PeerId) -> anyhow::Result<()> {
-        let mut agent = Agent::new(name, dir, peer_id_text(&peer.0));
+    /// Directory of an agent's shards.
+    fn shards(&self, number: usize) -> PathBuf {
+        self.dir.join("shards").join(format!("peer-{number}"))
+    }
+
+    fn start_agent(
+        &mut self,
+        number: usize,
+        name: String,
+        dir: PathBuf,
+        peer: PeerId,
+    ) -> anyhow::Result<()> {
+        let shards = self.shards(number);
+        let mut agent = Agent::new(name, dir, shards, peer_id_text(&peer.0));
         agent.start()?;
         self.agents.push(agent);
         Ok(())
@@ -205,6 +317,24 @@ impl Mesh {
 
 fn named(name: &str) -> Labels {
     Labels { name: Some(name.to_owned()), ..Labels::default() }
+}
+
+/// The health code of a shard with a wrong bit.
+const CORRUPT: &str = "REPLICA_CORRUPT";
+
+/// Whether a view of all shards has one corrupt shard at this peer, and nothing else is wrong.
+fn accuses_only(integrity: &Integrity, holder: &str) -> Result<(), String> {
+    let mut found = false;
+    for peer in &integrity.peers {
+        for finding in &peer.findings {
+            if peer.peer.id != holder || finding.code != CORRUPT || finding.count != 1 {
+                let name = peer.peer.name.as_ref().unwrap_or(&peer.peer.id);
+                return Err(format!("accuses {name} of {} {}", finding.count, finding.code));
+            }
+            found = true;
+        }
+    }
+    if found { Ok(()) } else { Err("accuses nobody".to_owned()) }
 }
 
 /// Why the victim has its state, as told by an agent that is none of its observers, or by any if

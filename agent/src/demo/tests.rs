@@ -28,6 +28,11 @@ fn full_report() -> DemoReport {
         crashed: Some(peer("peer-5")),
         seen_as: Some(State::Down),
         lost_by: vec![peer("peer-1"), peer("peer-2"), peer("peer-3")],
+        replicas: Some(120),
+        corrupted: Some(peer("peer-3")),
+        corrupted_as: Some("REPLICA_CORRUPT".to_owned()),
+        corruption_seen_by_all_seconds: Some(4.5),
+        repair_seen_by_all_seconds: Some(2.0),
         state_digests_equal: true,
         heartbeat_lag: Some(HeartbeatLag {
             missing: 0,
@@ -51,6 +56,8 @@ fn people_read_times_names_and_observers() {
         "peer-5 was killed",
         "down after 2.5 s",
         "peer-1, peer-2, peer-3",
+        "one of 120 replicas was flipped at peer-3; all agents say REPLICA_CORRUPT",
+        "after 4.5 s",
         "equal",
     ] {
         assert!(text.contains(expected), "{expected}: {text}");
@@ -82,6 +89,8 @@ fn the_report_survives_json_and_has_the_promised_keys() {
         "convergedSeconds",
         "crashSeenByAllSeconds",
         "rejoinSeenByAllSeconds",
+        "corruptionSeenByAllSeconds",
+        "repairSeenByAllSeconds",
         "stateDigestsEqual",
         "heartbeatLag",
         "sockets",
