@@ -131,6 +131,17 @@ pub enum SourceFault {
     },
 }
 
+/// Why a shard's file cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The source as a whole cannot be looked at.
+    #[error(transparent)]
+    Source(#[from] SourceFault),
+    /// The file cannot be opened.
+    #[error(transparent)]
+    File(#[from] io::Error),
+}
+
 /// What an earlier run knew of a source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Remembered {
@@ -220,13 +231,14 @@ impl Source {
     /// Opens the file of a shard for reading.
     ///
     /// # Errors
-    /// If it is not there, may not be read, or is no regular file below the root.
-    pub fn open(&self, id: &str) -> io::Result<(File, FileFacts)> {
-        let root = Root::open(&self.path).map_err(io::Error::other)?;
-        match self.kind {
+    /// [`OpenError`] if it is not there, may not be read, or is no regular file below the root; or
+    /// if the source itself is gone, which says nothing of the shard.
+    pub fn open(&self, id: &str) -> Result<(File, FileFacts), OpenError> {
+        let root = Root::open(&self.path)?;
+        Ok(match self.kind {
             SourceKind::BackupNode => root.open_file(&backup_node::file_name(id)),
             SourceKind::Plain | SourceKind::Auto => tree::open(&root, id),
-        }
+        }?)
     }
 
     /// What the system says of a file that is open.

@@ -27,11 +27,16 @@ pub fn integrity(screen: &Screen, document: &One<Integrity>) -> Page {
     page.gap();
     let mut table =
         Table::new(["PEER", "STATE", "SHARDS", "OK", "WRONG", "OLDEST", "AS OF", "WHAT"]);
-    for peer in &it.peers {
+    let mut peers: Vec<&PeerIntegrity> = it.peers.iter().collect();
+    peers.sort_by_key(|peer| {
+        let worst = peer.findings.first().map(|finding| finding.severity);
+        (std::cmp::Reverse(worst), names.label(&peer.peer.id))
+    });
+    for peer in &peers {
         table.row(row(screen, peer, &names));
     }
     page.table(table.called("OLDEST", "oldest_verification_seconds").called("AS OF", "as_of"));
-    for peer in it.peers.iter().filter(|peer| !peer.findings.is_empty()) {
+    for peer in peers.iter().filter(|peer| !peer.findings.is_empty()) {
         page.gap();
         page.heading(names.label(&peer.peer.id));
         let mut table = Table::new(["SEVERITY", "CODE", "COUNT", "SINCE"]);

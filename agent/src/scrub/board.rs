@@ -296,6 +296,11 @@ impl Board {
         self.queue.iter().take_while(|(due, _, _)| *due <= now.at_ms).count()
     }
 
+    /// Whether a source could not be looked at lately: what is read of it may be another thing.
+    pub(super) fn is_faulty(&self, source: usize) -> bool {
+        self.sources.get(source).is_none_or(|source| source.fault.is_some())
+    }
+
     /// Has shards read at once; how many there are to read.
     pub(super) fn hurry(
         &mut self,

@@ -16,7 +16,7 @@ use super::judge::{self, Digests};
 use super::read::{Pace, Reader};
 use super::{Command, Config, Shared};
 use crate::clock;
-use crate::sources::{Source, SourceFault};
+use crate::sources::{OpenError, Source, SourceFault};
 
 /// How often sources are looked at without reading shards: ten times a deadline, within what is
 /// cheap and what an operator waits for.
@@ -160,7 +160,11 @@ impl Worker {
     /// Reads one shard and takes its verdict over.
     fn read(&mut self, job: &Job) {
         let pace = {
-            let hurry = job.late > self.shared.board().deadline / LATE_PART;
+            let mut board = self.shared.board();
+            if board.is_faulty(job.source) {
+                return board.put_off(job, moment().at_ms + TRY_AGAIN_MS);
+            }
+            let hurry = job.late > board.deadline / LATE_PART;
             let rest = if hurry { 0 } else { REST };
             Pace { rest, max_bytes_per_second: self.pace_limit }
         };
@@ -192,7 +196,9 @@ impl Worker {
         let Some(source) = self.sources.get(job.source) else { return Reading::Later };
         let (mut file, facts) = match source.open(&job.id) {
             Ok(opened) => opened,
-            Err(error) => return Reading::failed(&error),
+            Err(OpenError::File(error)) => return Reading::failed(&error),
+            // The next look says so; it says nothing of the shard.
+            Err(OpenError::Source(_)) => return Reading::LookAgain,
         };
         if Some(facts) != job.found.file {
             return Reading::LookAgain;
@@ -270,6 +276,10 @@ impl Reading {
         match (error.kind(), errno) {
             (ErrorKind::Interrupted, _) => Self::Stopped,
             (ErrorKind::NotFound, _) => Self::LookAgain,
+            // The file system below it went away.
+            (_, Some(Errno::STALE | Errno::NODEV | Errno::NOTCONN | Errno::NXIO)) => {
+                Self::LookAgain
+            }
             (_, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => Self::Later,
             _ => Self::Judged(Verdict::Unreadable, None),
         }
