@@ -34,7 +34,7 @@ const REPLICA_TRUNCATED: HealthText = HealthText {
     meaning: "A shard's file is shorter or longer than its record says; the second look agreed.",
     advice: &[
         "plexmesh shards --verdict truncated   # on the host of {peer}",
-        "plexmesh scrub   # on the host of {peer}",
+        "plexmesh scrub start   # on the host of {peer}, once it is repaired",
         "plexmesh integrity",
     ],
 };
@@ -46,7 +46,7 @@ const REPLICA_CORRUPT: HealthText = HealthText {
               manifest that was read anew.",
     advice: &[
         "plexmesh shards --verdict corrupt   # on the host of {peer}",
-        "plexmesh scrub   # on the host of {peer}",
+        "plexmesh scrub start   # on the host of {peer}, once it is repaired",
         "plexmesh integrity",
     ],
 };
@@ -57,7 +57,7 @@ const REPLICA_MISSING: HealthText = HealthText {
     meaning: "A record says that the shard is here, and there is no file.",
     advice: &[
         "plexmesh shards --verdict missing   # on the host of {peer}",
-        "plexmesh scrub   # on the host of {peer}",
+        "plexmesh scrub start   # on the host of {peer}, once it is repaired",
         "plexmesh integrity",
     ],
 };
@@ -69,7 +69,7 @@ const REPLICA_VANISHED: HealthText = HealthText {
               and so does a daemon that lost the file and then forgot it.",
     advice: &[
         "plexmesh shards --verdict vanished   # on the host of {peer}",
-        "plexmesh scrub   # on the host of {peer}",
+        "plexmesh scrub accept --verdict vanished   # on the host of {peer}, if it was meant",
         "plexmesh integrity",
     ],
 };
@@ -81,7 +81,7 @@ const REPLICA_EVICTED: HealthText = HealthText {
               or a directory was emptied.",
     advice: &[
         "plexmesh shards --verdict evicted   # on the host of {peer}",
-        "plexmesh scrub   # on the host of {peer}",
+        "plexmesh scrub accept --verdict evicted   # on the host of {peer}, if it was meant",
         "plexmesh integrity",
     ],
 };
@@ -93,7 +93,7 @@ const REPLICA_REPLACED: HealthText = HealthText {
               change.",
     advice: &[
         "plexmesh shards --verdict replaced   # on the host of {peer}",
-        "plexmesh scrub   # on the host of {peer}",
+        "plexmesh scrub accept --verdict replaced   # on the host of {peer}, if it was meant",
         "plexmesh integrity",
     ],
 };
@@ -105,7 +105,7 @@ const REPLICA_MODIFIED: HealthText = HealthText {
               version from damage.",
     advice: &[
         "plexmesh shards --verdict modified   # on the host of {peer}",
-        "plexmesh scrub   # on the host of {peer}",
+        "plexmesh scrub accept --verdict modified   # on the host of {peer}, if it was meant",
         "plexmesh integrity",
     ],
 };
@@ -116,7 +116,7 @@ const REPLICA_ORPHAN: HealthText = HealthText {
     meaning: "A shard's file lies in the storage directory and no record names it.",
     advice: &[
         "plexmesh shards --verdict orphan   # on the host of {peer}",
-        "plexmesh scrub   # on the host of {peer}",
+        "plexmesh scrub start   # on the host of {peer}, once it is repaired",
         "plexmesh integrity",
     ],
 };
@@ -127,7 +127,7 @@ const REPLICA_UNREADABLE: HealthText = HealthText {
     meaning: "The system refuses to open or read a shard's file.",
     advice: &[
         "plexmesh shards --verdict unreadable   # on the host of {peer}",
-        "plexmesh scrub   # on the host of {peer}",
+        "plexmesh scrub start   # on the host of {peer}, once it is repaired",
         "plexmesh integrity",
     ],
 };
@@ -150,7 +150,7 @@ const REPLICA_DISPUTED: HealthText = HealthText {
     meaning: "Replicas of a shard differ, and nobody can say which is right.",
     advice: &[
         "plexmesh shards --verdict disputed   # on the host of {peer}",
-        "plexmesh scrub   # on the host of {peer}",
+        "plexmesh scrub start   # on the host of {peer}, once it is repaired",
         "plexmesh integrity",
     ],
 };
