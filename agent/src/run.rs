@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::api::server::Server;
+use crate::api::socket;
 use crate::cli::args::RunArgs;
 use crate::clock;
 use crate::driver::{AddressBook, Announcement, Driver, Ended, Parts};
@@ -46,6 +47,8 @@ const LISTEN_QUIET: Duration = Duration::from_millis(50);
 /// If it cannot start, with what to do about it; or if its transport failed.
 pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let settings = Settings::resolve(args)?;
+    // Before anything is made: an agent that nobody can ask is of no use.
+    socket::refuse_long(&settings.socket)?;
     let stop = stop::on_signals()?;
     if settings.die_with_stdin {
         stop::with_stdin(stop.clone());
