@@ -108,3 +108,6 @@ fn execute(cli: Cli, output: &Output, logging: Logging) -> anyhow::Result<u8> {
 fn agent_runtime() -> std::io::Result<Runtime> {
     Builder::new_multi_thread().worker_threads(AGENT_THREADS).enable_all().build()
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::api::group;
 use crate::api::problem::Problem;
 use crate::api::server::Server;
+use crate::api::socket;
 use crate::cli::args::RunArgs;
 use crate::cli::logging::Logging;
 use crate::clock;
@@ -58,6 +59,8 @@ pub async fn run(args: RunArgs, logging: Logging) -> anyhow::Result<()> {
     let config = config::load(&inputs).sound().map_err(Problem::from)?;
     let settings = Settings { die_with_stdin, ..Settings::of(&config)? };
     logging.set_filter(&settings.log_filter);
+    // Before anything is made: an agent that nobody can ask is of no use.
+    socket::refuse_long(&settings.socket)?;
     let stop = stop::on_signals()?;
     if settings.die_with_stdin {
         stop::with_stdin(stop.clone());

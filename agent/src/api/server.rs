@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use super::problem::{Code, Problem};
 use super::routes::{self, Agent, Caller};
 use super::schema::{One, SocketFigures};
+use super::socket::MAX_PATH_BYTES;
 use super::stall::StallGuard;
 use crate::query::DriverHandle;
 use crate::scrub::ScrubHandle;
@@ -259,9 +260,6 @@ fn inode(path: &Path) -> Option<(u64, u64)> {
 
 /// The most frequent reason that the system's error text does not give away.
 fn hint(path: &Path) -> String {
-    // sockaddr_un holds 108 bytes with the closing zero on Linux, 104 elsewhere; the smaller one is
-    // safe to promise.
-    const MAX_PATH_BYTES: usize = 103;
     let length = path.as_os_str().len();
     if length > MAX_PATH_BYTES {
         format!(" (this path has {length} bytes, a socket's may have {MAX_PATH_BYTES})")

@@ -3,10 +3,33 @@
 
 use std::path::{Path, PathBuf};
 
+use super::problem::{Code, Problem};
+
 /// File name of the socket inside of a data directory or a runtime directory.
 const SOCKET_NAME: &str = "agent.sock";
 /// Where an agent that the system runs has its socket.
 const SYSTEM_SOCKET: &str = "/run/plexmesh/agent.sock";
+
+/// Longest path of a socket, in bytes: `sockaddr_un` holds one more, the closing zero.
+pub const MAX_PATH_BYTES: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+
+/// Refuses a path at which no socket can be.
+///
+/// # Errors
+/// [`Problem`] that says how long it is and how long it may be.
+pub fn refuse_long(path: &Path) -> Result<(), Problem> {
+    let length = path.as_os_str().len();
+    if length <= MAX_PATH_BYTES {
+        return Ok(());
+    }
+    let message = format!(
+        "the path of the socket has {length} bytes, and the system allows {MAX_PATH_BYTES}: {}",
+        path.display()
+    );
+    Err(Problem::new(Code::Usage, message)
+        .because("--socket, --data-dir or their environment variables name a deep directory")
+        .then("plexmesh --socket \"$XDG_RUNTIME_DIR/plexmesh.sock\" ..., for the agent and for all that ask it"))
+}
 
 /// A place where the socket may lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +88,16 @@ mod tests {
             .into_iter()
             .map(|place| place.path.display().to_string())
             .collect()
+    }
+
+    #[test]
+    fn a_path_is_refused_from_the_first_byte_that_does_not_fit() {
+        let path = |bytes: usize| PathBuf::from(format!("/{}", "x".repeat(bytes - 1)));
+        assert_eq!(refuse_long(&path(MAX_PATH_BYTES)), Ok(()));
+        let problem = refuse_long(&path(MAX_PATH_BYTES + 1)).unwrap_err();
+        assert_eq!(problem.code, Code::Usage);
+        let bound = std::os::unix::net::SocketAddr::from_pathname(path(MAX_PATH_BYTES + 1));
+        assert!(bound.is_err(), "the system takes more than is allowed here");
     }
 
     #[test]

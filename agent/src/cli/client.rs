@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::api::problem::{Code, Problem};
 use crate::api::routes::VERSION_HEADER;
 use crate::api::schema::One;
-use crate::api::socket::Place;
+use crate::api::socket::{self, Place};
 
 /// How long a connection to a socket of this host may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -121,6 +121,9 @@ impl Client {
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Problem> {
         let mut tried = Vec::new();
+        if let [only] = self.places.as_slice() {
+            socket::refuse_long(&only.path)?;
+        }
         for place in &self.places {
             let outcome = timeout(CONNECT_TIMEOUT, UnixStream::connect(&place.path)).await;
             match outcome.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {

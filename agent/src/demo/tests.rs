@@ -13,7 +13,7 @@ fn text(report: &DemoReport, keep: bool) -> String {
     report.page(keep).text(&screen)
 }
 
-fn full_report() -> DemoReport {
+pub(crate) fn full_report() -> DemoReport {
     let agent = DemoAgent {
         name: "peer-1".into(),
         socket: "/tmp/d/peer-1/agent.sock".into(),

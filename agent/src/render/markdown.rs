@@ -49,7 +49,10 @@ fn span(span: &Span) -> String {
     if span.code {
         return code(&span.text);
     }
-    let text = escaped(&span.text);
+    // Some reasons have several lines.
+    let lines = span.text.split('\n').enumerate();
+    let lines = lines.map(|(place, it)| escaped(if place == 0 { it } else { it.trim_start() }));
+    let text = lines.collect::<Vec<_>>().join("\\\n");
     match span.paint {
         Some(Paint::Bad | Paint::Bold) if !text.trim().is_empty() => format!("**{text}**"),
         _ => text,

@@ -26,7 +26,7 @@ pub fn peers(screen: &Screen, document: &Many<Peer>) -> Page {
     page
 }
 
-/// One peer in full.
+/// One peer in full. CSV has what it has of each of all peers, as names and values.
 #[must_use]
 pub fn peer(screen: &Screen, document: &One<PeerDetail>) -> Page {
     let detail = &document.body.item;
@@ -42,6 +42,7 @@ pub fn peer(screen: &Screen, document: &One<PeerDetail>) -> Page {
         facts.row([Cell::painted(Paint::Dim, name), value]);
     }
     page.table(facts);
+    page.data(wide(screen, &[peer], &names).first_as_facts());
     for (title, edges) in [("watches", &detail.watches), ("watched by", &detail.watched_by)] {
         if !edges.is_empty() {
             page.gap();

@@ -119,6 +119,16 @@ impl Table {
         self
     }
 
+    /// The first row as names and values, as programs get it.
+    #[must_use]
+    pub(super) fn first_as_facts(&self) -> Self {
+        let mut facts = Self::facts();
+        for (column, cell) in self.head.iter().zip(self.rows.iter().flatten()) {
+            facts.row([column.name().into(), cell.value().into()]);
+        }
+        facts
+    }
+
     /// Adds a row.
     pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         self.rows.push(cells.into_iter().collect());
