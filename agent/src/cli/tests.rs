@@ -21,7 +21,7 @@ use crate::render::terminal::Screen;
 use crate::time::WallTime;
 
 /// Verbs that print no document.
-const SILENT: [&str; 1] = ["run"];
+const SILENT: &[&str] = &["run"];
 /// Writes the snapshots anew.
 const UPDATE_VARIABLE: &str = "PLEXMESH_UPDATE_SNAPSHOTS";
 /// What is said to whoever adds a verb.
@@ -163,7 +163,7 @@ fn every_verb_has_a_sample() {
     let known: BTreeSet<String> = samples()
         .iter()
         .map(|(what, _)| what.split(' ').next().unwrap_or_default().to_owned())
-        .chain(SILENT.map(str::to_owned))
+        .chain(SILENT.iter().map(|verb| (*verb).to_owned()))
         .collect();
     let missing: Vec<String> = verbs().difference(&known).cloned().collect();
     assert!(missing.is_empty(), "without a sample: {missing:?}. For each, {HOW_TO_ADD}");
