@@ -290,6 +290,10 @@ fn a_check_tells_by_word_and_exit_code() {
     assert!(line.starts_with("PLEXMESH CRITICAL - 2 of 3 peers up"), "{line}");
     assert!(line.contains(" | peers_up=2;;;0;3 ") && line.lines().count() == 1, "{line}");
     assert_eq!(output.status.code(), Some(2));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let unread = agent.command(&["check"]).stdout(writer).status().unwrap();
+    assert_eq!(unread.code(), Some(2));
 }
 
 #[test]
