@@ -171,14 +171,16 @@ impl Config {
         if let Some(Value::Sources(sources)) = self.value(key) { sources } else { &[] }
     }
 
-    /// The socket and the data directory that were named, of which only one counts for the
-    /// socket's place: a data directory that a later layer names brings its socket along.
+    /// The socket and the data directory that were named, of which the first counts for the socket's
+    /// place. A data directory that a variable or a flag names brings its socket along, whatever a
+    /// file says of the socket; a socket that a variable or a flag names beats both.
     #[must_use]
     pub fn socket_or_data_dir(&self) -> (Option<&Path>, Option<&Path>) {
-        let rank = |key| self.setting(key).map_or(0, |it| it.origin.rank());
-        let socket =
-            self.path(&AGENT_SOCKET).filter(|_| rank(&AGENT_SOCKET) >= rank(&AGENT_DATA_DIR));
-        (socket, self.path(&AGENT_DATA_DIR))
+        let in_file =
+            |key| self.setting(key).is_some_and(|it| matches!(it.origin, Origin::File { .. }));
+        let data_dir = self.path(&AGENT_DATA_DIR);
+        let outdated = in_file(&AGENT_SOCKET) && data_dir.is_some() && !in_file(&AGENT_DATA_DIR);
+        (self.path(&AGENT_SOCKET).filter(|_| !outdated), data_dir)
     }
 }
 

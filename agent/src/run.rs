@@ -99,7 +99,8 @@ impl Agent {
     /// If its files, its socket or its addresses cannot be had.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let started_ms = clock::wall_ms();
-        let socket_group = settings.socket_group.as_deref().map(group::find).transpose()?;
+        // Before anything is made.
+        settings.socket_group.as_deref().map(group::find).transpose()?;
         mesh::files::make_private_dir(&settings.data_dir)?;
         let lock = DirectoryLock::take(&settings.data_dir)?;
         let membership = membership(&settings.data_dir)?;
@@ -111,11 +112,7 @@ impl Agent {
         let (events, _) = broadcast::channel(EVENT_QUEUE);
         let (sample_sender, samples) = mpsc::channel(SAMPLE_QUEUE);
         let handle = DriverHandle::new(query_sender, events.clone());
-        let mut announcement =
-            Announcement::new(settings.profile(&membership.labels), settings.announce.clone());
-        for address in listening {
-            announcement.add_listening(address);
-        }
+        let announcement = announcement(&settings, &membership.labels, listening);
         let seeds = [settings.seeds.clone(), membership.seeds.clone()].concat();
         // One peer may have several addresses.
         let seed_peers: BTreeSet<PeerId> = seeds.iter().map(|seed| seed.peer).collect();
@@ -131,11 +128,7 @@ impl Agent {
         let node = Node::new(config, membership.keys, store, clock::now());
         let expects_company = !seeds.is_empty() || node.roster().members().len() > 1;
         let scrub = start_scrub(&settings, secret).await?;
-        let server =
-            Server::bind(&settings.socket, handle.clone(), scrub.clone(), expects_company)?;
-        if let Some(group) = &socket_group {
-            group::give(server.path(), group)?;
-        }
+        let server = bind(&settings, handle.clone(), scrub.clone(), expects_company)?;
         tracing::info!(
             peer = peer_id_text(&node.me().0), socket = %server.path().display(),
             data = %settings.data_dir.display(), records = loaded.records, "agent started"
@@ -225,6 +218,29 @@ impl Agent {
             ),
         }
     }
+}
+
+/// What this peer says of itself, with the addresses that it listens on.
+fn announcement(settings: &Settings, of_mesh: &Labels, listening: Vec<String>) -> Announcement {
+    let mut announcement = Announcement::new(settings.profile(of_mesh), settings.announce.clone());
+    for address in listening {
+        announcement.add_listening(address);
+    }
+    announcement
+}
+
+/// Binds the local socket and gives it to its group.
+fn bind(
+    settings: &Settings,
+    driver: DriverHandle,
+    scrub: ScrubHandle,
+    expects_company: bool,
+) -> anyhow::Result<Server> {
+    let server = Server::bind(&settings.socket, driver, scrub, expects_company)?;
+    if let Some(group) = &settings.socket_group {
+        group::give(server.path(), &group::find(group)?)?;
+    }
+    Ok(server)
 }
 
 /// Starts the scrub over the configured directories.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::args::{CheckArgs, Format};
 use super::client::{Client, read_document};
 use super::form;
-use super::output::Output;
+use super::output::{Output, OutputError};
 use super::usage::eprint_quietly;
 use crate::api::problem::{Code, Problem};
 use crate::api::schema::{Health, One, State, Status};
@@ -31,11 +31,16 @@ const MAX_LINE_BYTES: usize = 1_024;
 pub async fn check(args: &CheckArgs, client: &mut Client, output: &Output) -> anyhow::Result<u8> {
     let bytes = within(args.timeout, client).await?;
     let document: One<Status> = read_document(&bytes)?;
-    if output.format().is_document() {
+    let written = if output.format().is_document() {
         let value: serde_json::Value = read_document(&bytes)?;
-        output.document(&value, |_, _| Page::new(NAME))?;
+        output.document(&value, |_, _| Page::new(NAME))
     } else {
-        output.page(&page(&output.screen(), &document))?;
+        output.page(&page(&output.screen(), &document))
+    };
+    match written {
+        // The exit code is the verdict even if nobody reads the line.
+        Ok(()) | Err(OutputError::Closed) => {}
+        Err(error) => return Err(error.into()),
     }
     Ok(verdict(document.body.item.status).1)
 }

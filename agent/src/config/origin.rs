@@ -25,19 +25,6 @@ pub enum Origin {
     Flag(&'static str),
 }
 
-impl Origin {
-    /// A later layer has a higher rank.
-    #[must_use]
-    pub const fn rank(&self) -> u8 {
-        match self {
-            Self::Default => 0,
-            Self::File { .. } => 1,
-            Self::Environment(_) => 2,
-            Self::Flag(_) => 3,
-        }
-    }
-}
-
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -292,6 +292,14 @@ fn a_data_directory_of_a_later_layer_brings_its_socket_along() {
 }
 
 #[test]
+fn the_socket_of_a_variable_beats_the_data_directory_of_a_flag() {
+    let mut place = Place::empty().variable("PLEXMESH_SOCKET", "/x.sock");
+    place.flags.data_dir = Some("/other".into());
+    let settings = Settings::of(&place.config()).unwrap();
+    assert_eq!(settings.socket, Path::new("/x.sock"));
+}
+
+#[test]
 fn a_path_of_a_variable_is_not_said_to_be_of_a_flag() {
     let mut place = Place::empty()
         .variable("PLEXMESH_DATA_DIR", "/data")

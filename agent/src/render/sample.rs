@@ -278,7 +278,6 @@ pub(crate) fn integrity() -> One<Integrity> {
             count: 1,
             since: WallTime::from_ms(NOW - 60_000),
         }],
-        ..silent.clone()
     };
     let item = Integrity {
         status: Health::Crit,

@@ -193,7 +193,7 @@ impl Board {
 
     /// Takes over what a look found. Gives the time of the next look that a doubt asks for.
     pub(super) fn merge(&mut self, source: usize, listing: Listing, now: Moment) -> Option<u64> {
-        let Some(board) = self.sources.get_mut(source) else { return None };
+        let board = self.sources.get_mut(source)?;
         board.fault = None;
         board.refused = listing.refused;
         board.stale_manifest = listing.stale_manifest;

@@ -116,7 +116,7 @@ fn each_kind_of_harm_gets_its_verdict_and_nothing_else_is_accused() {
     fs::remove_file(world.file("s05")).unwrap();
     world.records.remove("s05");
     fs::write(world.file("s06"), "short").unwrap();
-    fs::set_permissions(world.file("s07"), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(world.file("s07"), Permissions::from_mode(0o000)).unwrap();
     world.store("s08", b"another content with its record");
     until_wrong(
         &scrub,

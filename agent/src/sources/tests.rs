@@ -146,7 +146,7 @@ fn a_plain_tree_gives_every_file_but_keys_databases_and_hidden_ones() {
 fn a_file_that_nobody_may_read_is_known_as_such() {
     let dir = directory("{}", &["shard_a"]);
     let file = dir.path().join("shard_a");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     let listing = look(&mut source(&dir)).unwrap();
     assert!(!listing.shards["a"].file.unwrap().readable);
 }
