@@ -49,14 +49,16 @@ impl Default for Reader {
 }
 
 impl Reader {
-    /// Reads a file from where it stands to its end; gives the digests and how many bytes there
-    /// were. What it read does not stay in the page cache.
+    /// Reads a file from where it stands to its end, or to one byte past `size_bytes`, so that a
+    /// file that grows for ever has an end too; gives the digests and how many bytes were read.
+    /// What it read does not stay in the page cache.
     ///
     /// # Errors
     /// What the system failed with; [`io::ErrorKind::Interrupted`] if `stop` became true.
     pub(super) fn digest(
         &mut self,
         file: &mut File,
+        size_bytes: u64,
         pace: Pace,
         stop: &AtomicBool,
     ) -> io::Result<(Digests, u64)> {
@@ -66,9 +68,10 @@ impl Reader {
         let mut total: u64 = 0;
         // What is in memory may be another thing than what is on the disk.
         forget(file);
+        let mut limited = (&*file).take(size_bytes.saturating_add(1));
         loop {
             let began = Instant::now();
-            let count = match file.read(buffer) {
+            let count = match limited.read(buffer) {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -141,7 +144,8 @@ mod tests {
         let mut written = tempfile::NamedTempFile::new().unwrap();
         written.write_all(content).unwrap();
         let mut file = File::open(written.path()).unwrap();
-        Reader::default().digest(&mut file, HURRY, &AtomicBool::new(false)).unwrap()
+        let size = content.len() as u64;
+        Reader::default().digest(&mut file, size, HURRY, &AtomicBool::new(false)).unwrap()
     }
 
     fn hex(bytes: &[u8]) -> String {
@@ -172,6 +176,14 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_never_ends_is_read_no_further_than_one_byte_past_its_length() {
+        let mut endless = File::open("/dev/zero").unwrap();
+        let stop = AtomicBool::new(false);
+        let read = Reader::default().digest(&mut endless, 1_000_000, HURRY, &stop);
+        assert_eq!(read.unwrap().1, 1_000_001);
+    }
+
+    #[test]
     fn the_stricter_of_duty_and_byte_limit_sets_the_rest() {
         let second = Duration::from_secs(1);
         let limit = NonZeroU64::new(1_000);
@@ -187,7 +199,7 @@ mod tests {
         file.write_all(&[0; 10]).unwrap();
         file.rewind().unwrap();
         let stop = AtomicBool::new(true);
-        let error = Reader::default().digest(&mut file, HURRY, &stop).unwrap_err();
+        let error = Reader::default().digest(&mut file, 10, HURRY, &stop).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::Interrupted);
     }
 }

@@ -203,7 +203,9 @@ impl Worker {
         if Some(facts) != job.found.file {
             return Reading::LookAgain;
         }
-        let (digests, bytes) = match self.reader.digest(&mut file, pace, self.shared.stop_flag()) {
+        let stop = self.shared.stop_flag();
+        let read = self.reader.digest(&mut file, facts.size_bytes, pace, stop);
+        let (digests, bytes) = match read {
             Ok(read) => read,
             Err(error) => return Reading::failed(&error),
         };
