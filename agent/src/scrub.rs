@@ -189,6 +189,7 @@ impl ScrubHandle {
             pace_limit: None,
             reader: Reader::default(),
             look_ms: 0,
+            rested_ms: 0,
             save_at: Instant::now(),
             tell_at: Instant::now(),
             told: false,

@@ -77,6 +77,8 @@ pub(super) struct SourceBoard {
     pub(super) stale_manifest: bool,
     has_records: bool,
     pub(super) looked_ms: Option<u64>,
+    /// When the last look that succeeded began, in milliseconds since boot.
+    looked_at_ms: u64,
 }
 
 /// A shard that is to be read now.
@@ -88,6 +90,8 @@ pub(super) struct Job {
     pub(super) found: Found,
     /// It is past the time at which it should have been read.
     pub(super) late: Duration,
+    /// Its second reading has to wait for a look that begins then.
+    pub(super) look_first_ms: Option<u64>,
 }
 
 /// All of it.
@@ -116,6 +120,7 @@ impl SourceBoard {
             stale_manifest: false,
             has_records: kind == SourceKind::BackupNode,
             looked_ms: None,
+            looked_at_ms: 0,
         }
     }
 }
@@ -198,7 +203,7 @@ impl Board {
         board.refused = listing.refused;
         board.stale_manifest = listing.stale_manifest;
         board.has_records = listing.has_records;
-        board.looked_ms = Some(now.wall_ms);
+        (board.looked_ms, board.looked_at_ms) = (Some(now.wall_ms), now.at_ms);
         let mut listed = listing.shards;
         let known: Vec<Arc<str>> = board.shards.keys().cloned().collect();
         for id in known {
@@ -209,7 +214,7 @@ impl Board {
             self.see(source, &Arc::from(id), found, now);
         }
         self.tell_evictions(source, now);
-        self.next_doubt_ms()
+        self.next_doubt_ms(now)
     }
 
     /// A shard as it was found now.
@@ -237,7 +242,11 @@ impl Board {
             }
             // A doubt of a reading waits for its second one.
             Glance::Read if !changed && (was_read || shard.due_ms.is_some()) => {}
-            Glance::Read => self.schedule(source, id, Some(now.at_ms)),
+            Glance::Read => {
+                // What was doubted was another file.
+                shard.suspect = None;
+                self.schedule(source, id, Some(now.at_ms));
+            }
             Glance::Wait => self.schedule(source, id, None),
             Glance::Forget => {
                 self.schedule(source, id, None);
@@ -280,10 +289,13 @@ impl Board {
     /// The next shard that is due, if any is. It stays due until [`read`](Self::read).
     pub(super) fn next_job(&self, now: Moment) -> Option<Job> {
         let (due_ms, source, id) = self.queue.first().filter(|(due, _, _)| *due <= now.at_ms)?;
-        let shard = self.sources.get(*source)?.shards.get(id)?;
+        let board = self.sources.get(*source)?;
+        let shard = board.shards.get(id)?;
+        let confirm_ms = shard.suspect.map(|suspect| suspect.confirm_ms);
+        let look_first_ms = confirm_ms.filter(|confirm_ms| *confirm_ms > board.looked_at_ms);
         let late = Duration::from_millis(now.at_ms.saturating_sub(*due_ms));
         let (memory, found) = (shard.memory, shard.found);
-        Some(Job { source: *source, id: id.clone(), memory, found, late })
+        Some(Job { source: *source, id: id.clone(), memory, found, late, look_first_ms })
     }
 
     /// When the next shard is due.
@@ -417,10 +429,15 @@ impl Board {
         }
     }
 
-    /// The earliest second look that is waited for.
-    fn next_doubt_ms(&self) -> Option<u64> {
-        let shards = self.sources.iter().flat_map(|source| source.shards.values());
-        shards.filter_map(|shard| shard.suspect.map(|suspect| suspect.confirm_ms)).min()
+    /// The earliest second look that is waited for. Past that time a doubt waits for a reading, or
+    /// for a source that comes back, and not for one more look.
+    fn next_doubt_ms(&self, now: Moment) -> Option<u64> {
+        let there = self.sources.iter().filter(|source| source.fault.is_none());
+        there
+            .flat_map(|source| source.shards.values())
+            .filter_map(|shard| shard.suspect.map(|suspect| suspect.confirm_ms))
+            .filter(|confirm_ms| *confirm_ms > now.at_ms)
+            .min()
     }
 
     /// Many that vanish at once were evicted.
@@ -486,3 +503,6 @@ fn fold(secret: &[u8; 32], source: &SourceKey, id: &str, memory: &Memory) -> u64
     let hash = hasher.finalize();
     hash.as_bytes().first_chunk().copied().map_or(0, u64::from_be_bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,8 @@ use crate::sources::{OpenError, Source, SourceFault};
 const LOOKS_A_DEADLINE: u32 = 10;
 const MIN_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// Shortest rest after a look: what asks for looks again and again gets ten a second at most.
+const MIN_LOOK_REST_MS: u64 = 100;
 /// Rest after work, as a multiple of it: a quarter of one core and of a disk at most.
 const REST: u32 = 3;
 /// A shard that is so late, as a part of the deadline, makes the scrub hurry.
@@ -47,6 +49,8 @@ pub(super) struct Worker {
     pub(super) pace_limit: Option<NonZeroU64>,
     pub(super) reader: Reader,
     pub(super) look_ms: u64,
+    /// Before that no look begins, but at an operator's word.
+    pub(super) rested_ms: u64,
     pub(super) save_at: Instant,
     pub(super) tell_at: Instant,
     pub(super) told: bool,
@@ -73,7 +77,7 @@ impl Worker {
     /// Does what is due first; how long there is nothing to do then.
     fn work(&mut self) -> Duration {
         let now = moment();
-        if self.look_ms <= now.at_ms || self.shared.take_look_wanted() {
+        if self.next_look_ms() <= now.at_ms || self.shared.take_look_wanted() {
             self.look(now);
         }
         let job = self.shared.board().next_job(now);
@@ -89,9 +93,13 @@ impl Worker {
         self.idle_time()
     }
 
+    fn next_look_ms(&self) -> u64 {
+        self.look_ms.max(self.rested_ms)
+    }
+
     fn idle_time(&self) -> Duration {
         let now = moment();
-        let due_ms = self.shared.board().next_due_ms().unwrap_or(u64::MAX).min(self.look_ms);
+        let due_ms = self.shared.board().next_due_ms().unwrap_or(u64::MAX).min(self.next_look_ms());
         let work = Duration::from_millis(due_ms.saturating_sub(now.at_ms));
         work.min(self.save_at.saturating_duration_since(Instant::now()))
     }
@@ -149,6 +157,9 @@ impl Worker {
             };
             self.look_ms = self.look_ms.min(doubt.unwrap_or(u64::MAX).max(now.at_ms + 1));
         }
+        let done_ms = moment().at_ms;
+        let rest_ms = done_ms.saturating_sub(now.at_ms) * u64::from(REST);
+        self.rested_ms = done_ms + rest_ms.max(MIN_LOOK_REST_MS);
         self.tell_at = Instant::now();
     }
 
@@ -164,6 +175,11 @@ impl Worker {
             if board.is_faulty(job.source) {
                 return board.put_off(job, moment().at_ms + TRY_AGAIN_MS);
             }
+            if let Some(look_ms) = job.look_first_ms {
+                self.look_ms = self.look_ms.min(look_ms);
+                // One more, so that the look comes first.
+                return board.put_off(job, look_ms.max(self.rested_ms) + 1);
+            }
             let hurry = job.late > board.deadline / LATE_PART;
             let rest = if hurry { 0 } else { REST };
             Pace { rest, max_bytes_per_second: self.pace_limit }
@@ -178,7 +194,9 @@ impl Worker {
                 board.put_off(job, now.at_ms + CONFIRM_MS);
                 Some(now.at_ms)
             }
-            Reading::Later => {
+            // The next look sees what it is now. One that goes on changing is not worth a look of
+            // all each time.
+            Reading::Changed | Reading::Later => {
                 board.put_off(job, now.at_ms + TRY_AGAIN_MS);
                 None
             }
@@ -201,7 +219,7 @@ impl Worker {
             Err(OpenError::Source(_)) => return Reading::LookAgain,
         };
         if Some(facts) != job.found.file {
-            return Reading::LookAgain;
+            return Reading::Changed;
         }
         let stop = self.shared.stop_flag();
         let read = self.reader.digest(&mut file, facts.size_bytes, pace, stop);
@@ -216,7 +234,7 @@ impl Worker {
         }
         let untouched = Source::facts(&file).is_ok_and(|after| after == facts);
         if !untouched || bytes != facts.size_bytes {
-            return Reading::LookAgain;
+            return Reading::Changed;
         }
         let record = job.found.record.as_ref();
         let verdict = judge::judge(&job.memory, record, &facts, &digests, moment().wall_ms);
@@ -265,6 +283,8 @@ impl Worker {
 enum Reading {
     Judged(Verdict, Option<Digests>),
     /// The file is another one than was found.
+    Changed,
+    /// The source may be gone.
     LookAgain,
     /// Not the shard's fault.
     Later,
@@ -277,7 +297,7 @@ impl Reading {
         let errno = Errno::from_io_error(error);
         match (error.kind(), errno) {
             (ErrorKind::Interrupted, _) => Self::Stopped,
-            (ErrorKind::NotFound, _) => Self::LookAgain,
+            (ErrorKind::NotFound, _) => Self::Changed,
             // The file system below it went away.
             (_, Some(Errno::STALE | Errno::NODEV | Errno::NOTCONN | Errno::NXIO)) => {
                 Self::LookAgain

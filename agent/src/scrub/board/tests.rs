@@ -1,0 +1,72 @@
+use std::path::Path;
+
+use super::*;
+use crate::scrub::inventory::source_key;
+use crate::sources::{Expected, FileFacts};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const START: Moment = Moment { at_ms: 1_000_000, wall_ms: 1_800_000_000_000 };
+const GOOD: Digests = Digests { blake3: [1; 32], sha256: [2; 32] };
+
+fn after(ms: u64) -> Moment {
+    Moment { at_ms: START.at_ms + ms, wall_ms: START.wall_ms + ms }
+}
+
+fn board(sources: usize) -> Board {
+    let mut board = Board::new(DAY, START);
+    for number in 0..sources {
+        let root = Path::new("/source").join(number.to_string());
+        let source = SourceBoard::new(source_key(&root), root, SourceKind::BackupNode);
+        board.sources.push(source);
+    }
+    board
+}
+
+fn shard(inode: u64) -> Found {
+    let record = Some(Expected { sha256: Some(GOOD.sha256), size_bytes: Some(3) });
+    let file = FileFacts { size_bytes: 3, mtime_ns: 1, ctime_ns: 1, inode, readable: true };
+    Found { record, file: Some(file) }
+}
+
+fn listing(shards: &[(&str, Found)]) -> Listing {
+    let shards = shards.iter().map(|(id, found)| ((*id).into(), *found)).collect();
+    Listing { shards, has_records: true, ..Listing::default() }
+}
+
+fn fault() -> Fault {
+    let kind = FindingKind::SourceAbsent;
+    Fault { kind, reason: String::new(), since_ms: 0, confirmed: true }
+}
+
+#[test]
+fn a_doubt_in_a_source_that_is_gone_asks_for_no_look_of_another() {
+    let mut board = board(2);
+    let missing = Found { file: None, ..shard(1) };
+    assert!(board.merge(0, listing(&[("a", missing)]), START).is_some());
+    board.sources[0].fault = Some(fault());
+    assert_eq!(board.merge(1, listing(&[]), after(CONFIRM_MS + 1)), None);
+}
+
+#[test]
+fn a_doubt_that_waits_for_its_second_reading_asks_for_no_look_at_once() {
+    let mut board = board(1);
+    board.merge(0, listing(&[("a", shard(1))]), START);
+    let job = board.next_job(START).unwrap();
+    assert!(board.read(&job, Verdict::Corrupt, Some(&GOOD), START).is_some());
+    let later = after(CONFIRM_MS);
+    assert_eq!(board.merge(0, listing(&[("a", shard(1))]), later), None);
+    assert!(board.next_job(later).is_some());
+}
+
+#[test]
+fn a_second_reading_waits_for_a_look_at_its_record() {
+    let mut board = board(1);
+    board.merge(0, listing(&[("a", shard(1))]), START);
+    let job = board.next_job(START).unwrap();
+    assert_eq!(job.look_first_ms, None);
+    board.read(&job, Verdict::Corrupt, Some(&GOOD), START);
+    let later = after(CONFIRM_MS);
+    assert_eq!(board.next_job(later).unwrap().look_first_ms, Some(later.at_ms));
+    board.merge(0, listing(&[("a", shard(1))]), later);
+    assert_eq!(board.next_job(later).unwrap().look_first_ms, None);
+}
