@@ -192,6 +192,7 @@ impl ScrubHandle {
             rested_ms: 0,
             save_at: Instant::now(),
             tell_at: Instant::now(),
+            tell_rest: Instant::now(),
             told: false,
         };
         let thread = thread::Builder::new()
@@ -255,10 +256,10 @@ impl ScrubHandle {
         limit: usize,
     ) -> (Vec<ShardDetail>, usize) {
         let (board, now) = (self.shared.board(), moment());
-        let mut found = Vec::new();
+        let (mut found, patience) = (Vec::new(), board.patience());
         for source in &board.sources {
             for (id, shard) in &source.shards {
-                let shown = shard.shown(&board, now);
+                let shown = shard.shown(patience, now);
                 if picked(id, shown) {
                     found.push((source, id, shard, shown));
                 }

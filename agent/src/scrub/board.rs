@@ -53,6 +53,8 @@ pub(super) struct Shard {
     /// When it is to be read; `None` if it cannot be.
     due_ms: Option<u64>,
     unsaved: bool,
+    /// What it adds to the digest of all; 0 until that is wanted.
+    fold: u64,
 }
 
 /// Why a source cannot be looked at.
@@ -81,6 +83,13 @@ pub(super) struct SourceBoard {
     looked_at_ms: u64,
 }
 
+/// How long a shard may go unread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    patience_ms: u64,
+    started_ms: u64,
+}
+
 /// A shard that is to be read now.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
@@ -103,6 +112,8 @@ pub(super) struct Board {
     pub(super) deadline: Duration,
     /// Nothing is past its deadline before the agent had the time to read it.
     started_ms: u64,
+    /// Those with changes that are not on disk yet: all are too many to be searched each second.
+    unsaved: Vec<(usize, Arc<str>)>,
     gone: Vec<Change>,
     pub(super) files_read: u64,
     pub(super) bytes_read: u64,
@@ -127,9 +138,9 @@ impl SourceBoard {
 
 impl Shard {
     /// What is told of it: a shard that should have been read long ago is not known to be anything.
-    pub(super) fn shown(&self, board: &Board, now: Moment) -> Option<Verdict> {
+    pub(super) fn shown(&self, patience: Patience, now: Moment) -> Option<Verdict> {
         match self.memory.verdict {
-            None | Some(Verdict::Ok | Verdict::Replaced) if self.is_overdue(board, now) => {
+            None | Some(Verdict::Ok | Verdict::Replaced) if self.is_overdue(patience, now) => {
                 Some(Verdict::Unverified)
             }
             verdict => verdict,
@@ -141,10 +152,11 @@ impl Shard {
         self.due_ms.is_some() && !in_time(self.memory.verified_ms)
     }
 
-    fn is_overdue(&self, board: &Board, now: Moment) -> bool {
-        let patience = u64::try_from(board.deadline.as_millis()).unwrap_or(u64::MAX) / 2 * 3;
-        let read = self.memory.verified_ms.is_some_and(|at| now.wall_ms < at + patience);
-        self.found.file.is_some() && !read && now.at_ms.saturating_sub(board.started_ms) > patience
+    fn is_overdue(&self, patience: Patience, now: Moment) -> bool {
+        let Patience { patience_ms, started_ms } = patience;
+        let read =
+            self.memory.verified_ms.is_some_and(|at| now.wall_ms < at.saturating_add(patience_ms));
+        self.found.file.is_some() && !read && now.at_ms.saturating_sub(started_ms) > patience_ms
     }
 
     /// Takes a verdict, at once or at the second look. Whether it is certain.
@@ -158,9 +170,7 @@ impl Shard {
             });
         if certain {
             self.suspect = None;
-            let before = self.memory;
             self.memory.settle(verdict, &self.found, read, now.wall_ms);
-            self.unsaved |= self.memory != before;
         } else if self
             .suspect
             .is_none_or(|suspect| suspect.verdict != verdict || suspect.found != self.found)
@@ -237,7 +247,11 @@ impl Board {
         );
         match glance(&shard.memory, &found, has_records, now.wall_ms) {
             Glance::Is(verdict) => {
+                let before = shard.memory;
                 shard.note(verdict, None, now);
+                if shard.memory != before {
+                    self.changed(source, id);
+                }
                 self.schedule(source, id, None);
             }
             // A doubt of a reading waits for its second one.
@@ -271,12 +285,17 @@ impl Board {
             self.schedule(job.source, &job.id, Some(now.at_ms));
             return None;
         }
+        let before = shard.memory;
         let certain = shard.note(verdict, digests, now);
+        let changed = shard.memory != before;
         let due = match shard.suspect {
             Some(suspect) if !certain => suspect.confirm_ms,
             _ => again,
         };
         let doubt = shard.suspect.map(|suspect| suspect.confirm_ms);
+        if changed {
+            self.changed(job.source, &job.id);
+        }
         self.schedule(job.source, &job.id, Some(due));
         doubt
     }
@@ -342,19 +361,26 @@ impl Board {
                 let wrong = shard.memory.verdict.filter(|verdict| *verdict != Verdict::Ok);
                 if wrong.is_some_and(|verdict| picked(id, verdict)) {
                     shard.memory.accept();
-                    (shard.suspect, shard.unsaved) = (None, true);
+                    shard.suspect = None;
                     accepted.push((place, id.clone(), shard.found));
                 }
             }
         }
         for (source, id, found) in &accepted {
+            self.changed(*source, id);
             self.see(*source, id, *found, now);
         }
         accepted.len()
     }
 
+    /// How long a shard may go unread.
+    pub(super) fn patience(&self) -> Patience {
+        let deadline = u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX);
+        Patience { patience_ms: deadline / 2 * 3, started_ms: self.started_ms }
+    }
+
     /// What the mesh is told.
-    pub(super) fn report(&self, secret: &[u8; 32], now: Moment) -> ShardReport {
+    pub(super) fn report(&mut self, secret: &[u8; 32], now: Moment) -> ShardReport {
         if self.sources.is_empty() {
             return ShardReport::default();
         }
@@ -362,17 +388,18 @@ impl Board {
         let mut findings: BTreeMap<FindingKind, u32> = BTreeMap::new();
         let mut digest: u64 = 0;
         let mut oldest_ms: Option<u64> = None;
-        for source in &self.sources {
+        let patience = self.patience();
+        for source in &mut self.sources {
             summary.sources += 1;
             if let Some(fault) = source.fault.as_ref().filter(|fault| fault.confirmed) {
                 *findings.entry(fault.kind).or_default() += 1;
             }
-            for (id, shard) in &source.shards {
+            for (id, shard) in &mut source.shards {
                 // What stands still is not late.
                 let shown = if source.fault.is_some() {
                     shard.memory.verdict
                 } else {
-                    shard.shown(self, now)
+                    shard.shown(patience, now)
                 };
                 match shown {
                     Some(verdict) => {
@@ -392,7 +419,10 @@ impl Board {
                     oldest_ms =
                         verified.map(|at| oldest_ms.map_or(at, |old| old.min(at))).or(oldest_ms);
                 }
-                digest = digest.wrapping_add(fold(secret, &source.key, id, &shard.memory));
+                if shard.fold == 0 {
+                    shard.fold = fold(secret, &source.key, id, &shard.memory);
+                }
+                digest = digest.wrapping_add(shard.fold);
             }
         }
         summary.oldest_s = oldest_ms
@@ -402,30 +432,45 @@ impl Board {
         ShardReport { inventory: Some(summary), findings }
     }
 
-    /// What is to be written, at most `limit` shards of it.
-    pub(super) fn unsaved(&self, limit: usize) -> Vec<Change> {
-        let changed = self.sources.iter().flat_map(|source| {
-            let shards = source.shards.iter().filter(|(_, shard)| shard.unsaved);
-            shards.map(|(id, shard)| Change {
-                source: source.key,
-                id: id.as_ref().into(),
-                memory: Some(shard.memory),
-            })
-        });
-        self.gone.iter().cloned().chain(changed).take(limit).collect()
+    /// Takes out what is to be written, at most `limit` shards of it.
+    pub(super) fn take_unsaved(&mut self, limit: usize) -> Vec<Change> {
+        let gone = self.gone.len().min(limit);
+        let mut changes: Vec<Change> = self.gone.drain(..gone).collect();
+        let from = self.unsaved.len().saturating_sub(limit - gone);
+        for (source, id) in self.unsaved.drain(from..) {
+            let Some(source) = self.sources.get_mut(source) else { continue };
+            let Some(shard) = source.shards.get_mut(&id) else { continue };
+            shard.unsaved = false;
+            let memory = Some(shard.memory);
+            changes.push(Change { source: source.key, id: id.as_ref().into(), memory });
+        }
+        changes
     }
 
-    /// Notes that changes are on disk. A shard that changed again meanwhile stays to be written.
-    pub(super) fn saved(&mut self, changes: &[Change]) {
-        let forgotten = changes.iter().filter(|change| change.memory.is_none()).count();
-        self.gone.drain(..forgotten.min(self.gone.len()));
+    /// Takes back what could not be written.
+    pub(super) fn not_saved(&mut self, changes: Vec<Change>) {
         for change in changes {
-            let Some(memory) = change.memory else { continue };
-            let source = self.sources.iter_mut().find(|source| source.key == change.source);
-            let shard = source.and_then(|source| source.shards.get_mut(&*change.id));
-            if let Some(shard) = shard.filter(|shard| shard.memory == memory) {
-                shard.unsaved = false;
+            if change.memory.is_none() {
+                self.gone.push(change);
+            } else if let Some(source) =
+                self.sources.iter().position(|source| source.key == change.source)
+            {
+                self.changed(source, &Arc::from(change.id));
             }
+        }
+    }
+
+    /// Whether anything is to be written.
+    pub(super) fn has_unsaved(&self) -> bool {
+        !(self.unsaved.is_empty() && self.gone.is_empty())
+    }
+
+    fn changed(&mut self, source: usize, id: &Arc<str>) {
+        let shard = self.sources.get_mut(source).and_then(|board| board.shards.get_mut(id));
+        let Some(shard) = shard else { return };
+        shard.fold = 0;
+        if !std::mem::replace(&mut shard.unsaved, true) {
+            self.unsaved.push((source, id.clone()));
         }
     }
 
@@ -455,11 +500,15 @@ impl Board {
         if total < MANY_OF || many < FEWEST_MANY || many * MANY_OF < total {
             return;
         }
-        for shard in board.shards.values_mut() {
+        let mut evicted = Vec::new();
+        for (id, shard) in &mut board.shards {
             if lately(shard) && shard.memory.verdict == Some(Verdict::Vanished) {
                 shard.memory.verdict = Some(Verdict::Evicted);
-                shard.unsaved = true;
+                evicted.push(id.clone());
             }
+        }
+        for id in evicted {
+            self.changed(source, &id);
         }
     }
 

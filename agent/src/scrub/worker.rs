@@ -34,6 +34,8 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 const SAVE_RETRY: Duration = Duration::from_secs(10);
 /// Between two summaries while shards are read for the first time.
 const TELL_INTERVAL: Duration = Duration::from_millis(500);
+/// Rest after a summary, as a multiple of the time that it took: it goes through all shards.
+const TELL_REST: u32 = 20;
 /// When a shard is tried again that could not be read for lack of memory or file handles, in
 /// milliseconds.
 const TRY_AGAIN_MS: u64 = 10_000;
@@ -53,6 +55,9 @@ pub(super) struct Worker {
     pub(super) rested_ms: u64,
     pub(super) save_at: Instant,
     pub(super) tell_at: Instant,
+    /// Before that nothing is told.
+    pub(super) tell_rest: Instant,
+    /// What there is to tell was told.
     pub(super) told: bool,
 }
 
@@ -84,7 +89,7 @@ impl Worker {
         if let Some(job) = job {
             self.read(&job);
         }
-        if !self.told || self.tell_at <= Instant::now() {
+        if !self.told && self.tell_at <= Instant::now() {
             self.tell();
         }
         if self.save_at <= Instant::now() {
@@ -101,7 +106,8 @@ impl Worker {
         let now = moment();
         let due_ms = self.shared.board().next_due_ms().unwrap_or(u64::MAX).min(self.next_look_ms());
         let work = Duration::from_millis(due_ms.saturating_sub(now.at_ms));
-        work.min(self.save_at.saturating_duration_since(Instant::now()))
+        let told = if self.told { self.save_at } else { self.tell_at };
+        work.min(self.save_at.min(told).saturating_duration_since(Instant::now()))
     }
 
     /// Takes other sources or another deadline. Sources that stay keep what is known of them.
@@ -160,7 +166,7 @@ impl Worker {
         let done_ms = moment().at_ms;
         let rest_ms = done_ms.saturating_sub(now.at_ms) * u64::from(REST);
         self.rested_ms = done_ms + rest_ms.max(MIN_LOOK_REST_MS);
-        self.tell_at = Instant::now();
+        (self.told, self.tell_at) = (false, self.tell_rest);
     }
 
     fn look_interval(&self) -> Duration {
@@ -204,8 +210,11 @@ impl Worker {
         };
         // A verdict that changed is told at once; that more shards turned out ok can wait.
         let after = verdict_of(&board, job);
-        if before != after && (before.is_some() || after != Some(Verdict::Ok)) {
-            self.tell_at = Instant::now();
+        if before != after {
+            self.told = false;
+            if before.is_some() || after != Some(Verdict::Ok) {
+                self.tell_at = self.tell_rest;
+            }
         }
         self.look_ms = self.look_ms.min(doubt.unwrap_or(u64::MAX));
     }
@@ -243,8 +252,11 @@ impl Worker {
 
     /// Tells the mesh how the shards are.
     fn tell(&mut self) {
+        let began = Instant::now();
         let report = self.shared.board().report(&self.secret, moment());
-        self.tell_at = Instant::now() + TELL_INTERVAL;
+        let done = Instant::now();
+        self.tell_at = done + TELL_INTERVAL;
+        self.tell_rest = done + (done - began) * TELL_REST;
         self.told = true;
         self.report.send_if_modified(|told| {
             let changed = told.as_ref() != Some(&report);
@@ -256,22 +268,23 @@ impl Worker {
     fn save(&mut self) {
         loop {
             let (changes, sources): (_, Vec<(SourceKey, _, _)>) = {
-                let board = self.shared.board();
+                let mut board = self.shared.board();
+                let changes = board.take_unsaved(MAX_BATCH);
                 let keys = board.sources.iter().map(|source| source.key);
                 let sources = keys.zip(&self.sources);
                 let sources = sources.map(|(key, source)| (key, source.kind(), source.device()));
-                (board.unsaved(MAX_BATCH), sources.collect())
+                (changes, sources.collect())
             };
             if changes.is_empty() {
                 self.save_at = Instant::now() + SAVE_INTERVAL;
                 return;
             }
             if !self.inventory.save(&changes, &sources) {
+                self.shared.board().not_saved(changes);
                 self.save_at = Instant::now() + SAVE_RETRY;
                 return;
             }
-            self.shared.board().saved(&changes);
-            if changes.len() < MAX_BATCH {
+            if !self.shared.board().has_unsaved() {
                 self.save_at = Instant::now() + SAVE_INTERVAL;
                 return;
             }

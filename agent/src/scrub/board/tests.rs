@@ -70,3 +70,18 @@ fn a_second_reading_waits_for_a_look_at_its_record() {
     board.merge(0, listing(&[("a", shard(1))]), later);
     assert_eq!(board.next_job(later).unwrap().look_first_ms, None);
 }
+
+#[test]
+fn what_could_not_be_written_is_to_be_written_again() {
+    let mut board = board(1);
+    let shards: Vec<String> = (0..5).map(|number| number.to_string()).collect();
+    let found: Vec<(&str, Found)> = shards.iter().map(|id| (id.as_str(), shard(1))).collect();
+    board.merge(0, listing(&found), START);
+    while let Some(job) = board.next_job(START) {
+        board.read(&job, Verdict::Ok, Some(&GOOD), START);
+    }
+    let first = board.take_unsaved(3);
+    assert_eq!(first.len(), 3);
+    board.not_saved(first);
+    assert_eq!((board.take_unsaved(10).len(), board.has_unsaved()), (5, false));
+}
