@@ -188,7 +188,13 @@ impl Board {
     }
 
     /// Adds a shard that an earlier run remembered.
-    pub(super) fn remember(&mut self, source: usize, id: &str, memory: Memory, now: Moment) {
+    pub(super) fn remember(
+        &mut self,
+        source: usize,
+        id: impl Into<Arc<str>>,
+        memory: Memory,
+        now: Moment,
+    ) {
         let id: Arc<str> = id.into();
         let due_ms = match (memory.verified_ms, memory.verdict) {
             (Some(verified_ms), Some(Verdict::Ok | Verdict::Replaced)) => {
@@ -203,6 +209,24 @@ impl Board {
         board.shards.insert(id.clone(), shard);
         if memory.file.is_some() {
             self.schedule(source, &id, Some(due_ms));
+        }
+    }
+
+    /// Takes over what an earlier board knew of the sources that stay, and what of it is not on disk
+    /// yet: a disk that is full must not make it forget.
+    pub(super) fn take_over(&mut self, earlier: &mut Self, now: Moment) {
+        (self.files_read, self.bytes_read) = (earlier.files_read, earlier.bytes_read);
+        self.gone.append(&mut earlier.gone);
+        for source in &mut earlier.sources {
+            let Some(place) = self.sources.iter().position(|it| it.key == source.key) else {
+                continue;
+            };
+            for (id, shard) in std::mem::take(&mut source.shards) {
+                self.remember(place, id.clone(), shard.memory, now);
+                if shard.unsaved {
+                    self.changed(place, &id);
+                }
+            }
         }
     }
 

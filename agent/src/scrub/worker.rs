@@ -14,9 +14,9 @@ use super::board::{Board, CONFIRM_MS, Fault, Job, Moment, SourceBoard};
 use super::inventory::{Inventory, MAX_BATCH, SourceKey, source_key};
 use super::judge::{self, Digests};
 use super::read::{Pace, Reader};
-use super::{Command, Config, Shared};
+use super::{Config, Shared};
 use crate::clock;
-use crate::sources::{OpenError, Source, SourceFault};
+use crate::sources::{OpenError, Remembered, Source, SourceFault};
 
 /// How often sources are looked at without reading shards: ten times a deadline, within what is
 /// cheap and what an operator waits for.
@@ -43,7 +43,7 @@ const TRY_AGAIN_MS: u64 = 10_000;
 /// The thread's own.
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
-    pub(super) commands: Receiver<Command>,
+    pub(super) woken: Receiver<()>,
     pub(super) report: watch::Sender<Option<ShardReport>>,
     pub(super) inventory: Inventory,
     pub(super) secret: [u8; 32],
@@ -66,13 +66,16 @@ impl Worker {
         self.configure(config);
         loop {
             let wait = self.work();
-            match self.commands.recv_timeout(wait) {
-                Ok(Command::Configure(config)) => self.configure(config),
-                Ok(Command::Wake) | Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+            if self.woken.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected) {
+                break;
             }
+            // Before the question whether to stop, as it takes back what interrupts a reading.
+            let wanted = self.shared.take_wanted();
             if self.shared.is_stopping() {
                 break;
+            }
+            if let Some(config) = wanted {
+                self.configure(config);
             }
         }
         self.save();
@@ -116,12 +119,16 @@ impl Worker {
         self.save();
         self.pace_limit = config.max_bytes_per_second;
         let mut board = Board::new(config.deadline, now);
-        self.sources.clear();
+        let before = std::mem::take(&mut self.sources);
         for (place, (root, kind)) in config.sources.into_iter().enumerate() {
             let key = source_key(&root);
             board.sources.push(SourceBoard::new(key, root.clone(), kind));
-            let mut known = |id: &str, memory| board.remember(place, id, memory, now);
-            let remembered = self.inventory.load(&key, &mut known);
+            let remembered = match before.iter().find(|source| source.path() == root) {
+                Some(kept) => self.remembered(kept, &key),
+                None => self.inventory.load(&key, &mut |id, memory| {
+                    board.remember(place, id, memory, now);
+                }),
+            };
             tracing::info!(
                 source = %root.display(), remembered = remembered.shards,
                 "shards are looked at here"
@@ -130,10 +137,18 @@ impl Worker {
         }
         {
             let mut shared = self.shared.board();
-            (board.files_read, board.bytes_read) = (shared.files_read, shared.bytes_read);
+            board.take_over(&mut shared, now);
             *shared = board;
         }
         self.look_ms = now.at_ms;
+    }
+
+    /// What is known of a source that stays.
+    fn remembered(&self, source: &Source, key: &SourceKey) -> Remembered {
+        let board = self.shared.board();
+        let known = board.sources.iter().find(|source| source.key == *key);
+        let shards = known.map_or(0, |source| source.shards.len());
+        Remembered { kind: source.kind(), device: source.device(), shards }
     }
 
     /// Looks at all sources, without reading shards.
@@ -230,7 +245,7 @@ impl Worker {
         if Some(facts) != job.found.file {
             return Reading::Changed;
         }
-        let stop = self.shared.stop_flag();
+        let stop = self.shared.interrupted();
         let read = self.reader.digest(&mut file, facts.size_bytes, pace, stop);
         let (digests, bytes) = match read {
             Ok(read) => read,

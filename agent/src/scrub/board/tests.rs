@@ -72,6 +72,18 @@ fn a_second_reading_waits_for_a_look_at_its_record() {
 }
 
 #[test]
+fn what_is_not_on_disk_yet_survives_another_configuration() {
+    let (mut earlier, mut board) = (board(1), board(2));
+    earlier.merge(0, listing(&[("a", shard(1))]), START);
+    let job = earlier.next_job(START).unwrap();
+    earlier.read(&job, Verdict::Ok, Some(&GOOD), START);
+    board.take_over(&mut earlier, START);
+    let memory = board.sources[0].shards["a"].memory;
+    assert_eq!((memory.verdict, memory.blake3), (Some(Verdict::Ok), Some(GOOD.blake3)));
+    assert_eq!(board.take_unsaved(10).len(), 1);
+}
+
+#[test]
 fn what_could_not_be_written_is_to_be_written_again() {
     let mut board = board(1);
     let shards: Vec<String> = (0..5).map(|number| number.to_string()).collect();
