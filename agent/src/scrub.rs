@@ -191,7 +191,7 @@ impl ScrubHandle {
             secret,
             sources: Vec::new(),
             pace_limit: None,
-            reader: Reader::default(),
+            reader: Some(Reader::default()),
             look_ms: 0,
             rested_ms: 0,
             save_at: Instant::now(),

@@ -157,6 +157,23 @@ fn another_configuration_does_not_wait_for_a_reading() {
 }
 
 #[test]
+fn a_deletion_is_noticed_while_a_long_file_is_read() {
+    let world = World::new(0);
+    fs::write(world.root.path().join("a.bin"), [1; 50]).unwrap();
+    fs::write(world.root.path().join("long.bin"), vec![1; 4 << 20]).unwrap();
+    let slowly = Config {
+        deadline: Duration::from_secs(10),
+        max_bytes_per_second: NonZeroU64::new(1_000),
+        sources: vec![(world.root.path().to_owned(), SourceKind::Plain)],
+    };
+    let scrub = ScrubHandle::start(world.data.path(), [7; 32], slowly).unwrap();
+    until("a short file read", || scrub.progress().files_read == 1);
+    fs::remove_file(world.root.path().join("a.bin")).unwrap();
+    until("a deletion", || wrong(&scrub).get("a.bin") == Some(&Some(Verdict::Vanished)));
+    scrub.stop();
+}
+
+#[test]
 fn what_is_repaired_is_ok_again() {
     let mut world = World::new(12);
     let scrub = world.start();

@@ -49,7 +49,8 @@ pub(super) struct Worker {
     pub(super) secret: [u8; 32],
     pub(super) sources: Vec<Source>,
     pub(super) pace_limit: Option<NonZeroU64>,
-    pub(super) reader: Reader,
+    /// `None` while it reads.
+    pub(super) reader: Option<Reader>,
     pub(super) look_ms: u64,
     /// Before that no look begins, but at an operator's word.
     pub(super) rested_ms: u64,
@@ -84,13 +85,20 @@ impl Worker {
 
     /// Does what is due first; how long there is nothing to do then.
     fn work(&mut self) -> Duration {
+        self.keep_up();
+        let job = self.shared.board().next_job(moment());
+        if let Some(job) = job {
+            self.read(&job);
+        }
+        self.keep_up();
+        self.idle_time()
+    }
+
+    /// Does what cannot wait until a long file is read.
+    fn keep_up(&mut self) {
         let now = moment();
         if self.next_look_ms() <= now.at_ms || self.shared.take_look_wanted() {
             self.look(now);
-        }
-        let job = self.shared.board().next_job(now);
-        if let Some(job) = job {
-            self.read(&job);
         }
         if !self.told && self.tell_at <= Instant::now() {
             self.tell();
@@ -98,7 +106,6 @@ impl Worker {
         if self.save_at <= Instant::now() {
             self.save();
         }
-        self.idle_time()
     }
 
     fn next_look_ms(&self) -> u64 {
@@ -245,8 +252,11 @@ impl Worker {
         if Some(facts) != job.found.file {
             return Reading::Changed;
         }
-        let stop = self.shared.interrupted();
-        let read = self.reader.digest(&mut file, facts.size_bytes, pace, stop);
+        let shared = Arc::clone(&self.shared);
+        let (size, stop) = (facts.size_bytes, shared.interrupted());
+        let mut reader = self.reader.take().unwrap_or_default();
+        let read = reader.digest(&mut file, size, pace, stop, &mut || self.keep_up());
+        self.reader = Some(reader);
         let (digests, bytes) = match read {
             Ok(read) => read,
             Err(error) => return Reading::failed(&error),
