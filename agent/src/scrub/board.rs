@@ -233,18 +233,24 @@ impl Board {
     /// Takes over what a look found. Gives the time of the next look that a doubt asks for.
     pub(super) fn merge(&mut self, source: usize, listing: Listing, now: Moment) -> Option<u64> {
         let Some(board) = self.sources.get_mut(source) else { return None };
-        board.fault = None;
         board.refused = listing.refused;
         board.stale_manifest = listing.stale_manifest;
         board.has_records = listing.has_records;
         (board.looked_ms, board.looked_at_ms) = (Some(now.wall_ms), now.at_ms);
-        let mut listed = listing.shards;
+        if board.fault.take().is_some() {
+            self.move_on(source);
+        }
+        let Some(board) = self.sources.get_mut(source) else { return None };
+        let mut listing = listing;
         let known: Vec<Arc<str>> = board.shards.keys().cloned().collect();
         for id in known {
-            let found = listed.remove(&*id).unwrap_or_default();
-            self.see(source, &id, found, now);
+            match listing.shards.remove(&*id) {
+                Some(found) => self.see(source, &id, found, now),
+                None if listing.hides(&id) => {}
+                None => self.see(source, &id, Found::default(), now),
+            }
         }
-        for (id, found) in listed {
+        for (id, found) in listing.shards {
             self.see(source, &Arc::from(id), found, now);
         }
         self.tell_evictions(source, now);
@@ -551,9 +557,22 @@ impl Board {
             self.queue.remove(&(before, source, id.clone()));
         }
         shard.due_ms = due_ms;
-        if let Some(due_ms) = due_ms {
+        if let Some(due_ms) = due_ms.filter(|_| !self.is_faulty(source)) {
             self.queue.insert((due_ms, source, id.clone()));
         }
+    }
+
+    /// Notes that a source cannot be looked at: nothing of it is to be read until it can.
+    pub(super) fn stand_still(&mut self, source: usize, fault: Fault) {
+        let Some(board) = self.sources.get_mut(source) else { return };
+        board.fault = Some(fault);
+        self.queue.retain(|(_, of, _)| *of != source);
+    }
+
+    fn move_on(&mut self, source: usize) {
+        let Some(board) = self.sources.get(source) else { return };
+        let due = board.shards.iter().filter_map(|(id, shard)| Some((shard.due_ms?, id)));
+        self.queue.extend(due.map(|(due_ms, id)| (due_ms, source, id.clone())));
     }
 
     /// How long after a reading a shard is read again, in milliseconds. Shards that were read at one

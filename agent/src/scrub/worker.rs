@@ -369,9 +369,9 @@ fn note_fault(board: &mut Board, place: usize, fault: &SourceFault, now: Moment)
             }
             (!confirmed).then_some(now.at_ms + CONFIRM_MS)
         }
-        other => {
+        _ => {
             let since_ms = now.wall_ms;
-            *other = Some(Fault { kind, reason, since_ms, confirmed: false });
+            board.stand_still(place, Fault { kind, reason, since_ms, confirmed: false });
             Some(now.at_ms + CONFIRM_MS)
         }
     }

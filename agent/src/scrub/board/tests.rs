@@ -43,7 +43,7 @@ fn a_doubt_in_a_source_that_is_gone_asks_for_no_look_of_another() {
     let mut board = board(2);
     let missing = Found { file: None, ..shard(1) };
     assert!(board.merge(0, listing(&[("a", missing)]), START).is_some());
-    board.sources[0].fault = Some(fault());
+    board.stand_still(0, fault());
     assert_eq!(board.merge(1, listing(&[]), after(CONFIRM_MS + 1)), None);
 }
 
@@ -69,6 +69,29 @@ fn a_second_reading_waits_for_a_look_at_its_record() {
     assert_eq!(board.next_job(later).unwrap().look_first_ms, Some(later.at_ms));
     board.merge(0, listing(&[("a", shard(1))]), later);
     assert_eq!(board.next_job(later).unwrap().look_first_ms, None);
+}
+
+#[test]
+fn nothing_of_a_source_that_is_gone_is_due_until_it_is_back() {
+    let mut board = board(1);
+    board.merge(0, listing(&[("a", shard(1))]), START);
+    board.stand_still(0, fault());
+    assert_eq!((board.next_due_ms(), board.count_due(START)), (None, 0));
+    board.merge(0, listing(&[("a", shard(1))]), START);
+    assert_eq!(board.count_due(START), 1);
+}
+
+#[test]
+fn a_shard_in_a_directory_that_cannot_be_looked_at_is_not_accused() {
+    let mut board = board(1);
+    board.merge(0, listing(&[("x/a", shard(1)), ("xy", shard(2))]), START);
+    let closed = ["x".into()].into();
+    let hiding = Listing { closed, ..listing(&[]) };
+    board.merge(0, hiding.clone(), after(1_000));
+    board.merge(0, hiding, after(1_000 + CONFIRM_MS));
+    let verdict = |id: &str| board.sources[0].shards.get(id).map(|shard| shard.memory.verdict);
+    // The other one was never read, and is no loss.
+    assert_eq!((verdict("x/a"), verdict("xy")), (Some(None), None));
 }
 
 #[test]
