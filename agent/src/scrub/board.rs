@@ -27,13 +27,15 @@ const FEWEST_MANY: usize = 2;
 const AGAIN_FROM_PERCENT: u64 = 50;
 const AGAIN_SPREAD_PERCENT: u64 = 30;
 
-/// A point in time on both clocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A point in time on all clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Moment {
     /// Milliseconds since boot: what is waited by.
     pub(super) at_ms: u64,
     /// Unix milliseconds: what is remembered.
     pub(super) wall_ms: u64,
+    /// Milliseconds for which the host was awake, since any time: what it could work in.
+    pub(super) awake_ms: u64,
 }
 
 /// A verdict that is not certain yet.
@@ -87,7 +89,7 @@ pub(super) struct SourceBoard {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
     patience_ms: u64,
-    started_ms: u64,
+    started: Moment,
 }
 
 /// A shard that is to be read now.
@@ -111,7 +113,7 @@ pub(super) struct Board {
     queue: BTreeSet<(u64, usize, Arc<str>)>,
     pub(super) deadline: Duration,
     /// Nothing is past its deadline before the agent had the time to read it.
-    started_ms: u64,
+    started: Moment,
     /// Those with changes that are not on disk yet: all are too many to be searched each second.
     unsaved: Vec<(usize, Arc<str>)>,
     gone: Vec<Change>,
@@ -153,10 +155,14 @@ impl Shard {
     }
 
     fn is_overdue(&self, patience: Patience, now: Moment) -> bool {
-        let Patience { patience_ms, started_ms } = patience;
+        let Patience { patience_ms, started } = patience;
+        let run_ms = now.awake_ms.saturating_sub(started.awake_ms);
+        // A wall clock that was set, or a host that slept, makes no reading late: the earlier of two
+        // clocks counts.
+        let wall_ms = now.wall_ms.min(started.wall_ms.saturating_add(run_ms));
         let read =
-            self.memory.verified_ms.is_some_and(|at| now.wall_ms < at.saturating_add(patience_ms));
-        self.found.file.is_some() && !read && now.at_ms.saturating_sub(started_ms) > patience_ms
+            self.memory.verified_ms.is_some_and(|at| wall_ms < at.saturating_add(patience_ms));
+        self.found.file.is_some() && !read && run_ms > patience_ms
     }
 
     /// Takes a verdict, at once or at the second look. Whether it is certain.
@@ -184,7 +190,7 @@ impl Shard {
 
 impl Board {
     pub(super) fn new(deadline: Duration, now: Moment) -> Self {
-        Self { deadline, started_ms: now.at_ms, ..Self::default() }
+        Self { deadline, started: now, ..Self::default() }
     }
 
     /// Adds a shard that an earlier run remembered.
@@ -406,7 +412,7 @@ impl Board {
     /// How long a shard may go unread.
     pub(super) fn patience(&self) -> Patience {
         let deadline = u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX);
-        Patience { patience_ms: deadline / 2 * 3, started_ms: self.started_ms }
+        Patience { patience_ms: deadline / 2 * 3, started: self.started }
     }
 
     /// What the mesh is told.

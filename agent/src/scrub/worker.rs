@@ -388,10 +388,11 @@ fn tell_refusals(board: &Board, place: usize, refused: usize) {
     }
 }
 
-/// Now, on both clocks.
+/// Now, on all clocks.
 pub(super) fn moment() -> Moment {
     let now = clock::now();
-    Moment { at_ms: now.time.0 / 1_000, wall_ms: now.wall_ms }
+    let awake_ms = clock::awake_ms();
+    Moment { at_ms: now.time.0 / 1_000, wall_ms: now.wall_ms, awake_ms }
 }
 
 /// Where a source lies; links in the path itself are the operator's.

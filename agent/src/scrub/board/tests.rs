@@ -5,11 +5,11 @@ use crate::scrub::inventory::source_key;
 use crate::sources::{Expected, FileFacts};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const START: Moment = Moment { at_ms: 1_000_000, wall_ms: 1_800_000_000_000 };
+const START: Moment = Moment { at_ms: 1_000_000, wall_ms: 1_800_000_000_000, awake_ms: 500_000 };
 const GOOD: Digests = Digests { blake3: [1; 32], sha256: [2; 32] };
 
 fn after(ms: u64) -> Moment {
-    Moment { at_ms: START.at_ms + ms, wall_ms: START.wall_ms + ms }
+    Moment { at_ms: START.at_ms + ms, wall_ms: START.wall_ms + ms, awake_ms: START.awake_ms + ms }
 }
 
 fn board(sources: usize) -> Board {
@@ -92,6 +92,23 @@ fn a_shard_in_a_directory_that_cannot_be_looked_at_is_not_accused() {
     let verdict = |id: &str| board.sources[0].shards.get(id).map(|shard| shard.memory.verdict);
     // The other one was never read, and is no loss.
     assert_eq!((verdict("x/a"), verdict("xy")), (Some(None), None));
+}
+
+#[test]
+fn neither_a_clock_that_is_set_nor_a_sleep_makes_a_reading_late() {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+    let mut board = board(1);
+    board.merge(0, listing(&[("a", shard(1))]), START);
+    let read_at = after(2 * DAY_MS);
+    let job = board.next_job(read_at).unwrap();
+    board.read(&job, Verdict::Ok, Some(&GOOD), read_at);
+    let told = |now: Moment| board.sources[0].shards["a"].shown(board.patience(), now);
+    let soon = after(2 * DAY_MS + 1_000);
+    let set = Moment { wall_ms: soon.wall_ms + 9 * DAY_MS, ..soon };
+    assert_eq!(told(set), Some(Verdict::Ok));
+    let slept = Moment { at_ms: soon.at_ms + 9 * DAY_MS, ..set };
+    assert_eq!(told(slept), Some(Verdict::Ok));
+    assert_eq!(told(after(4 * DAY_MS)), Some(Verdict::Unverified));
 }
 
 #[test]
