@@ -238,7 +238,7 @@ impl Board {
 
     /// Takes over what a look found. Gives the time of the next look that a doubt asks for.
     pub(super) fn merge(&mut self, source: usize, listing: Listing, now: Moment) -> Option<u64> {
-        let Some(board) = self.sources.get_mut(source) else { return None };
+        let board = self.sources.get_mut(source)?;
         board.refused = listing.refused;
         board.stale_manifest = listing.stale_manifest;
         board.has_records = listing.has_records;
@@ -246,7 +246,7 @@ impl Board {
         if board.fault.take().is_some() {
             self.move_on(source);
         }
-        let Some(board) = self.sources.get_mut(source) else { return None };
+        let board = self.sources.get_mut(source)?;
         let mut listing = listing;
         let known: Vec<Arc<str>> = board.shards.keys().cloned().collect();
         for id in known {
