@@ -25,6 +25,16 @@ pub fn wall_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Milliseconds for which the host was awake, since any time. Where the system's clock counts suspend
+/// too, so does this.
+#[must_use]
+pub fn awake_ms() -> u64 {
+    let spec = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(spec.tv_sec).unwrap_or(0);
+    let millis = u64::try_from(spec.tv_nsec / 1_000_000).unwrap_or(0);
+    seconds.saturating_mul(1_000).saturating_add(millis)
+}
+
 fn monotonic() -> Time {
     let spec = clock_gettime(SINCE_BOOT);
     let seconds = u64::try_from(spec.tv_sec).unwrap_or(0);

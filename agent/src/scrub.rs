@@ -8,7 +8,7 @@
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -33,8 +33,8 @@ use crate::store::StoreError;
 
 /// Default of [`Config::deadline`]: a day. 100 GiB take 1.2 MB a second then.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
-/// Commands that wait for the thread; one that finds no room finds one that wakes it already.
-const COMMAND_QUEUE: usize = 8;
+/// Wakes that wait for the thread; one that finds no room finds one that wakes it already.
+const WAKE_QUEUE: usize = 1;
 
 /// What is to be looked at, and how often.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,16 +127,15 @@ pub struct Progress {
     pub bytes_read: u64,
 }
 
-enum Command {
-    Configure(Config),
-    Wake,
-}
-
 /// What the thread and those who ask share.
 #[derive(Debug, Default)]
 struct Shared {
     board: Mutex<Board>,
     stopping: AtomicBool,
+    /// A reading is to end before the file does.
+    interrupted: AtomicBool,
+    /// What the thread is to take next; a later one takes its place.
+    wanted: Mutex<Option<Config>>,
     look_wanted: AtomicBool,
 }
 
@@ -147,11 +146,16 @@ impl Shared {
     }
 
     fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.stopping.load(Ordering::SeqCst)
     }
 
-    const fn stop_flag(&self) -> &AtomicBool {
-        &self.stopping
+    const fn interrupted(&self) -> &AtomicBool {
+        &self.interrupted
+    }
+
+    fn take_wanted(&self) -> Option<Config> {
+        self.interrupted.store(false, Ordering::SeqCst);
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn take_look_wanted(&self) -> bool {
@@ -163,7 +167,7 @@ impl Shared {
 #[derive(Clone, Debug)]
 pub struct ScrubHandle {
     shared: Arc<Shared>,
-    commands: SyncSender<Command>,
+    wakes: SyncSender<()>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
     report: watch::Receiver<Option<ShardReport>>,
 }
@@ -177,20 +181,22 @@ impl ScrubHandle {
     pub fn start(data_dir: &Path, secret: [u8; 32], config: Config) -> Result<Self, ScrubError> {
         let inventory = Inventory::open(data_dir)?;
         let shared = Arc::new(Shared::default());
-        let (commands, received) = sync_channel(COMMAND_QUEUE);
+        let (wakes, woken) = sync_channel(WAKE_QUEUE);
         let (report, told) = watch::channel(None);
         let worker = Worker {
             shared: Arc::clone(&shared),
-            commands: received,
+            woken,
             report,
             inventory,
             secret,
             sources: Vec::new(),
             pace_limit: None,
-            reader: Reader::default(),
+            reader: Some(Reader::default()),
             look_ms: 0,
+            rested_ms: 0,
             save_at: Instant::now(),
             tell_at: Instant::now(),
+            tell_rest: Instant::now(),
             told: false,
         };
         let thread = thread::Builder::new()
@@ -198,7 +204,7 @@ impl ScrubHandle {
             .spawn(move || worker.run(absolute(config)))
             .map_err(ScrubError::Thread)?;
         let thread = Arc::new(Mutex::new(Some(thread)));
-        Ok(Self { shared, commands, thread, report: told })
+        Ok(Self { shared, wakes, thread, report: told })
     }
 
     /// What the mesh is told; `None` until the first look.
@@ -207,10 +213,13 @@ impl ScrubHandle {
         self.report.clone()
     }
 
-    /// Has other directories looked at, or in another time.
+    /// Has other directories looked at, or in another time. Does not wait for the thread: a reading
+    /// under way is given up, and begun anew.
     pub fn configure(&self, config: Config) {
-        // A thread that is gone has said why.
-        let _ = self.commands.send(Command::Configure(absolute(config)));
+        let wanted = &self.shared.wanted;
+        *wanted.lock().unwrap_or_else(PoisonError::into_inner) = Some(absolute(config));
+        self.shared.interrupted.store(true, Ordering::SeqCst);
+        self.wake();
     }
 
     /// How it gets on.
@@ -254,10 +263,10 @@ impl ScrubHandle {
         limit: usize,
     ) -> (Vec<ShardDetail>, usize) {
         let (board, now) = (self.shared.board(), moment());
-        let mut found = Vec::new();
+        let (mut found, patience) = (Vec::new(), board.patience());
         for source in &board.sources {
             for (id, shard) in &source.shards {
-                let shown = shard.shown(&board, now);
+                let shown = shard.shown(patience, now);
                 if picked(id, shown) {
                     found.push((source, id, shard, shown));
                 }
@@ -302,7 +311,8 @@ impl ScrubHandle {
 
     /// Ends the thread and waits until what it knows is on disk. Blocks.
     pub fn stop(&self) {
-        self.shared.stopping.store(true, Ordering::Relaxed);
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.shared.interrupted.store(true, Ordering::SeqCst);
         self.wake();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
@@ -311,10 +321,8 @@ impl ScrubHandle {
     }
 
     fn wake(&self) {
-        match self.commands.try_send(Command::Wake) {
-            // It wakes anyway, or is gone and has said why.
-            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
-        }
+        // It wakes anyway, or is gone and has said why.
+        let _ = self.wakes.try_send(());
     }
 }
 

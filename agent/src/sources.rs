@@ -4,7 +4,7 @@
 //! What comes out is the same for both: which shards are recorded, which files are there. Only
 //! regular files below the root are ever opened, and never keys or databases.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -101,6 +101,9 @@ pub struct Found {
 pub struct Listing {
     /// Shards by id.
     pub shards: BTreeMap<Box<str>, Found>,
+    /// Directories and files below the root that are there and could not be looked at: that nothing
+    /// was found there says nothing.
+    pub closed: BTreeSet<Box<str>>,
     /// Whether the layout records what is expected: a file without record is an orphan then.
     pub has_records: bool,
     /// Ids and files that were left alone: ids that would leave the root, symbolic links, devices,
@@ -108,6 +111,18 @@ pub struct Listing {
     pub refused: usize,
     /// The manifest could not be read for now, and the copy of an earlier look stands in.
     pub stale_manifest: bool,
+}
+
+impl Listing {
+    /// Whether a shard that was not found may be there all the same.
+    #[must_use]
+    pub fn hides(&self, id: &str) -> bool {
+        if self.closed.is_empty() {
+            return false;
+        }
+        let above = id.match_indices('/').filter_map(|(at, _)| id.get(..at));
+        above.chain([id]).any(|path| self.closed.contains(path))
+    }
 }
 
 /// Why a source as a whole cannot be looked at.

@@ -391,25 +391,36 @@ fn unknown_verdict(word: &str) -> Problem {
 
 pub(super) async fn scrub(State(agent): State<Arc<Agent>>) -> Answer<One<Scrub>> {
     let stamp = agent.read(answer::stamp).await?;
-    let item = answer::scrub(&agent.scrub, None);
+    let scrub = agent.scrub.clone();
+    let item = spawn_blocking(move || answer::scrub(&scrub, None));
+    let item = item.await.map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
     Ok(Json(Envelope::new(Kind::Scrub, stamp, Item { item })))
 }
 
 pub(super) async fn ask_scrub(State(agent): State<Arc<Agent>>, body: Body) -> Answer<One<Scrub>> {
     let request: ScrubRequest = read_body(body, MAX_SCRUB_BYTES).await?;
     let stamp = agent.read(answer::stamp).await?;
-    let named = |id: &str| request.shards.is_empty() || request.shards.iter().any(|it| it == id);
+    let scrub = agent.scrub.clone();
+    // A hundred thousand shards take longer than a task may hold its thread.
+    let item = spawn_blocking(move || tell_scrub(&scrub, &request));
+    let item = item.await.map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
+    Ok(Json(Envelope::new(Kind::Scrub, stamp, Item { item })))
+}
+
+/// Has the scrub do what was asked.
+fn tell_scrub(scrub: &ScrubHandle, request: &ScrubRequest) -> Scrub {
+    // Each of many shards is looked up in many names.
+    let names: BTreeSet<&str> = request.shards.iter().map(String::as_str).collect();
+    let named = |id: &str| names.is_empty() || names.contains(id);
     let judged = |verdict: ProtoVerdict| {
         request.verdicts.is_empty() || request.verdicts.contains(&verdict.into())
     };
-    let scrub = &agent.scrub;
     let chosen = match request.action {
         ScrubAction::Read => scrub.read_now(&|id, verdict| named(id) && verdict.is_none_or(judged)),
         ScrubAction::Accept => scrub.accept(&|id, verdict| named(id) && judged(verdict)),
     };
     tracing::info!(action = ?request.action, chosen, "the scrub was told what to do");
-    let item = answer::scrub(scrub, Some(chosen));
-    Ok(Json(Envelope::new(Kind::Scrub, stamp, Item { item })))
+    answer::scrub(scrub, Some(chosen))
 }
 
 /// Answers about the one peer that `text` stands for.

@@ -27,13 +27,15 @@ const FEWEST_MANY: usize = 2;
 const AGAIN_FROM_PERCENT: u64 = 50;
 const AGAIN_SPREAD_PERCENT: u64 = 30;
 
-/// A point in time on both clocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A point in time on all clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Moment {
     /// Milliseconds since boot: what is waited by.
     pub(super) at_ms: u64,
     /// Unix milliseconds: what is remembered.
     pub(super) wall_ms: u64,
+    /// Milliseconds for which the host was awake, since any time: what it could work in.
+    pub(super) awake_ms: u64,
 }
 
 /// A verdict that is not certain yet.
@@ -53,6 +55,8 @@ pub(super) struct Shard {
     /// When it is to be read; `None` if it cannot be.
     due_ms: Option<u64>,
     unsaved: bool,
+    /// What it adds to the digest of all; 0 until that is wanted.
+    fold: u64,
 }
 
 /// Why a source cannot be looked at.
@@ -77,6 +81,15 @@ pub(super) struct SourceBoard {
     pub(super) stale_manifest: bool,
     has_records: bool,
     pub(super) looked_ms: Option<u64>,
+    /// When the last look that succeeded began, in milliseconds since boot.
+    looked_at_ms: u64,
+}
+
+/// How long a shard may go unread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    patience_ms: u64,
+    started: Moment,
 }
 
 /// A shard that is to be read now.
@@ -88,6 +101,8 @@ pub(super) struct Job {
     pub(super) found: Found,
     /// It is past the time at which it should have been read.
     pub(super) late: Duration,
+    /// Its second reading has to wait for a look that begins then.
+    pub(super) look_first_ms: Option<u64>,
 }
 
 /// All of it.
@@ -98,7 +113,9 @@ pub(super) struct Board {
     queue: BTreeSet<(u64, usize, Arc<str>)>,
     pub(super) deadline: Duration,
     /// Nothing is past its deadline before the agent had the time to read it.
-    started_ms: u64,
+    started: Moment,
+    /// Those with changes that are not on disk yet: all are too many to be searched each second.
+    unsaved: Vec<(usize, Arc<str>)>,
     gone: Vec<Change>,
     pub(super) files_read: u64,
     pub(super) bytes_read: u64,
@@ -116,15 +133,16 @@ impl SourceBoard {
             stale_manifest: false,
             has_records: kind == SourceKind::BackupNode,
             looked_ms: None,
+            looked_at_ms: 0,
         }
     }
 }
 
 impl Shard {
     /// What is told of it: a shard that should have been read long ago is not known to be anything.
-    pub(super) fn shown(&self, board: &Board, now: Moment) -> Option<Verdict> {
+    pub(super) fn shown(&self, patience: Patience, now: Moment) -> Option<Verdict> {
         match self.memory.verdict {
-            None | Some(Verdict::Ok | Verdict::Replaced) if self.is_overdue(board, now) => {
+            None | Some(Verdict::Ok | Verdict::Replaced) if self.is_overdue(patience, now) => {
                 Some(Verdict::Unverified)
             }
             verdict => verdict,
@@ -136,10 +154,15 @@ impl Shard {
         self.due_ms.is_some() && !in_time(self.memory.verified_ms)
     }
 
-    fn is_overdue(&self, board: &Board, now: Moment) -> bool {
-        let patience = u64::try_from(board.deadline.as_millis()).unwrap_or(u64::MAX) / 2 * 3;
-        let read = self.memory.verified_ms.is_some_and(|at| now.wall_ms < at + patience);
-        self.found.file.is_some() && !read && now.at_ms.saturating_sub(board.started_ms) > patience
+    fn is_overdue(&self, patience: Patience, now: Moment) -> bool {
+        let Patience { patience_ms, started } = patience;
+        let run_ms = now.awake_ms.saturating_sub(started.awake_ms);
+        // A wall clock that was set, or a host that slept, makes no reading late: the earlier of two
+        // clocks counts.
+        let wall_ms = now.wall_ms.min(started.wall_ms.saturating_add(run_ms));
+        let read =
+            self.memory.verified_ms.is_some_and(|at| wall_ms < at.saturating_add(patience_ms));
+        self.found.file.is_some() && !read && run_ms > patience_ms
     }
 
     /// Takes a verdict, at once or at the second look. Whether it is certain.
@@ -153,9 +176,7 @@ impl Shard {
             });
         if certain {
             self.suspect = None;
-            let before = self.memory;
             self.memory.settle(verdict, &self.found, read, now.wall_ms);
-            self.unsaved |= self.memory != before;
         } else if self
             .suspect
             .is_none_or(|suspect| suspect.verdict != verdict || suspect.found != self.found)
@@ -169,11 +190,17 @@ impl Shard {
 
 impl Board {
     pub(super) fn new(deadline: Duration, now: Moment) -> Self {
-        Self { deadline, started_ms: now.at_ms, ..Self::default() }
+        Self { deadline, started: now, ..Self::default() }
     }
 
     /// Adds a shard that an earlier run remembered.
-    pub(super) fn remember(&mut self, source: usize, id: &str, memory: Memory, now: Moment) {
+    pub(super) fn remember(
+        &mut self,
+        source: usize,
+        id: impl Into<Arc<str>>,
+        memory: Memory,
+        now: Moment,
+    ) {
         let id: Arc<str> = id.into();
         let due_ms = match (memory.verified_ms, memory.verdict) {
             (Some(verified_ms), Some(Verdict::Ok | Verdict::Replaced)) => {
@@ -191,25 +218,49 @@ impl Board {
         }
     }
 
+    /// Takes over what an earlier board knew of the sources that stay, and what of it is not on disk
+    /// yet: a disk that is full must not make it forget.
+    pub(super) fn take_over(&mut self, earlier: &mut Self, now: Moment) {
+        (self.files_read, self.bytes_read) = (earlier.files_read, earlier.bytes_read);
+        self.gone.append(&mut earlier.gone);
+        for source in &mut earlier.sources {
+            let Some(place) = self.sources.iter().position(|it| it.key == source.key) else {
+                continue;
+            };
+            for (id, shard) in std::mem::take(&mut source.shards) {
+                self.remember(place, id.clone(), shard.memory, now);
+                if shard.unsaved {
+                    self.changed(place, &id);
+                }
+            }
+        }
+    }
+
     /// Takes over what a look found. Gives the time of the next look that a doubt asks for.
     pub(super) fn merge(&mut self, source: usize, listing: Listing, now: Moment) -> Option<u64> {
         let board = self.sources.get_mut(source)?;
-        board.fault = None;
         board.refused = listing.refused;
         board.stale_manifest = listing.stale_manifest;
         board.has_records = listing.has_records;
-        board.looked_ms = Some(now.wall_ms);
-        let mut listed = listing.shards;
+        (board.looked_ms, board.looked_at_ms) = (Some(now.wall_ms), now.at_ms);
+        if board.fault.take().is_some() {
+            self.move_on(source);
+        }
+        let board = self.sources.get_mut(source)?;
+        let mut listing = listing;
         let known: Vec<Arc<str>> = board.shards.keys().cloned().collect();
         for id in known {
-            let found = listed.remove(&*id).unwrap_or_default();
-            self.see(source, &id, found, now);
+            match listing.shards.remove(&*id) {
+                Some(found) => self.see(source, &id, found, now),
+                None if listing.hides(&id) => {}
+                None => self.see(source, &id, Found::default(), now),
+            }
         }
-        for (id, found) in listed {
+        for (id, found) in listing.shards {
             self.see(source, &Arc::from(id), found, now);
         }
         self.tell_evictions(source, now);
-        self.next_doubt_ms()
+        self.next_doubt_ms(now)
     }
 
     /// A shard as it was found now.
@@ -232,12 +283,20 @@ impl Board {
         );
         match glance(&shard.memory, &found, has_records, now.wall_ms) {
             Glance::Is(verdict) => {
+                let before = shard.memory;
                 shard.note(verdict, None, now);
+                if shard.memory != before {
+                    self.changed(source, id);
+                }
                 self.schedule(source, id, None);
             }
             // A doubt of a reading waits for its second one.
             Glance::Read if !changed && (was_read || shard.due_ms.is_some()) => {}
-            Glance::Read => self.schedule(source, id, Some(now.at_ms)),
+            Glance::Read => {
+                // What was doubted was another file.
+                shard.suspect = None;
+                self.schedule(source, id, Some(now.at_ms));
+            }
             Glance::Wait => self.schedule(source, id, None),
             Glance::Forget => {
                 self.schedule(source, id, None);
@@ -262,12 +321,17 @@ impl Board {
             self.schedule(job.source, &job.id, Some(now.at_ms));
             return None;
         }
+        let before = shard.memory;
         let certain = shard.note(verdict, digests, now);
+        let changed = shard.memory != before;
         let due = match shard.suspect {
             Some(suspect) if !certain => suspect.confirm_ms,
             _ => again,
         };
         let doubt = shard.suspect.map(|suspect| suspect.confirm_ms);
+        if changed {
+            self.changed(job.source, &job.id);
+        }
         self.schedule(job.source, &job.id, Some(due));
         doubt
     }
@@ -280,10 +344,13 @@ impl Board {
     /// The next shard that is due, if any is. It stays due until [`read`](Self::read).
     pub(super) fn next_job(&self, now: Moment) -> Option<Job> {
         let (due_ms, source, id) = self.queue.first().filter(|(due, _, _)| *due <= now.at_ms)?;
-        let shard = self.sources.get(*source)?.shards.get(id)?;
+        let board = self.sources.get(*source)?;
+        let shard = board.shards.get(id)?;
+        let confirm_ms = shard.suspect.map(|suspect| suspect.confirm_ms);
+        let look_first_ms = confirm_ms.filter(|confirm_ms| *confirm_ms > board.looked_at_ms);
         let late = Duration::from_millis(now.at_ms.saturating_sub(*due_ms));
         let (memory, found) = (shard.memory, shard.found);
-        Some(Job { source: *source, id: id.clone(), memory, found, late })
+        Some(Job { source: *source, id: id.clone(), memory, found, late, look_first_ms })
     }
 
     /// When the next shard is due.
@@ -330,19 +397,26 @@ impl Board {
                 let wrong = shard.memory.verdict.filter(|verdict| *verdict != Verdict::Ok);
                 if wrong.is_some_and(|verdict| picked(id, verdict)) {
                     shard.memory.accept();
-                    (shard.suspect, shard.unsaved) = (None, true);
+                    shard.suspect = None;
                     accepted.push((place, id.clone(), shard.found));
                 }
             }
         }
         for (source, id, found) in &accepted {
+            self.changed(*source, id);
             self.see(*source, id, *found, now);
         }
         accepted.len()
     }
 
+    /// How long a shard may go unread.
+    pub(super) fn patience(&self) -> Patience {
+        let deadline = u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX);
+        Patience { patience_ms: deadline / 2 * 3, started: self.started }
+    }
+
     /// What the mesh is told.
-    pub(super) fn report(&self, secret: &[u8; 32], now: Moment) -> ShardReport {
+    pub(super) fn report(&mut self, secret: &[u8; 32], now: Moment) -> ShardReport {
         if self.sources.is_empty() {
             return ShardReport::default();
         }
@@ -350,17 +424,18 @@ impl Board {
         let mut findings: BTreeMap<FindingKind, u32> = BTreeMap::new();
         let mut digest: u64 = 0;
         let mut oldest_ms: Option<u64> = None;
-        for source in &self.sources {
+        let patience = self.patience();
+        for source in &mut self.sources {
             summary.sources += 1;
             if let Some(fault) = source.fault.as_ref().filter(|fault| fault.confirmed) {
                 *findings.entry(fault.kind).or_default() += 1;
             }
-            for (id, shard) in &source.shards {
+            for (id, shard) in &mut source.shards {
                 // What stands still is not late.
                 let shown = if source.fault.is_some() {
                     shard.memory.verdict
                 } else {
-                    shard.shown(self, now)
+                    shard.shown(patience, now)
                 };
                 match shown {
                     Some(verdict) => {
@@ -380,7 +455,10 @@ impl Board {
                     oldest_ms =
                         verified.map(|at| oldest_ms.map_or(at, |old| old.min(at))).or(oldest_ms);
                 }
-                digest = digest.wrapping_add(fold(secret, &source.key, id, &shard.memory));
+                if shard.fold == 0 {
+                    shard.fold = fold(secret, &source.key, id, &shard.memory);
+                }
+                digest = digest.wrapping_add(shard.fold);
             }
         }
         summary.oldest_s = oldest_ms
@@ -390,37 +468,57 @@ impl Board {
         ShardReport { inventory: Some(summary), findings }
     }
 
-    /// What is to be written, at most `limit` shards of it.
-    pub(super) fn unsaved(&self, limit: usize) -> Vec<Change> {
-        let changed = self.sources.iter().flat_map(|source| {
-            let shards = source.shards.iter().filter(|(_, shard)| shard.unsaved);
-            shards.map(|(id, shard)| Change {
-                source: source.key,
-                id: id.as_ref().into(),
-                memory: Some(shard.memory),
-            })
-        });
-        self.gone.iter().cloned().chain(changed).take(limit).collect()
+    /// Takes out what is to be written, at most `limit` shards of it.
+    pub(super) fn take_unsaved(&mut self, limit: usize) -> Vec<Change> {
+        let gone = self.gone.len().min(limit);
+        let mut changes: Vec<Change> = self.gone.drain(..gone).collect();
+        let from = self.unsaved.len().saturating_sub(limit - gone);
+        for (source, id) in self.unsaved.drain(from..) {
+            let Some(source) = self.sources.get_mut(source) else { continue };
+            let Some(shard) = source.shards.get_mut(&id) else { continue };
+            shard.unsaved = false;
+            let memory = Some(shard.memory);
+            changes.push(Change { source: source.key, id: id.as_ref().into(), memory });
+        }
+        changes
     }
 
-    /// Notes that changes are on disk. A shard that changed again meanwhile stays to be written.
-    pub(super) fn saved(&mut self, changes: &[Change]) {
-        let forgotten = changes.iter().filter(|change| change.memory.is_none()).count();
-        self.gone.drain(..forgotten.min(self.gone.len()));
+    /// Takes back what could not be written.
+    pub(super) fn not_saved(&mut self, changes: Vec<Change>) {
         for change in changes {
-            let Some(memory) = change.memory else { continue };
-            let source = self.sources.iter_mut().find(|source| source.key == change.source);
-            let shard = source.and_then(|source| source.shards.get_mut(&*change.id));
-            if let Some(shard) = shard.filter(|shard| shard.memory == memory) {
-                shard.unsaved = false;
+            if change.memory.is_none() {
+                self.gone.push(change);
+            } else if let Some(source) =
+                self.sources.iter().position(|source| source.key == change.source)
+            {
+                self.changed(source, &Arc::from(change.id));
             }
         }
     }
 
-    /// The earliest second look that is waited for.
-    fn next_doubt_ms(&self) -> Option<u64> {
-        let shards = self.sources.iter().flat_map(|source| source.shards.values());
-        shards.filter_map(|shard| shard.suspect.map(|suspect| suspect.confirm_ms)).min()
+    /// Whether anything is to be written.
+    pub(super) fn has_unsaved(&self) -> bool {
+        !(self.unsaved.is_empty() && self.gone.is_empty())
+    }
+
+    fn changed(&mut self, source: usize, id: &Arc<str>) {
+        let shard = self.sources.get_mut(source).and_then(|board| board.shards.get_mut(id));
+        let Some(shard) = shard else { return };
+        shard.fold = 0;
+        if !std::mem::replace(&mut shard.unsaved, true) {
+            self.unsaved.push((source, id.clone()));
+        }
+    }
+
+    /// The earliest second look that is waited for. Past that time a doubt waits for a reading, or
+    /// for a source that comes back, and not for one more look.
+    fn next_doubt_ms(&self, now: Moment) -> Option<u64> {
+        let there = self.sources.iter().filter(|source| source.fault.is_none());
+        there
+            .flat_map(|source| source.shards.values())
+            .filter_map(|shard| shard.suspect.map(|suspect| suspect.confirm_ms))
+            .filter(|confirm_ms| *confirm_ms > now.at_ms)
+            .min()
     }
 
     /// Many that vanish at once were evicted.
@@ -438,11 +536,15 @@ impl Board {
         if total < MANY_OF || many < FEWEST_MANY || many * MANY_OF < total {
             return;
         }
-        for shard in board.shards.values_mut() {
+        let mut evicted = Vec::new();
+        for (id, shard) in &mut board.shards {
             if lately(shard) && shard.memory.verdict == Some(Verdict::Vanished) {
                 shard.memory.verdict = Some(Verdict::Evicted);
-                shard.unsaved = true;
+                evicted.push(id.clone());
             }
+        }
+        for id in evicted {
+            self.changed(source, &id);
         }
     }
 
@@ -461,9 +563,22 @@ impl Board {
             self.queue.remove(&(before, source, id.clone()));
         }
         shard.due_ms = due_ms;
-        if let Some(due_ms) = due_ms {
+        if let Some(due_ms) = due_ms.filter(|_| !self.is_faulty(source)) {
             self.queue.insert((due_ms, source, id.clone()));
         }
+    }
+
+    /// Notes that a source cannot be looked at: nothing of it is to be read until it can.
+    pub(super) fn stand_still(&mut self, source: usize, fault: Fault) {
+        let Some(board) = self.sources.get_mut(source) else { return };
+        board.fault = Some(fault);
+        self.queue.retain(|(_, of, _)| *of != source);
+    }
+
+    fn move_on(&mut self, source: usize) {
+        let Some(board) = self.sources.get(source) else { return };
+        let due = board.shards.iter().filter_map(|(id, shard)| Some((shard.due_ms?, id)));
+        self.queue.extend(due.map(|(due_ms, id)| (due_ms, source, id.clone())));
     }
 
     /// How long after a reading a shard is read again, in milliseconds. Shards that were read at one
@@ -486,3 +601,6 @@ fn fold(secret: &[u8; 32], source: &SourceKey, id: &str, memory: &Memory) -> u64
     let hash = hasher.finalize();
     hash.as_bytes().first_chunk().copied().map_or(0, u64::from_be_bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,16 +49,20 @@ impl Default for Reader {
 }
 
 impl Reader {
-    /// Reads a file from where it stands to its end; gives the digests and how many bytes there
-    /// were. What it read does not stay in the page cache.
+    /// Reads a file from where it stands to its end, or to one byte past `size_bytes`, so that a
+    /// file that grows for ever has an end too; gives the digests and how many bytes were read.
+    /// What it read does not stay in the page cache. `meanwhile` is called at least each tenth of a
+    /// second: a long file takes hours.
     ///
     /// # Errors
     /// What the system failed with; [`io::ErrorKind::Interrupted`] if `stop` became true.
     pub(super) fn digest(
         &mut self,
         file: &mut File,
+        size_bytes: u64,
         pace: Pace,
         stop: &AtomicBool,
+        meanwhile: &mut dyn FnMut(),
     ) -> io::Result<(Digests, u64)> {
         let end = self.start + BUFFER_BYTES;
         let buffer = self.buffer.get_mut(self.start..end).unwrap_or_default();
@@ -66,9 +70,10 @@ impl Reader {
         let mut total: u64 = 0;
         // What is in memory may be another thing than what is on the disk.
         forget(file);
+        let mut limited = (&*file).take(size_bytes.saturating_add(1));
         loop {
             let began = Instant::now();
-            let count = match file.read(buffer) {
+            let count = match limited.read(buffer) {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -81,7 +86,8 @@ impl Reader {
             total += read;
             self.bytes += read;
             self.worked += began.elapsed();
-            if pace.breathe(self.worked, self.bytes, stop)? {
+            meanwhile();
+            if pace.breathe(self.worked, self.bytes, stop, meanwhile)? {
                 (self.worked, self.bytes) = (Duration::ZERO, 0);
             }
         }
@@ -103,7 +109,13 @@ impl Pace {
     }
 
     /// Sleeps if it is worth it; whether it did.
-    fn breathe(self, worked: Duration, bytes: u64, stop: &AtomicBool) -> io::Result<bool> {
+    fn breathe(
+        self,
+        worked: Duration,
+        bytes: u64,
+        stop: &AtomicBool,
+        meanwhile: &mut dyn FnMut(),
+    ) -> io::Result<bool> {
         let mut rest = self.rest_after(worked, bytes);
         if rest < MIN_SLEEP {
             return stopped(stop).map(|()| false);
@@ -112,6 +124,7 @@ impl Pace {
             stopped(stop)?;
             let part = rest.min(MAX_SLEEP);
             sleep(part);
+            meanwhile();
             rest -= part;
         }
         stopped(stop).map(|()| true)
@@ -141,7 +154,10 @@ mod tests {
         let mut written = tempfile::NamedTempFile::new().unwrap();
         written.write_all(content).unwrap();
         let mut file = File::open(written.path()).unwrap();
-        Reader::default().digest(&mut file, HURRY, &AtomicBool::new(false)).unwrap()
+        let size = content.len() as u64;
+        Reader::default()
+            .digest(&mut file, size, HURRY, &AtomicBool::new(false), &mut || {})
+            .unwrap()
     }
 
     fn hex(bytes: &[u8]) -> String {
@@ -172,6 +188,14 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_never_ends_is_read_no_further_than_one_byte_past_its_length() {
+        let mut endless = File::open("/dev/zero").unwrap();
+        let stop = AtomicBool::new(false);
+        let read = Reader::default().digest(&mut endless, 1_000_000, HURRY, &stop, &mut || {});
+        assert_eq!(read.unwrap().1, 1_000_001);
+    }
+
+    #[test]
     fn the_stricter_of_duty_and_byte_limit_sets_the_rest() {
         let second = Duration::from_secs(1);
         let limit = NonZeroU64::new(1_000);
@@ -187,7 +211,7 @@ mod tests {
         file.write_all(&[0; 10]).unwrap();
         file.rewind().unwrap();
         let stop = AtomicBool::new(true);
-        let error = Reader::default().digest(&mut file, HURRY, &stop).unwrap_err();
+        let error = Reader::default().digest(&mut file, 10, HURRY, &stop, &mut || {}).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::Interrupted);
     }
 }

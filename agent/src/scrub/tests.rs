@@ -137,6 +137,43 @@ fn each_kind_of_harm_gets_its_verdict_and_nothing_else_is_accused() {
 }
 
 #[test]
+fn another_configuration_does_not_wait_for_a_reading() {
+    let world = World::new(0);
+    fs::write(world.root.path().join("long.bin"), vec![1; 4 << 20]).unwrap();
+    let slowly = Config {
+        // Its reading takes hours.
+        max_bytes_per_second: NonZeroU64::new(100),
+        sources: vec![(world.root.path().to_owned(), SourceKind::Plain)],
+        ..Config::default()
+    };
+    let scrub = ScrubHandle::start(world.data.path(), [7; 32], slowly).unwrap();
+    until("a shard", || scrub.progress().shards == 1);
+    for _ in 0..20 {
+        scrub.read_now(&|_, _| true);
+    }
+    scrub.configure(Config::default());
+    until("no source", || scrub.progress().sources.is_empty());
+    scrub.stop();
+}
+
+#[test]
+fn a_deletion_is_noticed_while_a_long_file_is_read() {
+    let world = World::new(0);
+    fs::write(world.root.path().join("a.bin"), [1; 50]).unwrap();
+    fs::write(world.root.path().join("long.bin"), vec![1; 4 << 20]).unwrap();
+    let slowly = Config {
+        deadline: Duration::from_secs(10),
+        max_bytes_per_second: NonZeroU64::new(1_000),
+        sources: vec![(world.root.path().to_owned(), SourceKind::Plain)],
+    };
+    let scrub = ScrubHandle::start(world.data.path(), [7; 32], slowly).unwrap();
+    until("a short file read", || scrub.progress().files_read == 1);
+    fs::remove_file(world.root.path().join("a.bin")).unwrap();
+    until("a deletion", || wrong(&scrub).get("a.bin") == Some(&Some(Verdict::Vanished)));
+    scrub.stop();
+}
+
+#[test]
 fn what_is_repaired_is_ok_again() {
     let mut world = World::new(12);
     let scrub = world.start();

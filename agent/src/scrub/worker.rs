@@ -14,15 +14,17 @@ use super::board::{Board, CONFIRM_MS, Fault, Job, Moment, SourceBoard};
 use super::inventory::{Inventory, MAX_BATCH, SourceKey, source_key};
 use super::judge::{self, Digests};
 use super::read::{Pace, Reader};
-use super::{Command, Config, Shared};
+use super::{Config, Shared};
 use crate::clock;
-use crate::sources::{OpenError, Source, SourceFault};
+use crate::sources::{OpenError, Remembered, Source, SourceFault};
 
 /// How often sources are looked at without reading shards: ten times a deadline, within what is
 /// cheap and what an operator waits for.
 const LOOKS_A_DEADLINE: u32 = 10;
 const MIN_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// Shortest rest after a look: what asks for looks again and again gets ten a second at most.
+const MIN_LOOK_REST_MS: u64 = 100;
 /// Rest after work, as a multiple of it: a quarter of one core and of a disk at most.
 const REST: u32 = 3;
 /// A shard that is so late, as a part of the deadline, makes the scrub hurry.
@@ -32,6 +34,8 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 const SAVE_RETRY: Duration = Duration::from_secs(10);
 /// Between two summaries while shards are read for the first time.
 const TELL_INTERVAL: Duration = Duration::from_millis(500);
+/// Rest after a summary, as a multiple of the time that it took: it goes through all shards.
+const TELL_REST: u32 = 20;
 /// When a shard is tried again that could not be read for lack of memory or file handles, in
 /// milliseconds.
 const TRY_AGAIN_MS: u64 = 10_000;
@@ -39,16 +43,22 @@ const TRY_AGAIN_MS: u64 = 10_000;
 /// The thread's own.
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
-    pub(super) commands: Receiver<Command>,
+    pub(super) woken: Receiver<()>,
     pub(super) report: watch::Sender<Option<ShardReport>>,
     pub(super) inventory: Inventory,
     pub(super) secret: [u8; 32],
     pub(super) sources: Vec<Source>,
     pub(super) pace_limit: Option<NonZeroU64>,
-    pub(super) reader: Reader,
+    /// `None` while it reads.
+    pub(super) reader: Option<Reader>,
     pub(super) look_ms: u64,
+    /// Before that no look begins, but at an operator's word.
+    pub(super) rested_ms: u64,
     pub(super) save_at: Instant,
     pub(super) tell_at: Instant,
+    /// Before that nothing is told.
+    pub(super) tell_rest: Instant,
+    /// What there is to tell was told.
     pub(super) told: bool,
 }
 
@@ -57,13 +67,16 @@ impl Worker {
         self.configure(config);
         loop {
             let wait = self.work();
-            match self.commands.recv_timeout(wait) {
-                Ok(Command::Configure(config)) => self.configure(config),
-                Ok(Command::Wake) | Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+            if self.woken.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected) {
+                break;
             }
+            // Before the question whether to stop, as it takes back what interrupts a reading.
+            let wanted = self.shared.take_wanted();
             if self.shared.is_stopping() {
                 break;
+            }
+            if let Some(config) = wanted {
+                self.configure(config);
             }
         }
         self.save();
@@ -72,28 +85,39 @@ impl Worker {
 
     /// Does what is due first; how long there is nothing to do then.
     fn work(&mut self) -> Duration {
-        let now = moment();
-        if self.look_ms <= now.at_ms || self.shared.take_look_wanted() {
-            self.look(now);
-        }
-        let job = self.shared.board().next_job(now);
+        self.keep_up();
+        let job = self.shared.board().next_job(moment());
         if let Some(job) = job {
             self.read(&job);
         }
-        if !self.told || self.tell_at <= Instant::now() {
+        self.keep_up();
+        self.idle_time()
+    }
+
+    /// Does what cannot wait until a long file is read.
+    fn keep_up(&mut self) {
+        let now = moment();
+        if self.next_look_ms() <= now.at_ms || self.shared.take_look_wanted() {
+            self.look(now);
+        }
+        if !self.told && self.tell_at <= Instant::now() {
             self.tell();
         }
         if self.save_at <= Instant::now() {
             self.save();
         }
-        self.idle_time()
+    }
+
+    fn next_look_ms(&self) -> u64 {
+        self.look_ms.max(self.rested_ms)
     }
 
     fn idle_time(&self) -> Duration {
         let now = moment();
-        let due_ms = self.shared.board().next_due_ms().unwrap_or(u64::MAX).min(self.look_ms);
+        let due_ms = self.shared.board().next_due_ms().unwrap_or(u64::MAX).min(self.next_look_ms());
         let work = Duration::from_millis(due_ms.saturating_sub(now.at_ms));
-        work.min(self.save_at.saturating_duration_since(Instant::now()))
+        let told = if self.told { self.save_at } else { self.tell_at };
+        work.min(self.save_at.min(told).saturating_duration_since(Instant::now()))
     }
 
     /// Takes other sources or another deadline. Sources that stay keep what is known of them.
@@ -102,12 +126,16 @@ impl Worker {
         self.save();
         self.pace_limit = config.max_bytes_per_second;
         let mut board = Board::new(config.deadline, now);
-        self.sources.clear();
+        let before = std::mem::take(&mut self.sources);
         for (place, (root, kind)) in config.sources.into_iter().enumerate() {
             let key = source_key(&root);
             board.sources.push(SourceBoard::new(key, root.clone(), kind));
-            let mut known = |id: &str, memory| board.remember(place, id, memory, now);
-            let remembered = self.inventory.load(&key, &mut known);
+            let remembered = match before.iter().find(|source| source.path() == root) {
+                Some(kept) => self.remembered(kept, &key),
+                None => self.inventory.load(&key, &mut |id, memory| {
+                    board.remember(place, id, memory, now);
+                }),
+            };
             tracing::info!(
                 source = %root.display(), remembered = remembered.shards,
                 "shards are looked at here"
@@ -116,10 +144,18 @@ impl Worker {
         }
         {
             let mut shared = self.shared.board();
-            (board.files_read, board.bytes_read) = (shared.files_read, shared.bytes_read);
+            board.take_over(&mut shared, now);
             *shared = board;
         }
         self.look_ms = now.at_ms;
+    }
+
+    /// What is known of a source that stays.
+    fn remembered(&self, source: &Source, key: &SourceKey) -> Remembered {
+        let board = self.shared.board();
+        let known = board.sources.iter().find(|source| source.key == *key);
+        let shards = known.map_or(0, |source| source.shards.len());
+        Remembered { kind: source.kind(), device: source.device(), shards }
     }
 
     /// Looks at all sources, without reading shards.
@@ -149,7 +185,10 @@ impl Worker {
             };
             self.look_ms = self.look_ms.min(doubt.unwrap_or(u64::MAX).max(now.at_ms + 1));
         }
-        self.tell_at = Instant::now();
+        let done_ms = moment().at_ms;
+        let rest_ms = done_ms.saturating_sub(now.at_ms) * u64::from(REST);
+        self.rested_ms = done_ms + rest_ms.max(MIN_LOOK_REST_MS);
+        (self.told, self.tell_at) = (false, self.tell_rest);
     }
 
     fn look_interval(&self) -> Duration {
@@ -163,6 +202,11 @@ impl Worker {
             let mut board = self.shared.board();
             if board.is_faulty(job.source) {
                 return board.put_off(job, moment().at_ms + TRY_AGAIN_MS);
+            }
+            if let Some(look_ms) = job.look_first_ms {
+                self.look_ms = self.look_ms.min(look_ms);
+                // One more, so that the look comes first.
+                return board.put_off(job, look_ms.max(self.rested_ms) + 1);
             }
             let hurry = job.late > board.deadline / LATE_PART;
             let rest = if hurry { 0 } else { REST };
@@ -178,7 +222,9 @@ impl Worker {
                 board.put_off(job, now.at_ms + CONFIRM_MS);
                 Some(now.at_ms)
             }
-            Reading::Later => {
+            // The next look sees what it is now. One that goes on changing is not worth a look of
+            // all each time.
+            Reading::Changed | Reading::Later => {
                 board.put_off(job, now.at_ms + TRY_AGAIN_MS);
                 None
             }
@@ -186,8 +232,11 @@ impl Worker {
         };
         // A verdict that changed is told at once; that more shards turned out ok can wait.
         let after = verdict_of(&board, job);
-        if before != after && (before.is_some() || after != Some(Verdict::Ok)) {
-            self.tell_at = Instant::now();
+        if before != after {
+            self.told = false;
+            if before.is_some() || after != Some(Verdict::Ok) {
+                self.tell_at = self.tell_rest;
+            }
         }
         self.look_ms = self.look_ms.min(doubt.unwrap_or(u64::MAX));
     }
@@ -201,9 +250,14 @@ impl Worker {
             Err(OpenError::Source(_)) => return Reading::LookAgain,
         };
         if Some(facts) != job.found.file {
-            return Reading::LookAgain;
+            return Reading::Changed;
         }
-        let (digests, bytes) = match self.reader.digest(&mut file, pace, self.shared.stop_flag()) {
+        let shared = Arc::clone(&self.shared);
+        let (size, stop) = (facts.size_bytes, shared.interrupted());
+        let mut reader = self.reader.take().unwrap_or_default();
+        let read = reader.digest(&mut file, size, pace, stop, &mut || self.keep_up());
+        self.reader = Some(reader);
+        let (digests, bytes) = match read {
             Ok(read) => read,
             Err(error) => return Reading::failed(&error),
         };
@@ -214,7 +268,7 @@ impl Worker {
         }
         let untouched = Source::facts(&file).is_ok_and(|after| after == facts);
         if !untouched || bytes != facts.size_bytes {
-            return Reading::LookAgain;
+            return Reading::Changed;
         }
         let record = job.found.record.as_ref();
         let verdict = judge::judge(&job.memory, record, &facts, &digests, moment().wall_ms);
@@ -223,8 +277,11 @@ impl Worker {
 
     /// Tells the mesh how the shards are.
     fn tell(&mut self) {
+        let began = Instant::now();
         let report = self.shared.board().report(&self.secret, moment());
-        self.tell_at = Instant::now() + TELL_INTERVAL;
+        let done = Instant::now();
+        self.tell_at = done + TELL_INTERVAL;
+        self.tell_rest = done + (done - began) * TELL_REST;
         self.told = true;
         self.report.send_if_modified(|told| {
             let changed = told.as_ref() != Some(&report);
@@ -236,22 +293,23 @@ impl Worker {
     fn save(&mut self) {
         loop {
             let (changes, sources): (_, Vec<(SourceKey, _, _)>) = {
-                let board = self.shared.board();
+                let mut board = self.shared.board();
+                let changes = board.take_unsaved(MAX_BATCH);
                 let keys = board.sources.iter().map(|source| source.key);
                 let sources = keys.zip(&self.sources);
                 let sources = sources.map(|(key, source)| (key, source.kind(), source.device()));
-                (board.unsaved(MAX_BATCH), sources.collect())
+                (changes, sources.collect())
             };
             if changes.is_empty() {
                 self.save_at = Instant::now() + SAVE_INTERVAL;
                 return;
             }
             if !self.inventory.save(&changes, &sources) {
+                self.shared.board().not_saved(changes);
                 self.save_at = Instant::now() + SAVE_RETRY;
                 return;
             }
-            self.shared.board().saved(&changes);
-            if changes.len() < MAX_BATCH {
+            if !self.shared.board().has_unsaved() {
                 self.save_at = Instant::now() + SAVE_INTERVAL;
                 return;
             }
@@ -263,6 +321,8 @@ impl Worker {
 enum Reading {
     Judged(Verdict, Option<Digests>),
     /// The file is another one than was found.
+    Changed,
+    /// The source may be gone.
     LookAgain,
     /// Not the shard's fault.
     Later,
@@ -275,7 +335,7 @@ impl Reading {
         let errno = Errno::from_io_error(error);
         match (error.kind(), errno) {
             (ErrorKind::Interrupted, _) => Self::Stopped,
-            (ErrorKind::NotFound, _) => Self::LookAgain,
+            (ErrorKind::NotFound, _) => Self::Changed,
             // The file system below it went away.
             (_, Some(Errno::STALE | Errno::NODEV | Errno::NOTCONN | Errno::NXIO)) => {
                 Self::LookAgain
@@ -309,9 +369,9 @@ fn note_fault(board: &mut Board, place: usize, fault: &SourceFault, now: Moment)
             }
             (!confirmed).then_some(now.at_ms + CONFIRM_MS)
         }
-        other => {
+        _ => {
             let since_ms = now.wall_ms;
-            *other = Some(Fault { kind, reason, since_ms, confirmed: false });
+            board.stand_still(place, Fault { kind, reason, since_ms, confirmed: false });
             Some(now.at_ms + CONFIRM_MS)
         }
     }
@@ -328,10 +388,11 @@ fn tell_refusals(board: &Board, place: usize, refused: usize) {
     }
 }
 
-/// Now, on both clocks.
+/// Now, on all clocks.
 pub(super) fn moment() -> Moment {
     let now = clock::now();
-    Moment { at_ms: now.time.0 / 1_000, wall_ms: now.wall_ms }
+    let awake_ms = clock::awake_ms();
+    Moment { at_ms: now.time.0 / 1_000, wall_ms: now.wall_ms, awake_ms }
 }
 
 /// Where a source lies; links in the path itself are the operator's.

@@ -1,5 +1,7 @@
 //! The directory of a Backup Node: flat files `shard_ID`, and the manifest beside them.
 
+use std::io::ErrorKind;
+
 use super::manifest::{self, MANIFEST};
 use super::root::{Entry, Root};
 use super::{Listing, MAX_SHARDS, SourceFault};
@@ -20,14 +22,23 @@ pub(super) fn file_name(id: &str) -> String {
 /// file is written before its record, so a record whose file the list lacks is looked up again.
 pub(super) fn list(root: &Root, cache: &mut manifest::Cache) -> Result<Listing, SourceFault> {
     let mut listing = Listing { has_records: true, ..Listing::default() };
+    let mut denied = false;
     root.names(&mut |name| {
         let Some(name) = name else {
             listing.refused += 1;
             return;
         };
         let Some(id) = name.strip_prefix(PREFIX) else { return };
-        // It went away since it was listed, or cannot be looked at: its record tells more.
-        let Ok(Some(entry)) = root.entry(name) else { return };
+        let entry = match root.entry(name) {
+            Ok(Some(entry)) => entry,
+            // It went away since it was listed: its record tells more.
+            Ok(None) => return,
+            Err(error) => {
+                denied |= error.kind() == ErrorKind::PermissionDenied;
+                listing.closed.insert(id.into());
+                return;
+            }
+        };
         match entry {
             Entry::File(facts) if listing.shards.len() < MAX_SHARDS => {
                 listing.shards.entry(id.into()).or_default().file = Some(facts);
@@ -35,6 +46,7 @@ pub(super) fn list(root: &Root, cache: &mut manifest::Cache) -> Result<Listing, 
             _ => listing.refused += 1,
         }
     })?;
+    root.searched(denied)?;
     let manifest = cache.read(root)?;
     listing.refused += manifest.refused;
     listing.stale_manifest = manifest.stale;
@@ -42,6 +54,7 @@ pub(super) fn list(root: &Root, cache: &mut manifest::Cache) -> Result<Listing, 
         let room = listing.shards.len() < MAX_SHARDS;
         match listing.shards.get_mut(id) {
             Some(found) => found.record = Some(*expected),
+            None if listing.closed.contains(id) => {}
             None if room => {
                 let found = listing.shards.entry(id.clone()).or_default();
                 found.record = Some(*expected);

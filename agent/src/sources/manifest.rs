@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufReader, Read};
+use std::marker::PhantomData;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::root::Root;
 use super::{Expected, FileFacts, MAX_SHARDS, SourceFault};
@@ -155,8 +156,8 @@ impl<'de> Deserialize<'de> for Record {
                 while let Some(field) = map.next_key::<String>()? {
                     match field.as_str() {
                         "original_hash" => {
-                            let value: Loose<String> = map.next_value()?;
-                            expected.sha256 = value.0.as_deref().and_then(digest);
+                            let value: Loose<[u8; 32]> = map.next_value()?;
+                            expected.sha256 = value.0;
                         }
                         "size_bytes" => {
                             let value: Loose<u64> = map.next_value()?;
@@ -174,22 +175,79 @@ impl<'de> Deserialize<'de> for Record {
     }
 }
 
-/// A value that may be of another type than expected, and is then unknown.
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
-enum Either<T> {
-    Right(T),
-    Wrong(IgnoredAny),
-}
-
+/// A value that may be of another type than expected, and is then unknown. Whatever it is, nothing
+/// of it is held: a list in its place may be as long as the manifest.
 struct Loose<T>(Option<T>);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Loose<T> {
+/// What can be taken from a scalar.
+trait Scalar: Sized {
+    fn of_text(text: &str) -> Option<Self>;
+    fn of_number(number: u64) -> Option<Self>;
+}
+
+impl Scalar for [u8; 32] {
+    fn of_text(text: &str) -> Option<Self> {
+        digest(text)
+    }
+
+    fn of_number(_: u64) -> Option<Self> {
+        None
+    }
+}
+
+impl Scalar for u64 {
+    fn of_text(_: &str) -> Option<Self> {
+        None
+    }
+
+    fn of_number(number: u64) -> Option<Self> {
+        Some(number)
+    }
+}
+
+impl<'de, T: Scalar> Deserialize<'de> for Loose<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Ok(match Either::deserialize(from)? {
-            Either::Right(value) => Self(Some(value)),
-            Either::Wrong(IgnoredAny) => Self(None),
-        })
+        struct Any<T>(PhantomData<T>);
+        impl<'de, T: Scalar> Visitor<'de> for Any<T> {
+            type Value = Loose<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any value")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Loose(T::of_text(text)))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+                Ok(Loose(T::of_number(number)))
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+                Ok(Loose(None))
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+                Ok(Loose(None))
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+                Ok(Loose(None))
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Loose(None))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+                IgnoredAny.visit_seq(list).map(|_| Loose(None))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                IgnoredAny.visit_map(map).map(|_| Loose(None))
+            }
+        }
+        from.deserialize_any(Any(PhantomData))
     }
 }
 

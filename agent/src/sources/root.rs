@@ -78,6 +78,11 @@ impl Root {
         Ok(())
     }
 
+    /// A directory whose names may be read, and nothing behind them, is as good as closed.
+    pub(super) fn searched(&self, denied: bool) -> Result<(), SourceFault> {
+        if denied { Err(fault(&self.path, Errno::ACCESS)) } else { Ok(()) }
+    }
+
     /// What is under a name; `None` if nothing is there any more.
     pub(super) fn entry(&self, name: &str) -> io::Result<Option<Entry>> {
         let stat = match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {

@@ -49,6 +49,16 @@ fn a_backup_nodes_directory_is_recognised_and_its_records_meet_their_files() {
 }
 
 #[test]
+fn a_field_that_is_a_list_or_a_map_promises_nothing() {
+    for odd in ["[1,[2],{}]", r#"{"a":[null]}"#, "null", "true", "-1", "1.5"] {
+        let record = format!(r#"{{"a": {{"original_hash": {odd}, "size_bytes": {odd}}}}}"#);
+        let dir = directory(&record, &["shard_a"]);
+        let listing = look(&mut source(&dir)).unwrap();
+        assert_eq!(listing.shards["a"].record, Some(Expected::default()), "{odd}");
+    }
+}
+
+#[test]
 fn ids_that_leave_the_root_are_refused_and_counted() {
     let manifest = r#"{"../../etc/passwd": {}, "a/b": {}, "": {}, "fine": {}}"#;
     let dir = directory(manifest, &[]);

@@ -18,11 +18,15 @@ pub(super) fn list(root: &Root) -> Result<Listing, SourceFault> {
     let mut waiting: Vec<(String, usize)> = Vec::new();
     walk(root, "", 0, &mut listing, &mut waiting)?;
     while let Some((path, depth)) = waiting.pop() {
-        let walked = descend(root, &path).is_ok_and(|directory| {
-            walk(&directory, &path, depth, &mut listing, &mut waiting).is_ok()
-        });
+        let walked = match descend(root, &path) {
+            // It went away since it was listed.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(_) => false,
+            Ok(directory) => walk(&directory, &path, depth, &mut listing, &mut waiting).is_ok(),
+        };
         if !walked {
             listing.refused += 1;
+            listing.closed.insert(path.into());
         }
     }
     Ok(listing)
@@ -43,6 +47,7 @@ fn walk(
     listing: &mut Listing,
     waiting: &mut Vec<(String, usize)>,
 ) -> Result<(), SourceFault> {
+    let mut denied = false;
     directory.names(&mut |name| {
         let Some(name) = name else {
             listing.refused += 1;
@@ -51,8 +56,16 @@ fn walk(
         if is_off_limits(name) {
             return;
         }
-        let Ok(Some(entry)) = directory.entry(name) else { return };
         let full = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+        let entry = match directory.entry(name) {
+            Ok(Some(entry)) => entry,
+            Ok(None) => return,
+            Err(error) => {
+                denied |= error.kind() == ErrorKind::PermissionDenied;
+                listing.closed.insert(full.into());
+                return;
+            }
+        };
         let room = full.len() <= MAX_PATH_BYTES && listing.shards.len() < MAX_SHARDS;
         match entry {
             Entry::File(facts) if room => {
@@ -65,7 +78,8 @@ fn walk(
             }
             Entry::File(_) | Entry::Directory | Entry::Other => listing.refused += 1,
         }
-    })
+    })?;
+    directory.searched(denied)
 }
 
 fn descend(root: &Root, path: &str) -> io::Result<Root> {

@@ -9,6 +9,8 @@ use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use sled::{Batch, Db, Tree};
 
@@ -24,6 +26,9 @@ const FLUSH_EVERY_MS: u64 = 500;
 const MAX_SET_ASIDE_NAMES: usize = 100;
 /// How sled says that another process has the file; it has no error kind for it.
 const LOCKED: &str = "could not acquire lock";
+/// How often a locked file is tried again, and after what time.
+const LOCK_TRIES: u32 = 10;
+const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 /// The tree of slots.
 const SLOTS: &str = "slots";
 /// The tree of single values.
@@ -73,7 +78,21 @@ impl Database {
         }
     }
 
+    /// Opens the database. One that was closed a moment ago is waited for: sled lets go of its lock
+    /// in a thread of its own.
     pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
+        for _ in 0..LOCK_TRIES {
+            match Self::try_open(path) {
+                Err(Fault::System(error)) if error.to_string().contains(LOCKED) => {
+                    sleep(LOCK_INTERVAL);
+                }
+                opened => return opened,
+            }
+        }
+        Self::try_open(path)
+    }
+
+    fn try_open(path: &Path) -> Result<Self, Fault> {
         guarded(|| {
             let db = sled::Config::new()
                 .path(path)
