@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 /// The manifest beside the shards.
-const MANIFEST: &str = "shards_database.json";
+pub(crate) const MANIFEST: &str = "shards_database.json";
 /// What the name of a shard's file begins with; the id follows.
 const PREFIX: &str = "shard_";
 
