@@ -116,30 +116,42 @@ fn report_of(scrub: &ScrubHandle, wanted: impl Fn(&ShardReport) -> bool) -> Shar
     }
 }
 
-/// What the real scrub tells of marked shards: first all are sound, then some are harmed.
-fn reports() -> [ShardReport; 2] {
-    let dir = tempfile::tempdir().unwrap();
-    let (data, root) = (dir.path().join("data"), dir.path().join(format!("{MARK}-root")));
-    fs::create_dir_all(&data).unwrap();
+/// A directory of marked shards, all of them sound; gives its root.
+fn filled(dir: &Path) -> PathBuf {
+    let root = dir.join(format!("{MARK}-root"));
     fs::create_dir_all(&root).unwrap();
-    let another = format!("{MARK}-another").into_bytes();
     for number in 0..SHARDS {
         fs::write(file(&root, number), content(number)).unwrap();
     }
     record(&root, (0..SHARDS).map(|number| (number, content(number))));
+    root
+}
+
+/// A scrub of a root that keeps what it knows in `data`, and what it tells of sound shards.
+fn scrub(data: &Path, root: &Path, secret: [u8; 32]) -> (ScrubHandle, ShardReport) {
+    fs::create_dir_all(data).unwrap();
     let config = Config {
         deadline: Duration::from_secs(10),
-        sources: vec![(root.clone(), SourceKind::Auto)],
+        sources: vec![(root.to_owned(), SourceKind::Auto)],
         ..Config::default()
     };
-    let scrub = ScrubHandle::start(&data, [7; 32], config).unwrap();
+    let scrub = ScrubHandle::start(data, secret, config).unwrap();
     let sound = report_of(&scrub, |report| {
         let inventory = report.inventory.as_ref();
         inventory.is_some_and(|it| it.count(Verdict::Ok) as usize == SHARDS)
     });
+    (scrub, sound)
+}
 
-    // Other bytes under its record; gone; gone with its record; cut short; another one with its
-    // record; a file that nothing records, which is waited for and not told yet.
+/// What the real scrub tells of marked shards: first all are sound, then some are harmed.
+fn reports() -> [ShardReport; 2] {
+    let dir = tempfile::tempdir().unwrap();
+    let root = filled(dir.path());
+    let (scrub, sound) = scrub(&dir.path().join("data"), &root, [7; 32]);
+    let another = format!("{MARK}-another").into_bytes();
+
+    // Other bytes under its record; gone; gone with its record; of another length; another one
+    // with its record.
     let mut flipped = content(1);
     flipped[0] ^= 1;
     fs::write(file(&root, 1), flipped).unwrap();
@@ -269,6 +281,19 @@ fn world_holds_findings(world: &mut World) -> bool {
         let findings = stored.iter().filter(|record| record.kind() == Kind::FINDING);
         findings.count() >= 5
     })
+}
+
+#[test]
+fn two_peers_with_the_same_shards_cannot_be_known_by_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = filled(dir.path());
+    let digest = |data: &str, secret| {
+        let (scrub, sound) = scrub(&dir.path().join(data), &root, secret);
+        scrub.stop();
+        sound.inventory.unwrap().digest
+    };
+    assert_eq!(digest("one", [7; 32]), digest("two", [7; 32]));
+    assert_ne!(digest("three", [7; 32]), digest("four", [8; 32]));
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn four_kinds_of_harm_on_four_peers_are_told_by_all_agents_and_so_is_their_end()
     let gone = vanished.delete(&vanished_id);
     let replaced_id = id(&replaced, 7);
     let former = replaced.replace(&replaced_id, b"another content with its record");
-    closed.set_mode(&closed_id, 0);
+    closed.set_mode(&closed_id, 0o000);
     kept.until_all_tell(&expected, &expected);
 
     corrupt.flip(&flipped_id);

@@ -57,7 +57,7 @@ fn harmed<'a>(place: &'a Place, daemon: &mut Daemon) -> Agent<'a> {
     daemon.flip(&id(1));
     daemon.delete(&id(2));
     daemon.replace(&id(3), b"another");
-    daemon.set_mode(&id(4), 0);
+    daemon.set_mode(&id(4), 0o000);
     fs::remove_file(daemon.file(&id(5))).unwrap();
     fs::write(daemon.file(&id(6)), MARK).unwrap();
     // Left alone, and counted in the log.
@@ -156,7 +156,7 @@ fn files_of_a_plain_tree_are_not_logged_by_name() {
     let agent = Agent::start(&place, &["--shards", root.to_str().unwrap()]);
     agent.until_sound(12);
     fs::write(file(1), "another").unwrap();
-    fs::set_permissions(file(2), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(file(2), Permissions::from_mode(0o000)).unwrap();
     fs::remove_file(file(3)).unwrap();
     agent.until_findings(&[
         ("REPLICA_MODIFIED", 1),
