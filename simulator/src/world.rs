@@ -31,6 +31,7 @@ mod plight;
 pub mod tap;
 mod trouble;
 mod truth;
+pub mod wiretap;
 
 pub use control::Crash;
 pub(crate) use plight::Plight;
@@ -106,6 +107,7 @@ pub struct World {
     trial_dice: Dice,
     pub(crate) trace: bool,
     tap: Option<Box<tap::Tap>>,
+    wiretap: Option<Box<wiretap::Wiretap>>,
     waiting: BTreeMap<Token, Waiting>,
     last_token: u64,
     log: EventLog,
@@ -142,6 +144,7 @@ impl World {
             trial_dice: Dice::new(seed, "trial", 0),
             trace: false,
             tap: None,
+            wiretap: None,
             waiting: BTreeMap::new(),
             last_token: 0,
             log: EventLog::default(),

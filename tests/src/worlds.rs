@@ -40,10 +40,16 @@ pub fn is_settled(world: &World, hosts: &[usize]) -> bool {
 /// do not count as faults.
 #[must_use]
 pub fn settled(builder: WorldBuilder) -> (World, Option<Duration>) {
-    const LIMIT: Duration = Duration::from_secs(120);
     let mut world = builder.build();
-    let hosts = everybody(&world);
+    let took = settle(&mut world);
+    (world, took)
+}
+
+/// As [`settled`], for a world that was made and has not begun.
+pub fn settle(world: &mut World) -> Option<Duration> {
+    const LIMIT: Duration = Duration::from_secs(120);
+    let hosts = everybody(world);
     let took = world.run_until(LIMIT, |world| is_settled(world, &hosts));
     world.run_for(Duration::from_secs(30));
-    (world, took)
+    took
 }

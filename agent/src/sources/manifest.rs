@@ -12,6 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
 
 use super::root::Root;
 use super::{Expected, FileFacts, MAX_SHARDS, SourceFault};
@@ -84,7 +85,7 @@ impl Cache {
             return Err(io::Error::other(format!("it is longer than {MAX_BYTES} bytes")));
         }
         let mut text = BufReader::with_capacity(64 * 1024, (&file).take(MAX_BYTES));
-        let parsed: Parsed = serde_json::from_reader(&mut text).map_err(io::Error::other)?;
+        let parsed: Parsed = serde_json::from_reader(&mut text).map_err(without_text)?;
         let (_, after) = root.open_file(MANIFEST)?;
         if before != after {
             return Err(io::Error::other("it changed while it was read"));
@@ -97,6 +98,18 @@ impl Cache {
         };
         Ok(())
     }
+}
+
+/// Why a manifest does not parse, without what stands in it: that names shards and clients, and the
+/// reason is logged.
+fn without_text(error: serde_json::Error) -> io::Error {
+    let what = match error.classify() {
+        Category::Io => return error.into(),
+        Category::Syntax => "it is no JSON",
+        Category::Data => "it is no object of records by shard id",
+        Category::Eof => "it ends too early",
+    };
+    io::Error::other(format!("{what}: line {}, column {}", error.line(), error.column()))
 }
 
 /// Whether an id can be part of a file's name, and of nothing else.

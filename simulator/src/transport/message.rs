@@ -24,7 +24,7 @@ const NAME_BYTES: usize = 18;
 /// Payload of a full packet; QUIC does not assume a larger path.
 const FULL_PACKET_BYTES: usize = 1_200;
 
-/// One message between two hosts. Nothing is encoded: record bodies are shared.
+/// One message between two hosts. It is encoded for a wiretap alone: record bodies are shared.
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
     Frame(Frame),
@@ -57,6 +57,17 @@ impl Message {
             Self::Frame(_) => Lane::Frames,
             Self::Request { .. } | Self::Answer { .. } => Lane::Single,
             Self::Broadcast(_) | Self::Have(_) | Self::Want(_) => Lane::Broadcasts,
+        }
+    }
+
+    /// The bytes that a real host would encrypt and send, without what the transport puts around.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Frame(frame) => wire::encode_frame(frame),
+            Self::Request { request, .. } => wire::encode_request(request),
+            Self::Answer { answer, .. } => wire::encode_answer(answer),
+            Self::Broadcast(record) => wire::encode_broadcast(record),
+            Self::Have(names) | Self::Want(names) => names.iter().flatten().copied().collect(),
         }
     }
 

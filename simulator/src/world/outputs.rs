@@ -60,6 +60,7 @@ impl World {
     }
 
     pub(super) fn send(&mut self, from: usize, to: usize, message: Message) -> Option<u64> {
+        self.overhear(from, to, &message);
         let (transport, mut sky) = self.wire();
         transport.send(&mut sky, from, to, message)
     }
