@@ -193,6 +193,7 @@ impl ScrubHandle {
             pace_limit: None,
             reader: Some(Reader::default()),
             look_ms: 0,
+            look_took: Duration::ZERO,
             rested_ms: 0,
             save_at: Instant::now(),
             tell_at: Instant::now(),

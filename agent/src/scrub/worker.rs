@@ -23,6 +23,9 @@ use crate::sources::{OpenError, Remembered, Source, SourceFault};
 const LOOKS_A_DEADLINE: u32 = 10;
 const MIN_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// A look at very many shards comes less often, so that looks take a two-hundredth of one core at
+/// most; but never less often than ten times a deadline.
+const LOOK_SHARE: u32 = 200;
 /// Shortest rest after a look: what asks for looks again and again gets ten a second at most.
 const MIN_LOOK_REST_MS: u64 = 100;
 /// Rest after work, as a multiple of it: a quarter of one core and of a disk at most.
@@ -52,6 +55,8 @@ pub(super) struct Worker {
     /// `None` while it reads.
     pub(super) reader: Option<Reader>,
     pub(super) look_ms: u64,
+    /// How long the last look took.
+    pub(super) look_took: Duration,
     /// Before that no look begins, but at an operator's word.
     pub(super) rested_ms: u64,
     pub(super) save_at: Instant,
@@ -186,14 +191,17 @@ impl Worker {
             self.look_ms = self.look_ms.min(doubt.unwrap_or(u64::MAX).max(now.at_ms + 1));
         }
         let done_ms = moment().at_ms;
-        let rest_ms = done_ms.saturating_sub(now.at_ms) * u64::from(REST);
+        let took_ms = done_ms.saturating_sub(now.at_ms);
+        self.look_took = Duration::from_millis(took_ms);
+        let rest_ms = took_ms * u64::from(REST);
         self.rested_ms = done_ms + rest_ms.max(MIN_LOOK_REST_MS);
         (self.told, self.tell_at) = (false, self.tell_rest);
     }
 
     fn look_interval(&self) -> Duration {
-        let deadline = self.shared.board().deadline;
-        (deadline / LOOKS_A_DEADLINE).clamp(MIN_LOOK_INTERVAL, MAX_LOOK_INTERVAL)
+        let wanted = self.shared.board().deadline / LOOKS_A_DEADLINE;
+        let cheap = self.look_took.saturating_mul(LOOK_SHARE).min(wanted);
+        wanted.clamp(MIN_LOOK_INTERVAL, MAX_LOOK_INTERVAL).max(cheap)
     }
 
     /// Reads one shard and takes its verdict over.
