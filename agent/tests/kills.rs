@@ -1,0 +1,223 @@
+//! Five agents, of which one after the other is killed at any moment and started again. `KILLS`
+//! (40 unless it is set) says how often; `SEED` which moments and which agents.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use plexmesh_agent::mesh::{self, Labels, Seed};
+use plexmesh_agent::time::WallTime;
+use plexmesh_proto::types::PeerId;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::Value;
+
+const AGENTS: usize = 5;
+const KILLS: u32 = 40;
+/// How long a process lives between two kills, and how long it is away: from a start that is cut
+/// short to a mesh that is at rest.
+const ALIVE_MS: std::ops::Range<u64> = 20..2_500;
+const AWAY_MS: std::ops::Range<u64> = 0..1_500;
+/// How long the mesh may take to be one again: many times what it takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// Counters that tell of a version that went backwards, or of a record that was torn.
+const NEVER: [&str; 3] = ["equivocation", "ownRecordNotTaken", "recordForged"];
+
+struct Agent {
+    dir: PathBuf,
+    id: PeerId,
+    process: Option<Child>,
+}
+
+impl Agent {
+    fn socket(&self) -> PathBuf {
+        self.dir.join("agent.sock")
+    }
+
+    fn start(&mut self) {
+        let log = File::options().create(true).append(true).open(self.dir.join("log")).unwrap();
+        let mut command = plexmesh();
+        command
+            .args(["run", "--die-with-stdin", "--config"])
+            .arg(self.dir.join("empty.toml"))
+            .arg("--data-dir")
+            .arg(&self.dir)
+            .arg("--shards")
+            .arg(self.dir.join("shards"))
+            .args(["--listen", "/ip4/127.0.0.1/udp/0/quic-v1"])
+            .env("PLEXMESH_SCRUB__DEADLINE", "10s")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(log);
+        self.process = Some(command.spawn().unwrap());
+    }
+
+    fn kill(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    fn ask(&self, words: &[&str]) -> Result<Value, String> {
+        let mut command = plexmesh();
+        let output =
+            command.arg("--socket").arg(self.socket()).args(["-o", "json"]).args(words).output();
+        let output = output.unwrap();
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        Ok(serde_json::from_slice(&output.stdout).unwrap())
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+fn plexmesh() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plexmesh"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PLEXMESH_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// A Backup Node's directory with one shard whose bytes are not those of its record.
+fn fill(directory: &Path) {
+    fs::create_dir_all(directory).unwrap();
+    fs::write(directory.join("shard_a"), "abc").unwrap();
+    fs::write(directory.join("shard_b"), "abd").unwrap();
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let record = serde_json::json!({"original_hash": abc, "size_bytes": 3});
+    let manifest = serde_json::json!({"a": record, "b": record});
+    fs::write(directory.join("shards_database.json"), manifest.to_string()).unwrap();
+}
+
+fn labels(number: usize) -> Labels {
+    Labels { name: Some(format!("peer-{number}")), ..Labels::default() }
+}
+
+/// Five agents that know the first, running.
+fn mesh_of_five(root: &Path) -> Vec<Agent> {
+    let wall_s = WallTime::now().ms() / 1_000;
+    let dirs: Vec<PathBuf> = (1..=AGENTS).map(|number| root.join(number.to_string())).collect();
+    for dir in &dirs {
+        fill(&dir.join("shards"));
+        fs::write(dir.join("empty.toml"), "").unwrap();
+    }
+    let made = mesh::init(&dirs[0], labels(1), wall_s).unwrap();
+    let mut agents = vec![Agent { dir: dirs[0].clone(), id: made.peer, process: None }];
+    agents[0].start();
+    let addresses = until("the first agent listens", || {
+        let status = agents[0].ask(&["status"])?;
+        let listening = status["items"][0]["listening"].as_array().unwrap().clone();
+        if listening.is_empty() { Err("nowhere".to_owned()) } else { Ok(listening) }
+    });
+    let seeds: Vec<Seed> = addresses
+        .iter()
+        .map(|address| Seed { peer: made.peer, address: address.as_str().unwrap().to_owned() })
+        .collect();
+    for (place, dir) in dirs.iter().enumerate().skip(1) {
+        let id = mesh::enrol(&dirs[0], dir, labels(place + 1), seeds.clone(), wall_s).unwrap();
+        let mut agent = Agent { dir: dir.clone(), id, process: None };
+        agent.start();
+        agents.push(agent);
+    }
+    agents
+}
+
+fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        match look() {
+            Ok(value) => return value,
+            Err(seen) => assert!(Instant::now() < give_up, "never: {what}\nat last: {seen}"),
+        }
+        std::thread::sleep(LOOK_INTERVAL);
+    }
+}
+
+/// Whether all say with one digest that all are up and that each has its one corrupt shard.
+fn are_one(agents: &[Agent]) -> Result<(), String> {
+    let mut digests = BTreeSet::new();
+    for agent in agents {
+        let status = agent.ask(&["status"])?;
+        let integrity = agent.ask(&["integrity"])?;
+        let up = &status["items"][0]["states"]["up"];
+        if up != AGENTS {
+            return Err(format!("{} sees {up} up", agent.dir.display()));
+        }
+        let peers = integrity["items"][0]["peers"].as_array().unwrap();
+        for peer in peers {
+            let told: Vec<_> = peer["findings"].as_array().unwrap().iter().collect();
+            let [finding] = told.as_slice() else {
+                return Err(format!("{}: {} tells {told:?}", agent.dir.display(), peer["name"]));
+            };
+            if finding["code"] != "REPLICA_CORRUPT" || finding["count"] != 1 {
+                return Err(format!("{}: {finding}", agent.dir.display()));
+            }
+        }
+        if peers.len() != AGENTS {
+            return Err(format!("{} knows {} peers", agent.dir.display(), peers.len()));
+        }
+        digests.insert(status["stateDigest"].to_string());
+    }
+    if digests.len() == 1 { Ok(()) } else { Err(format!("{digests:?}")) }
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
+}
+
+#[test]
+fn agents_that_are_killed_at_any_moment_come_back_as_they_were() {
+    let root = tempfile::tempdir().unwrap();
+    let (kills, seed) = (number("KILLS", u64::from(KILLS)), number("SEED", 1));
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut agents = mesh_of_five(root.path());
+    until("five agents that agree", || are_one(&agents));
+    for _ in 0..kills {
+        let victim = &mut agents[random.random_range(0..AGENTS)];
+        // The moments are the point of this test: nothing is waited for.
+        std::thread::sleep(Duration::from_millis(random.random_range(ALIVE_MS)));
+        victim.kill();
+        std::thread::sleep(Duration::from_millis(random.random_range(AWAY_MS)));
+        victim.start();
+    }
+    until(&format!("one mesh again after {kills} kills, SEED={seed}"), || are_one(&agents));
+    for agent in &agents {
+        let figures = agent.ask(&["status"]).unwrap();
+        let me = figures["observedBy"].as_str().unwrap();
+        assert_eq!(me, plexmesh_net::peer_id_text(&agent.id.0), "another identity");
+        let asked = plexmesh_figures(agent);
+        for counter in NEVER {
+            let count = asked["items"][0]["protocol"].get(counter).cloned().unwrap_or_default();
+            assert!(count == Value::Null || count == 0, "{}: {counter} {count}", me);
+        }
+        let aside = fs::read_dir(&agent.dir)
+            .unwrap()
+            .any(|entry| entry.unwrap().file_name().to_string_lossy().contains("unreadable"));
+        assert!(!aside, "{me} set a store aside");
+    }
+}
+
+/// The agent's own figures, which no verb shows.
+fn plexmesh_figures(agent: &Agent) -> Value {
+    use std::io::{Read, Write};
+    let mut stream = std::os::unix::net::UnixStream::connect(agent.socket()).unwrap();
+    stream.write_all(b"GET /v1/figures HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+}
