@@ -6,6 +6,7 @@
 //! get as JSON.
 
 pub mod api;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::api::problem::Problem;
 use crate::time::WallTime;
 
+mod audit;
 mod config;
 mod edge;
 mod event;
@@ -21,6 +22,7 @@ mod scrub;
 mod status;
 mod why;
 
+pub use audit::{AuditBreak, AuditChain, AuditEntry, AuditItems, AuditOutcome};
 pub use config::{ConfigCheck, ConfigFile, ConfigFlaw, ConfigKey};
 pub use edge::{CutDirection, Edge, EdgeFigures, EdgeStatus, Evidence, Topology};
 pub use event::{Event, EventDetail, EventItems};
@@ -38,6 +40,8 @@ pub const API_VERSION: &str = "plexmesh/v1";
 /// What a document holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Kind {
+    /// What was changed over the socket, by whom.
+    AuditList,
     /// What is configured.
     Config,
     /// What is wrong with a configuration.
@@ -90,7 +94,8 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, by name.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
+        Self::AuditList,
         Self::Config,
         Self::ConfigCheck,
         Self::ConfigFile,
@@ -121,6 +126,7 @@ impl Kind {
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
+            Self::AuditList => "AuditList",
             Self::Config => "Config",
             Self::ConfigCheck => "ConfigCheck",
             Self::ConfigFile => "ConfigFile",
