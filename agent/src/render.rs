@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod config;
 pub mod csv;
+pub mod doctor;
 pub mod event;
 pub mod header;
 pub mod html;

@@ -35,6 +35,8 @@ mod lock;
 mod reload;
 mod stop;
 
+pub use lock::FILE as LOCK_FILE;
+
 use lock::DirectoryLock;
 use reload::Reload;
 

@@ -21,6 +21,7 @@ const VERBS: &[(&str, &[&str], i32)] = &[
     ("check", &[], 2),
     ("completions", &["bash"], 0),
     ("config", &["show"], 0),
+    ("doctor", &[], 1),
     ("events", &[], 0),
     ("events", &["--audit"], 0),
     ("init", &[], 0),

@@ -36,6 +36,6 @@ pub(super) async fn audit(
     let read = spawn_blocking(move || log.read(since, limit)).await;
     let items = read
         .map_err(|error| Problem::new(Code::Failed, error.to_string()))?
-        .map_err(|error| Problem::new(Code::Failed, error.to_string()).then("plexmesh status"))?;
+        .map_err(|error| Problem::new(Code::Failed, error.to_string()).then("plexmesh doctor"))?;
     Ok(Json(Envelope::new(Kind::AuditList, stamp, items)))
 }

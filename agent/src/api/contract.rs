@@ -170,6 +170,7 @@ fn sample_of(kind: Kind) -> Value {
                 DemoReport { crashed: Some(beta()), lost_by: vec![beta()], ..Default::default() };
             value(One::local(kind, report))
         }
+        Kind::Doctor => value(One::local(kind, sample::doctor())),
         Kind::Error => value(One::problem(problem())),
         Kind::Event => of(kind, sample::event()),
         Kind::EventList => value(Envelope::new(kind, sample::stamp(), events())),

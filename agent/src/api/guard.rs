@@ -143,6 +143,6 @@ impl From<AuditError> for Problem {
     fn from(error: AuditError) -> Self {
         Self::new(Code::NotAudited, format!("nothing was changed: {error}"))
             .because("changes that cannot be written down are refused; the disk may be full")
-            .then("plexmesh events --audit")
+            .then("plexmesh doctor")
     }
 }

@@ -12,6 +12,7 @@ use crate::time::WallTime;
 
 mod audit;
 mod config;
+mod doctor;
 mod edge;
 mod event;
 mod integrity;
@@ -24,6 +25,7 @@ mod why;
 
 pub use audit::{AuditBreak, AuditChain, AuditEntry, AuditItems, AuditOutcome};
 pub use config::{ConfigCheck, ConfigFile, ConfigFlaw, ConfigKey};
+pub use doctor::{Doctor, DoctorArea, DoctorCheck};
 pub use edge::{CutDirection, Edge, EdgeFigures, EdgeStatus, Evidence, Topology};
 pub use event::{Event, EventDetail, EventItems};
 pub use integrity::{Integrity, PeerIntegrity, ShardFinding, Verdict, Verdicts};
@@ -50,6 +52,8 @@ pub enum Kind {
     ConfigFile,
     /// Outcome of `plexmesh demo`.
     DemoReport,
+    /// What is wrong with a host and its agent.
+    Doctor,
     /// Something went wrong.
     Error,
     /// One event.
@@ -94,12 +98,13 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, by name.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::AuditList,
         Self::Config,
         Self::ConfigCheck,
         Self::ConfigFile,
         Self::DemoReport,
+        Self::Doctor,
         Self::Error,
         Self::Event,
         Self::EventList,
@@ -131,6 +136,7 @@ impl Kind {
             Self::ConfigCheck => "ConfigCheck",
             Self::ConfigFile => "ConfigFile",
             Self::DemoReport => "DemoReport",
+            Self::Doctor => "Doctor",
             Self::Error => "Error",
             Self::Event => "Event",
             Self::EventList => "EventList",

@@ -175,6 +175,9 @@ pub enum Verb {
     /// What is configured, where it comes from, what is wrong with it
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// What is wrong with this host and its agent, and how to put it right; needs no agent
+    #[command(after_help = examples("plexmesh doctor", "sudo plexmesh doctor -o json"))]
+    Doctor,
     /// Print a completion script for a shell
     #[command(after_help = examples(
         "plexmesh completions bash > ~/.local/share/bash-completion/completions/plexmesh",

@@ -70,6 +70,7 @@ pub async fn ask(verb: Verb, client: &mut Client, output: &Output) -> anyhow::Re
         Verb::Completions(_)
         | Verb::Config(_)
         | Verb::Demo(_)
+        | Verb::Doctor
         | Verb::Init(_)
         | Verb::Man(_)
         | Verb::Run(_) => {}

@@ -33,6 +33,7 @@ pub fn audit(screen: &Screen, document: &Envelope<AuditItems>) -> Page {
         page.notice(Notice {
             head: Line::new().painted(Paint::Bad, "NOT WRITABLE").plain("  changes are refused"),
             text: vec![clean(screen, fault)],
+            commands: vec!["plexmesh doctor".to_owned()],
             ..Notice::default()
         });
     }

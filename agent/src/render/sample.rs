@@ -5,11 +5,12 @@ use serde_json::json;
 use super::terminal::Screen;
 use crate::api::problem::Code;
 use crate::api::schema::{
-    AuditChain, AuditEntry, AuditItems, AuditOutcome, Availability, Convergence, Edge, EdgeFigures,
-    EdgeStatus, Envelope, Event, EventDetail, Evidence, Finding, Health, Heartbeat, HeartbeatLag,
-    Integrity, Item, Items, Kind, Latency, Many, Observer, One, Peer, PeerDetail, PeerIntegrity,
-    PeerRef, Quorum, Reason, Rtt, Scrub, Severity, Shard, ShardFinding, ShardItems, ShardSource,
-    Stamp, State, Status, Topology, Verdict, Verdicts, Why,
+    AuditChain, AuditEntry, AuditItems, AuditOutcome, Availability, Convergence, Doctor,
+    DoctorArea, DoctorCheck, Edge, EdgeFigures, EdgeStatus, Envelope, Event, EventDetail, Evidence,
+    Finding, Health, Heartbeat, HeartbeatLag, Integrity, Item, Items, Kind, Latency, Many,
+    Observer, One, Peer, PeerDetail, PeerIntegrity, PeerRef, Quorum, Reason, Rtt, Scrub, Severity,
+    Shard, ShardFinding, ShardItems, ShardSource, Stamp, State, Status, Topology, Verdict,
+    Verdicts, Why,
 };
 use crate::sources::SourceKind;
 use crate::time::WallTime;
@@ -124,6 +125,35 @@ pub(crate) fn audit() -> Envelope<AuditItems> {
     };
     let items = vec![refused, done, entry(6, AuditOutcome::Begun)];
     Envelope::new(Kind::AuditList, stamp(), AuditItems { items, omitted: 1, chain })
+}
+
+pub(crate) fn doctor() -> Doctor {
+    let check = |area, what: &str, status, found: &str, fix: Option<&str>| DoctorCheck {
+        area,
+        what: what.to_owned(),
+        status,
+        found: found.to_owned(),
+        fix: fix.map(str::to_owned),
+    };
+    let checks = vec![
+        check(DoctorArea::Configuration, "defaults", Health::Ok, "no errors", None),
+        check(
+            DoctorArea::DataDirectory,
+            "mode",
+            Health::Warn,
+            "0755: others may look into it",
+            Some("chmod 700 /srv/plexmesh"),
+        ),
+        check(DoctorArea::Sources, "/srv/shards", Health::Crit, "it is gone", Some("ls -ld /srv")),
+        check(DoctorArea::Clock, "time service", Health::Unknown, "not known", None),
+    ];
+    Doctor {
+        status: Health::Crit,
+        summary: "4 checks: 1 critical, 1 to be looked at, 1 that cannot be made from here"
+            .to_owned(),
+        agent_answers: Some(false),
+        checks,
+    }
 }
 
 pub(crate) fn peer_list() -> Many<Peer> {
