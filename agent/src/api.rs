@@ -5,7 +5,9 @@
 //! line reads the same types back.
 
 pub mod answer;
+mod audit;
 pub mod group;
+mod guard;
 pub mod health;
 pub mod json_schema;
 pub mod metrics;

@@ -10,6 +10,7 @@ pub mod args;
 pub mod check;
 pub mod client;
 pub mod config;
+pub mod doctor;
 pub mod form;
 pub mod logging;
 pub mod metrics;
@@ -81,6 +82,10 @@ fn execute(cli: Cli, output: &Output, logging: Logging) -> anyhow::Result<u8> {
             Ok(0)
         }
         Verb::Config(verb) => config::config(&verb, &global, output),
+        Verb::Doctor => {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(doctor::doctor(&global, output))
+        }
         Verb::Completions(args) => {
             scripts::completions(&args, output)?;
             Ok(0)

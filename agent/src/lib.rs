@@ -6,10 +6,12 @@
 //! get as JSON.
 
 pub mod api;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod driver;
 pub mod events;
 pub mod host;

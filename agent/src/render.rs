@@ -1,8 +1,10 @@
 //! Draws the documents of the local socket for people. Works from
 //! [`api::schema`](crate::api::schema) alone: nothing is shown that `-o json` does not have.
 
+pub mod audit;
 pub mod config;
 pub mod csv;
+pub mod doctor;
 pub mod event;
 pub mod header;
 pub mod html;

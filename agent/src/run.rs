@@ -17,6 +17,7 @@ use crate::api::group;
 use crate::api::problem::Problem;
 use crate::api::server::Server;
 use crate::api::socket;
+use crate::audit::AuditLog;
 use crate::cli::args::RunArgs;
 use crate::cli::logging::Logging;
 use crate::clock;
@@ -33,6 +34,8 @@ use crate::store::{AgentStore, Loaded, StoreCloser};
 mod lock;
 mod reload;
 mod stop;
+
+pub use lock::FILE as LOCK_FILE;
 
 use lock::DirectoryLock;
 use reload::Reload;
@@ -128,7 +131,7 @@ impl Agent {
         let node = Node::new(config, membership.keys, store, clock::now());
         let expects_company = !seeds.is_empty() || node.roster().members().len() > 1;
         let scrub = start_scrub(&settings, secret).await?;
-        let server = bind(&settings, handle.clone(), scrub.clone(), expects_company)?;
+        let server = bind(&settings, handle.clone(), scrub.clone(), expects_company).await?;
         tracing::info!(
             peer = peer_id_text(&node.me().0), socket = %server.path().display(),
             data = %settings.data_dir.display(), records = loaded.records, "agent started"
@@ -230,13 +233,16 @@ fn announcement(settings: &Settings, of_mesh: &Labels, listening: Vec<String>) -
 }
 
 /// Binds the local socket and gives it to its group.
-fn bind(
+async fn bind(
     settings: &Settings,
     driver: DriverHandle,
     scrub: ScrubHandle,
     expects_company: bool,
 ) -> anyhow::Result<Server> {
-    let server = Server::bind(&settings.socket, driver, scrub, expects_company)?;
+    let dir = settings.data_dir.clone();
+    let audit = tokio::task::spawn_blocking(move || AuditLog::open(&dir));
+    let audit = Arc::new(audit.await.context("opening the audit log")?);
+    let server = Server::bind(&settings.socket, driver, scrub, audit, expects_company)?;
     if let Some(group) = &settings.socket_group {
         group::give(server.path(), &group::find(group)?)?;
     }

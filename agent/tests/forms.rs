@@ -21,7 +21,9 @@ const VERBS: &[(&str, &[&str], i32)] = &[
     ("check", &[], 2),
     ("completions", &["bash"], 0),
     ("config", &["show"], 0),
+    ("doctor", &[], 1),
     ("events", &[], 0),
+    ("events", &["--audit"], 0),
     ("init", &[], 0),
     ("integrity", &["--exit-code"], 10),
     ("latency", &[], 0),
@@ -104,6 +106,7 @@ fn answer(stream: UnixStream) {
         "/readyz" => "status",
         one if one.starts_with("/v1/peers/") => "peer",
         one if one.starts_with("/v1/why/") => "why",
+        "/v1/audit" => "events-audit",
         other => other.trim_start_matches("/v1/"),
     };
     let body = snapshot(&format!("{name}.ndjson"));

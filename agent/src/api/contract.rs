@@ -151,6 +151,7 @@ fn sample_of(kind: Kind) -> Value {
         value(Envelope::new(kind, sample::stamp(), Item { item }))
     }
     match kind {
+        Kind::AuditList => value(sample::audit()),
         Kind::Config => {
             let items = vec![config_key(json!("24h")), config_key(Value::Null)];
             value(Envelope::new(kind, Stamp::local(), Items { items }))
@@ -169,6 +170,7 @@ fn sample_of(kind: Kind) -> Value {
                 DemoReport { crashed: Some(beta()), lost_by: vec![beta()], ..Default::default() };
             value(One::local(kind, report))
         }
+        Kind::Doctor => value(One::local(kind, sample::doctor())),
         Kind::Error => value(One::problem(problem())),
         Kind::Event => of(kind, sample::event()),
         Kind::EventList => value(Envelope::new(kind, sample::stamp(), events())),
@@ -274,6 +276,7 @@ async fn what_an_agent_answers_is_valid_by_its_schema() {
         "/v1/events",
         "/v1/figures",
         "/v1/integrity",
+        "/v1/audit",
     ] {
         assert_valid(&mesh.client.document(at).await.unwrap());
     }

@@ -13,9 +13,9 @@ use serde_json::Value;
 
 use super::problem::Problem;
 use super::schema::{
-    API_VERSION, ConfigCheck, ConfigFile, ConfigKey, Envelope, Event, EventItems, Figures,
-    Integrity, Kind, Latency, Leave, Liveness, MadeMesh, Many, One, Peer, PeerDetail, Readiness,
-    Script, Scrub, ShardItems, Status, Topology, Waited, Why, Written,
+    API_VERSION, AuditItems, ConfigCheck, ConfigFile, ConfigKey, Doctor, Envelope, Event,
+    EventItems, Figures, Integrity, Kind, Latency, Leave, Liveness, MadeMesh, Many, One, Peer,
+    PeerDetail, Readiness, Script, Scrub, ShardItems, Status, Topology, Waited, Why, Written,
 };
 use crate::demo::DemoReport;
 
@@ -46,10 +46,12 @@ pub(super) fn generator(place: &'static str) -> SchemaGenerator {
 /// The schema of the documents of one kind; what it refers to is left in `generator`.
 pub(super) fn document(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
     let mut schema = match kind {
+        Kind::AuditList => Envelope::<AuditItems>::json_schema(generator),
         Kind::Config => Many::<ConfigKey>::json_schema(generator),
         Kind::ConfigCheck => One::<ConfigCheck>::json_schema(generator),
         Kind::ConfigFile => One::<ConfigFile>::json_schema(generator),
         Kind::DemoReport => One::<DemoReport>::json_schema(generator),
+        Kind::Doctor => One::<Doctor>::json_schema(generator),
         Kind::Error => One::<Problem>::json_schema(generator),
         Kind::Event => One::<Event>::json_schema(generator),
         Kind::EventList => Envelope::<EventItems>::json_schema(generator),

@@ -61,7 +61,7 @@ fn operation(
 ) -> Value {
     let access = match route.access {
         Access::Read => "the group of the socket, its owner and root",
-        Access::Write { .. } => "the owner of the socket and root",
+        Access::Private { .. } | Access::Write { .. } => "the owner of the socket and root",
     };
     let mut operation = json!({
         "operationId": operation_id(route),
@@ -166,6 +166,7 @@ fn content(
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::audit::AuditQuery;
     use super::super::contract::{assert_committed, assert_valid, pretty};
     use super::super::routes::{EventsQuery, LatencyQuery, ShardsQuery};
     use super::super::tests::MeshOfOne;
@@ -190,6 +191,7 @@ mod tests {
                 "integer" => "1",
                 "boolean" => "false",
                 _ if parameter["name"] == "verdict" => "ok,corrupt",
+                _ if parameter["name"] == "since" => "1970-01-01T00:00:00Z",
                 _ => "alpha",
             };
             query.push(format!("{}={value}", parameter["name"].as_str().unwrap()));
@@ -255,6 +257,7 @@ mod tests {
             let told = route.query().map(|it| it.name.to_owned()).collect::<BTreeSet<_>>();
             let read = match route.path {
                 "/v1/latency" => read(schemars::schema_for!(LatencyQuery)),
+                "/v1/audit" => read(schemars::schema_for!(AuditQuery)),
                 "/v1/events" => read(schemars::schema_for!(EventsQuery)),
                 "/v1/shards" => read(schemars::schema_for!(ShardsQuery)),
                 _ => BTreeSet::new(),

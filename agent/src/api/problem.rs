@@ -44,6 +44,8 @@ pub enum Code {
     NoAgent,
     /// No such peer.
     NotFound,
+    /// The change could not be written down, and was not made.
+    NotAudited,
     /// The caller may not do that.
     NotPermitted,
     /// The agent has not found its mesh yet.
@@ -72,6 +74,7 @@ impl Code {
             Self::BadRequest
             | Self::Busy
             | Self::MethodNotAllowed
+            | Self::NotAudited
             | Self::NotReady
             | Self::Stopping
             | Self::UnknownPath => 7,
@@ -89,6 +92,7 @@ impl Code {
             Self::MethodNotAllowed => "methodNotAllowed",
             Self::NoAgent => "noAgent",
             Self::NotFound => "notFound",
+            Self::NotAudited => "notAudited",
             Self::NotPermitted => "notPermitted",
             Self::NotReady => "notReady",
             Self::Stopping => "stopping",
@@ -110,6 +114,7 @@ impl Code {
             Self::Ambiguous => 409,
             Self::Failed => 500,
             Self::Busy | Self::NoAgent | Self::NotReady | Self::Stopping => 503,
+            Self::NotAudited => 507,
         }
     }
 }

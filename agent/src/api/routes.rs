@@ -1,6 +1,7 @@
 //! Paths of the local socket, and who may use them.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use futures::stream::{self, Stream};
 use plexmesh_proto::event::Event as ProtoEvent;
 use plexmesh_proto::integrity::Verdict as ProtoVerdict;
@@ -20,11 +21,13 @@ use plexmesh_proto::types::PeerId;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::task::spawn_blocking;
 
 use super::answer;
+use super::guard::{Effect, MAX_BODY_BYTES};
 use super::problem::{Code, Problem};
 use super::schema::{
     Envelope, Event, EventItems, Figures, Integrity, Item, Kind, Latency, Leave, Liveness, Many,
@@ -35,6 +38,7 @@ use super::select::select;
 use super::server::Counters;
 use super::table::{ROUTES, paths};
 use super::{metrics, openapi};
+use crate::audit::{AuditLog, Changed};
 use crate::events::EventEntry;
 use crate::query::{DriverHandle, QueryError, Snapshot};
 use crate::scrub::ScrubHandle;
@@ -46,8 +50,6 @@ pub const MAX_REASON_BYTES: usize = 256;
 
 /// Longest reason as a request body, in bytes: with every character escaped.
 const MAX_LEAVE_BYTES: usize = 4 * 1024;
-/// Longest request to the scrub, in bytes: a thousand ids of ordinary length.
-const MAX_SCRUB_BYTES: usize = 64 * 1024;
 /// How long a request body may take: it comes from this host.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Rows of the latency matrix that are estimated between two protocol steps: 8 000 pairs at most,
@@ -59,6 +61,8 @@ const ROWS_A_STEP: usize = 16;
 pub struct Agent {
     driver: DriverHandle,
     scrub: ScrubHandle,
+    /// Where changes are written down.
+    pub(super) audit: Arc<AuditLog>,
     /// The agent was told of other peers: alone it is not ready.
     expects_company: bool,
     /// It has been converged once since the start.
@@ -72,11 +76,12 @@ impl Agent {
     pub(super) fn new(
         driver: DriverHandle,
         scrub: ScrubHandle,
+        audit: Arc<AuditLog>,
         expects_company: bool,
         closing: watch::Receiver<bool>,
     ) -> Self {
-        let settled = AtomicBool::new(false);
-        Self { driver, scrub, expects_company, settled, socket: Counters::default(), closing }
+        let (settled, socket) = (AtomicBool::new(false), Counters::default());
+        Self { driver, scrub, audit, expects_company, settled, socket, closing }
     }
 
     /// Whether the agent has found its mesh since it was started; once true, it stays so.
@@ -88,7 +93,7 @@ impl Agent {
         self.settled.load(Ordering::Relaxed)
     }
 
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Snapshot<'_>) -> T + Send + 'static,
     ) -> Result<T, Problem> {
@@ -101,6 +106,8 @@ impl Agent {
 pub struct Caller {
     /// User id.
     pub uid: Option<u32>,
+    /// Process id.
+    pub pid: Option<i32>,
 }
 
 impl Caller {
@@ -115,7 +122,7 @@ impl Caller {
 pub fn router(agent: Arc<Agent>) -> Router {
     let routes = ROUTES.iter();
     routes
-        .fold(Router::new(), |router, route| router.route(route.path, route.served()))
+        .fold(Router::new(), |router, route| router.route(route.path, route.served(&agent)))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(map_response(add_version))
@@ -397,30 +404,47 @@ pub(super) async fn scrub(State(agent): State<Arc<Agent>>) -> Answer<One<Scrub>>
     Ok(Json(Envelope::new(Kind::Scrub, stamp, Item { item })))
 }
 
-pub(super) async fn ask_scrub(State(agent): State<Arc<Agent>>, body: Body) -> Answer<One<Scrub>> {
-    let request: ScrubRequest = read_body(body, MAX_SCRUB_BYTES).await?;
+pub(super) async fn ask_scrub(
+    State(agent): State<Arc<Agent>>,
+    body: Body,
+) -> Result<(Extension<Effect>, Json<One<Scrub>>), Problem> {
+    let request: ScrubRequest = read_body(body, MAX_BODY_BYTES).await?;
     let stamp = agent.read(answer::stamp).await?;
     let scrub = agent.scrub.clone();
     // A hundred thousand shards take longer than a task may hold its thread.
-    let item = spawn_blocking(move || tell_scrub(&scrub, &request));
-    let item = item.await.map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
-    Ok(Json(Envelope::new(Kind::Scrub, stamp, Item { item })))
+    let told = spawn_blocking(move || tell_scrub(&scrub, &request));
+    let told = told.await.map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
+    let (item, changed) = told;
+    Ok((Extension(Effect(changed)), Json(Envelope::new(Kind::Scrub, stamp, Item { item }))))
 }
 
-/// Has the scrub do what was asked.
-fn tell_scrub(scrub: &ScrubHandle, request: &ScrubRequest) -> Scrub {
+/// Has the scrub do what was asked; what that changed.
+fn tell_scrub(scrub: &ScrubHandle, request: &ScrubRequest) -> (Scrub, Changed) {
     // Each of many shards is looked up in many names.
     let names: BTreeSet<&str> = request.shards.iter().map(String::as_str).collect();
     let named = |id: &str| names.is_empty() || names.contains(id);
     let judged = |verdict: ProtoVerdict| {
         request.verdicts.is_empty() || request.verdicts.contains(&verdict.into())
     };
+    let by_verdict = RefCell::new(BTreeMap::<&str, u64>::new());
     let chosen = match request.action {
         ScrubAction::Read => scrub.read_now(&|id, verdict| named(id) && verdict.is_none_or(judged)),
-        ScrubAction::Accept => scrub.accept(&|id, verdict| named(id) && judged(verdict)),
+        ScrubAction::Accept => scrub.accept(&|id, verdict| {
+            let accepted = named(id) && judged(verdict);
+            if accepted {
+                *by_verdict.borrow_mut().entry(Verdict::from(verdict).word()).or_default() += 1;
+            }
+            accepted
+        }),
     };
     tracing::info!(action = ?request.action, chosen, "the scrub was told what to do");
-    answer::scrub(scrub, Some(chosen))
+    let changed = match request.action {
+        ScrubAction::Read => Changed { after: json!({ "toRead": chosen }), ..Changed::default() },
+        ScrubAction::Accept => {
+            Changed { before: json!(by_verdict.into_inner()), after: json!({ "accepted": chosen }) }
+        }
+    };
+    (answer::scrub(scrub, Some(chosen)), changed)
 }
 
 /// Answers about the one peer that `text` stands for.
@@ -478,7 +502,8 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.code.http_status())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, Json(One::problem(self))).into_response()
+        // The audit log tells why something was refused.
+        (status, Extension(self.code), Json(One::problem(self))).into_response()
     }
 }
 

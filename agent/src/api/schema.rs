@@ -10,7 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::api::problem::Problem;
 use crate::time::WallTime;
 
+mod audit;
 mod config;
+mod doctor;
 mod edge;
 mod event;
 mod integrity;
@@ -21,7 +23,9 @@ mod scrub;
 mod status;
 mod why;
 
+pub use audit::{AuditBreak, AuditChain, AuditEntry, AuditItems, AuditOutcome};
 pub use config::{ConfigCheck, ConfigFile, ConfigFlaw, ConfigKey};
+pub use doctor::{Doctor, DoctorArea, DoctorCheck};
 pub use edge::{CutDirection, Edge, EdgeFigures, EdgeStatus, Evidence, Topology};
 pub use event::{Event, EventDetail, EventItems};
 pub use integrity::{Integrity, PeerIntegrity, ShardFinding, Verdict, Verdicts};
@@ -38,6 +42,8 @@ pub const API_VERSION: &str = "plexmesh/v1";
 /// What a document holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Kind {
+    /// What was changed over the socket, by whom.
+    AuditList,
     /// What is configured.
     Config,
     /// What is wrong with a configuration.
@@ -46,6 +52,8 @@ pub enum Kind {
     ConfigFile,
     /// Outcome of `plexmesh demo`.
     DemoReport,
+    /// What is wrong with a host and its agent.
+    Doctor,
     /// Something went wrong.
     Error,
     /// One event.
@@ -90,11 +98,13 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, by name.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
+        Self::AuditList,
         Self::Config,
         Self::ConfigCheck,
         Self::ConfigFile,
         Self::DemoReport,
+        Self::Doctor,
         Self::Error,
         Self::Event,
         Self::EventList,
@@ -121,10 +131,12 @@ impl Kind {
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
+            Self::AuditList => "AuditList",
             Self::Config => "Config",
             Self::ConfigCheck => "ConfigCheck",
             Self::ConfigFile => "ConfigFile",
             Self::DemoReport => "DemoReport",
+            Self::Doctor => "Doctor",
             Self::Error => "Error",
             Self::Event => "Event",
             Self::EventList => "EventList",

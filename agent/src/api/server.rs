@@ -27,6 +27,7 @@ use super::routes::{self, Agent, Caller};
 use super::schema::{One, SocketFigures};
 use super::socket::MAX_PATH_BYTES;
 use super::stall::StallGuard;
+use crate::audit::AuditLog;
 use crate::query::DriverHandle;
 use crate::scrub::ScrubHandle;
 
@@ -112,6 +113,7 @@ impl Server {
         path: &Path,
         driver: DriverHandle,
         scrub: ScrubHandle,
+        audit: Arc<AuditLog>,
         expects_company: bool,
     ) -> Result<Self, BindError> {
         let failed = |source| BindError::Io { path: path.to_owned(), source };
@@ -123,7 +125,7 @@ impl Server {
         let listener = UnixListener::bind(path).map_err(failed)?;
         std::fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE)).map_err(failed)?;
         let (closing, closed) = watch::channel(false);
-        let agent = Arc::new(Agent::new(driver, scrub, expects_company, closed));
+        let agent = Arc::new(Agent::new(driver, scrub, audit, expects_company, closed));
         Ok(Self { listener, path: path.to_owned(), inode: inode(path), agent, closing })
     }
 
@@ -178,7 +180,8 @@ impl Server {
 async fn serve(stream: UnixStream, router: Router, agent: Arc<Agent>, slot: OwnedSemaphorePermit) {
     agent.socket.accepted.fetch_add(1, Ordering::Relaxed);
     agent.socket.open.fetch_add(1, Ordering::Relaxed);
-    let caller = Caller { uid: stream.peer_cred().ok().map(|credentials| credentials.uid()) };
+    let peer = stream.peer_cred().ok();
+    let caller = Caller { uid: peer.map(|it| it.uid()), pid: peer.and_then(|it| it.pid()) };
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(caller);

@@ -7,11 +7,11 @@ use std::sync::LazyLock;
 use axum::Extension;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
-use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get, post};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::problem::{Code, Problem};
+use super::audit;
+use super::guard::{self, Refusal};
 use super::routes::{self, Agent, Caller};
 use super::schema::{Kind, Leave, ScrubRequest};
 
@@ -72,7 +72,14 @@ pub(super) enum Answer {
 pub(super) enum Access {
     /// The group of the socket, its owner and root.
     Read,
-    /// Its owner and root.
+    /// Its owner and root; nothing is changed.
+    Private {
+        /// What others are told.
+        refused: &'static str,
+        /// What they may type in its place.
+        instead: &'static str,
+    },
+    /// Its owner and root, and it is written to the audit log.
     Write {
         /// What others are told.
         refused: &'static str,
@@ -153,7 +160,7 @@ const fn read(
 }
 
 /// Every route.
-pub(super) static ROUTES: [Route; 17] = [
+pub(super) static ROUTES: [Route; 18] = [
     document("/livez", Kind::Liveness, "Whether the agent lives.", || get(routes::liveness)),
     document(
         "/readyz",
@@ -210,6 +217,24 @@ pub(super) static ROUTES: [Route; 17] = [
             "What happened, and what happens.",
             || get(routes::events),
         )
+    },
+    Route {
+        access: Access::Private {
+            refused: "this user may not read the audit log",
+            instead: "sudo plexmesh events --audit",
+        },
+        parameters: &[
+            query(
+                "since",
+                Form::Text,
+                "SEQUENCE|TIME",
+                "Only entries after this sequence number, or from this RFC 3339 time on.",
+            ),
+            query("limit", Form::Whole, "N", "Only the latest so many; 2000 at the most."),
+        ],
+        ..document("/v1/audit", Kind::AuditList, "Who changed what over the socket.", || {
+            get(audit::audit)
+        })
     },
     document("/v1/figures", Kind::Figures, "What the agent did and dropped.", || {
         get(routes::figures)
@@ -269,21 +294,29 @@ pub(super) static ROUTES: [Route; 17] = [
 ];
 
 impl Route {
-    /// The route as axum has it; whoever may not use it is refused before it is asked.
-    pub(super) fn served(&self) -> MethodRouter<Arc<Agent>> {
+    /// The route as axum has it; whoever may not use it is refused before it is asked, and what
+    /// changes something is written to the audit log.
+    pub(super) fn served(&'static self, agent: &Arc<Agent>) -> MethodRouter<Arc<Agent>> {
         let served = (self.serve)();
-        let Access::Write { refused, instead } = self.access else { return served };
-        served.route_layer(from_fn(
-            move |Extension(caller): Extension<Caller>, request: Request, next: Next| async move {
-                if caller.may_write() {
-                    return next.run(request).await;
-                }
-                Problem::new(Code::NotPermitted, refused)
-                    .because("only root and the user that the agent runs as may change something")
-                    .then(instead)
-                    .into_response()
-            },
-        ))
+        let method = self.method.word();
+        match self.access {
+            Access::Read => served,
+            Access::Private { refused, instead } => {
+                let refusal = Refusal { refused, instead };
+                served.route_layer(from_fn(
+                    move |Extension(caller): Extension<Caller>, request: Request, next: Next| {
+                        guard::owned(refusal, caller, request, next)
+                    },
+                ))
+            }
+            Access::Write { refused, instead } => {
+                let refusal = Refusal { refused, instead };
+                let agent = agent.clone();
+                served.route_layer(from_fn(move |request: Request, next: Next| {
+                    guard::audited(agent.clone(), refusal, method, request, next)
+                }))
+            }
+        }
     }
 
     /// The parameters that stand behind the question mark.

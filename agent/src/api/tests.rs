@@ -19,6 +19,8 @@ use super::problem::Code;
 use super::routes::{Agent, Caller, router};
 use super::server::{BindError, Server};
 use super::socket;
+use crate::api::schema::{AuditEntry, AuditOutcome};
+use crate::audit::{AuditLog, Since};
 use crate::cli::client::Client;
 use crate::query::{DriverHandle, Query};
 use crate::run;
@@ -35,6 +37,13 @@ fn handle() -> (DriverHandle, mpsc::Receiver<Query>) {
 fn idle_scrub() -> ScrubHandle {
     let dir = tempfile::tempdir().unwrap();
     ScrubHandle::start(dir.path(), [0; 32], Default::default()).unwrap()
+}
+
+/// An audit log in a directory of its own, which goes with the test.
+fn audit_log() -> (TempDir, Arc<AuditLog>) {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Arc::new(AuditLog::open(dir.path()));
+    (dir, log)
 }
 
 fn client(path: &Path) -> Client {
@@ -71,9 +80,21 @@ impl MeshOfOne {
 
 /// Asks the routes without a socket, as a user with this id.
 async fn ask(driver: DriverHandle, request: Request<Body>, uid: u32) -> (u16, Value) {
-    let agent = Arc::new(Agent::new(driver, idle_scrub(), false, watch::channel(false).1));
+    let (_dir, log) = audit_log();
+    ask_with(driver, log, request, uid).await
+}
+
+/// [`ask`], with an audit log that the test can look at.
+async fn ask_with(
+    driver: DriverHandle,
+    log: Arc<AuditLog>,
+    request: Request<Body>,
+    uid: u32,
+) -> (u16, Value) {
+    let closing = watch::channel(false).1;
+    let agent = Arc::new(Agent::new(driver, idle_scrub(), log, false, closing));
     let mut request = request;
-    request.extensions_mut().insert(Caller { uid: Some(uid) });
+    request.extensions_mut().insert(Caller { uid: Some(uid), pid: Some(7) });
     let answer = TowerToHyperService::new(router(agent)).call(request).await.unwrap();
     let status = answer.status().as_u16();
     let body = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
@@ -103,6 +124,83 @@ async fn only_root_and_the_owner_may_take_the_peer_out() {
     assert!(queries.try_recv().is_err(), "the driver must not have heard of it");
 }
 
+/// What an audit log says.
+fn logged(log: &AuditLog) -> Vec<AuditEntry> {
+    log.read(Since::Sequence(0), 100).unwrap().items
+}
+
+fn accept() -> Request<Body> {
+    Request::post("/v1/scrub").body("{\"action\":\"accept\"}".into()).unwrap()
+}
+
+/// A driver that answers nothing.
+fn gone() -> DriverHandle {
+    handle().0
+}
+
+#[tokio::test]
+async fn a_refused_change_is_logged_with_who_asked_and_why_not() {
+    let (_dir, log) = audit_log();
+    let stranger = rustix::process::geteuid().as_raw() + 1;
+    ask_with(gone(), log.clone(), accept(), stranger).await;
+    let bad = Request::post("/v1/leave").body("7".into()).unwrap();
+    ask_with(gone(), log.clone(), bad, 0).await;
+    let entries = logged(&log);
+    let told: Vec<_> = entries.iter().map(|it| (it.uid, it.path.as_str(), it.code)).collect();
+    let expected = [
+        (Some(stranger), "/v1/scrub", Some(Code::NotPermitted)),
+        (Some(0), "/v1/leave", Some(Code::BadRequest)),
+    ];
+    assert_eq!(told, expected);
+    assert!(entries.iter().all(|it| it.outcome == AuditOutcome::Refused));
+    assert_eq!(entries[0].asked["action"], "accept");
+}
+
+#[tokio::test]
+async fn a_change_that_cannot_be_logged_is_not_made() {
+    let (dir, log) = audit_log();
+    std::fs::remove_file(dir.path().join("audit.log")).unwrap();
+    std::fs::create_dir(dir.path().join("audit.log")).unwrap();
+    let (driver, mut queries) = handle();
+    let (status, error) = ask_with(driver, log, leave("{}"), 0).await;
+    assert_eq!((status, &error["items"][0]["code"]), (507, &Value::from("notAudited")));
+    assert!(queries.try_recv().is_err(), "the driver must not have heard of it");
+}
+
+#[tokio::test]
+async fn the_group_may_not_read_the_audit_log() {
+    let (driver, mut queries) = handle();
+    let request = Request::get("/v1/audit").body(Body::empty()).unwrap();
+    let stranger = rustix::process::geteuid().as_raw() + 1;
+    let (status, error) = ask(driver, request, stranger).await;
+    assert_eq!((status, &error["items"][0]["code"]), (403, &Value::from("notPermitted")));
+    assert!(queries.try_recv().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_in_the_audit_log_before_it_is_answered() {
+    let mut mesh = MeshOfOne::start().await;
+    let me = rustix::process::geteuid().as_raw();
+    mesh.client.post("/v1/scrub", "{\"action\":\"accept\"}".into()).await.unwrap();
+    let document: Value = mesh.client.document("/v1/audit").await.unwrap();
+    let entry = &document["items"][0];
+    assert_eq!((&entry["uid"], &entry["outcome"]), (&Value::from(me), &Value::from("done")));
+    assert_eq!(entry["pid"], std::process::id());
+    assert_eq!((&entry["method"], &entry["path"]), (&"POST".into(), &"/v1/scrub".into()));
+    assert_eq!(
+        (&entry["asked"]["action"], &entry["after"]["accepted"]),
+        (&"accept".into(), &0.into())
+    );
+    assert_eq!(document["chain"]["holds"], true);
+    mesh.client.post("/v1/leave", "{\"reason\":\"test\"}".into()).await.unwrap();
+    mesh.running.await.unwrap().unwrap();
+    let left = logged(&AuditLog::open(mesh.dir.path()));
+    assert_eq!(
+        left.last().map(|it| (it.path.as_str(), it.outcome)),
+        Some(("/v1/leave", AuditOutcome::Done))
+    );
+}
+
 #[tokio::test]
 async fn a_request_that_is_too_large_or_makes_no_sense_does_not_reach_the_driver() {
     for body in ["x".repeat(1 << 16), "7".to_owned(), format!("{{\"reason\":\"{:300}\"}}", 1)] {
@@ -126,7 +224,7 @@ async fn an_agent_whose_driver_is_gone_says_so() {
 async fn a_live_socket_is_left_alone_and_a_dead_one_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run/agent.sock");
-    let bind = || Server::bind(&path, handle().0, idle_scrub(), false);
+    let bind = || Server::bind(&path, handle().0, idle_scrub(), audit_log().1, false);
     let first = bind().unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o660);
@@ -146,7 +244,7 @@ async fn one_connection_too_many_is_told_why() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("agent.sock");
     let (driver, _queries) = handle();
-    let server = Server::bind(&path, driver, idle_scrub(), false).unwrap();
+    let server = Server::bind(&path, driver, idle_scrub(), audit_log().1, false).unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve(async move { stopped.await.unwrap_or(()) }));
     let mut open = Vec::new();

@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::api::schema::Verdict;
+use crate::audit::{Since, read_since};
 use crate::cli::logging::Loudness;
 use crate::cli::wait::Condition;
 use crate::time::parse_span;
@@ -149,8 +150,8 @@ pub enum Verb {
     Scrub(ScrubArgs),
     /// What happened, and what happens
     #[command(after_help = examples(
-        "plexmesh events --limit 20",
-        "plexmesh events --follow -o ndjson"
+        "plexmesh events --follow -o ndjson",
+        "plexmesh events --audit --since 2026-11-01T00:00:00Z"
     ))]
     Events(EventsArgs),
     /// Figures for Prometheus and its kind, as OpenMetrics text
@@ -174,6 +175,9 @@ pub enum Verb {
     /// What is configured, where it comes from, what is wrong with it
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// What is wrong with this host and its agent, and how to put it right; needs no agent
+    #[command(after_help = examples("plexmesh doctor", "sudo plexmesh doctor -o json"))]
+    Doctor,
     /// Print a completion script for a shell
     #[command(after_help = examples(
         "plexmesh completions bash > ~/.local/share/bash-completion/completions/plexmesh",
@@ -399,9 +403,12 @@ pub struct EventsArgs {
     /// Keep on showing events as they happen
     #[arg(short, long)]
     pub follow: bool,
-    /// Only events after this sequence number
-    #[arg(long, value_name = "SEQUENCE")]
-    pub since: Option<u64>,
+    /// Who changed what over the socket, in place of what happened; for the owner and root
+    #[arg(long, conflicts_with = "follow")]
+    pub audit: bool,
+    /// Only those after this sequence number; with --audit also from this RFC 3339 time on
+    #[arg(long, value_name = "SEQUENCE", value_parser = read_since)]
+    pub since: Option<Since>,
     /// Only the latest so many
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,

@@ -37,7 +37,9 @@ type Draw = Box<dyn Fn(Format) -> String>;
 /// What each verb shows. A verb that shows several things has several lines; the word before the
 /// first space is the verb.
 fn samples() -> Vec<(&'static str, Draw)> {
-    use crate::render::{config, event, latency, local, peer, problem, shards, status, why};
+    use crate::render::{
+        audit, config, doctor, event, latency, local, peer, problem, shards, status, why,
+    };
     vec![
         ("check", drawn(sample::status(), check::page)),
         ("completions", drawn(local(Kind::Script, script("bash")), local::script)),
@@ -45,6 +47,7 @@ fn samples() -> Vec<(&'static str, Draw)> {
         ("config init", drawn(local(Kind::ConfigFile, config_file()), config::file)),
         ("config show", drawn(keys(), |screen, it| config::keys(screen, it, true))),
         ("demo", drawn(local(Kind::DemoReport, crate::demo::tests::full_report()), demo)),
+        ("doctor", drawn(local(Kind::Doctor, sample::doctor()), doctor::doctor)),
         (
             "error",
             drawn(One { stamp: stamp(), ..One::problem(sample_problem()) }, |screen, it| {
@@ -52,6 +55,7 @@ fn samples() -> Vec<(&'static str, Draw)> {
             }),
         ),
         ("events", drawn(events(), event::events)),
+        ("events audit", drawn(sample::audit(), audit::audit)),
         ("init", drawn(local(Kind::MeshMade, made_mesh()), local::made)),
         ("integrity", drawn(sample::integrity(), shards::integrity)),
         ("latency", drawn(sample::latency(), latency::latency)),

@@ -14,6 +14,7 @@ use super::{check, form, metrics, shards, wait};
 use crate::api::problem::{Code, Problem};
 use crate::api::routes::MAX_REASON_BYTES;
 use crate::api::schema::{Event, Health, Kind, Leave, MadeMesh, One, Status, Topology};
+use crate::audit::Since;
 use crate::mesh::{self, Labels};
 use crate::render;
 use crate::render::page::Page;
@@ -69,6 +70,7 @@ pub async fn ask(verb: Verb, client: &mut Client, output: &Output) -> anyhow::Re
         Verb::Completions(_)
         | Verb::Config(_)
         | Verb::Demo(_)
+        | Verb::Doctor
         | Verb::Init(_)
         | Verb::Man(_)
         | Verb::Run(_) => {}
@@ -168,12 +170,25 @@ fn latency_path(args: &LatencyArgs, output: &Output) -> String {
 }
 
 async fn events(args: &EventsArgs, client: &mut Client, output: &Output) -> anyhow::Result<()> {
-    let mut path = "/v1/events?".to_owned();
-    if let Some(since) = args.since {
-        let _ = write!(path, "since={since}&");
+    let mut path = if args.audit { "/v1/audit?" } else { "/v1/events?" }.to_owned();
+    match args.since {
+        Some(Since::Time(_)) if !args.audit => {
+            let problem = Problem::new(Code::Usage, "events are counted, not found by their time")
+                .because("--since TIME goes with --audit alone")
+                .then("plexmesh events --since SEQUENCE");
+            return Err(problem.into());
+        }
+        Some(since) => {
+            let _ = write!(path, "since={since}&");
+        }
+        None => {}
     }
     if let Some(limit) = args.limit {
         let _ = write!(path, "limit={limit}&");
+    }
+    if args.audit {
+        View::new(path, None, render::audit::audit).show(client, output).await?;
+        return Ok(());
     }
     if !args.follow {
         View::new(path, None, render::event::events).show(client, output).await?;

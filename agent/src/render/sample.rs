@@ -1,12 +1,16 @@
 //! A mesh of three, for the tests of the views: alpha looks, beta is well, gamma is down.
 
+use serde_json::json;
+
 use super::terminal::Screen;
+use crate::api::problem::Code;
 use crate::api::schema::{
-    Availability, Convergence, Edge, EdgeFigures, EdgeStatus, Envelope, Event, EventDetail,
-    Evidence, Finding, Health, Heartbeat, HeartbeatLag, Integrity, Item, Items, Kind, Latency,
-    Many, Observer, One, Peer, PeerDetail, PeerIntegrity, PeerRef, Quorum, Reason, Rtt, Scrub,
-    Severity, Shard, ShardFinding, ShardItems, ShardSource, Stamp, State, Status, Topology,
-    Verdict, Verdicts, Why,
+    AuditChain, AuditEntry, AuditItems, AuditOutcome, Availability, Convergence, Doctor,
+    DoctorArea, DoctorCheck, Edge, EdgeFigures, EdgeStatus, Envelope, Event, EventDetail, Evidence,
+    Finding, Health, Heartbeat, HeartbeatLag, Integrity, Item, Items, Kind, Latency, Many,
+    Observer, One, Peer, PeerDetail, PeerIntegrity, PeerRef, Quorum, Reason, Rtt, Scrub, Severity,
+    Shard, ShardFinding, ShardItems, ShardSource, Stamp, State, Status, Topology, Verdict,
+    Verdicts, Why,
 };
 use crate::sources::SourceKind;
 use crate::time::WallTime;
@@ -74,6 +78,82 @@ pub(crate) fn status() -> One<Status> {
         listening: Vec::new(),
     };
     Envelope::new(Kind::Status, stamp(), Item { item: status })
+}
+
+pub(crate) fn audit() -> Envelope<AuditItems> {
+    let entry = |sequence: u64, outcome| AuditEntry {
+        sequence,
+        at: WallTime::from_ms(NOW),
+        outcome,
+        uid: Some(1_042),
+        user: Some("alice".to_owned()),
+        pid: Some(4_711),
+        method: "POST".to_owned(),
+        path: "/v1/scrub".to_owned(),
+        asked: json!({ "action": "accept", "verdicts": ["vanished"] }),
+        before: serde_json::Value::Null,
+        after: serde_json::Value::Null,
+        code: None,
+        begun: None,
+        unwritten: 0,
+        torn_bytes: None,
+    };
+    let refused = AuditEntry {
+        user: None,
+        code: Some(Code::NotPermitted),
+        unwritten: 3,
+        ..entry(3, AuditOutcome::Refused)
+    };
+    let done = AuditEntry {
+        before: json!({ "vanished": 2 }),
+        after: json!({ "accepted": 2 }),
+        begun: Some(4),
+        torn_bytes: Some(17),
+        ..entry(5, AuditOutcome::Done)
+    };
+    let chain = AuditChain {
+        holds: true,
+        breaks: Vec::new(),
+        break_count: 0,
+        files: 1,
+        lines: 6,
+        first_sequence: Some(1),
+        last_sequence: Some(6),
+        head: Some("0123456789abcdef".repeat(4)),
+        torn_lines: 1,
+        fault: None,
+    };
+    let items = vec![refused, done, entry(6, AuditOutcome::Begun)];
+    Envelope::new(Kind::AuditList, stamp(), AuditItems { items, omitted: 1, chain })
+}
+
+pub(crate) fn doctor() -> Doctor {
+    let check = |area, what: &str, status, found: &str, fix: Option<&str>| DoctorCheck {
+        area,
+        what: what.to_owned(),
+        status,
+        found: found.to_owned(),
+        fix: fix.map(str::to_owned),
+    };
+    let checks = vec![
+        check(DoctorArea::Configuration, "defaults", Health::Ok, "no errors", None),
+        check(
+            DoctorArea::DataDirectory,
+            "mode",
+            Health::Warn,
+            "0755: others may look into it",
+            Some("chmod 700 /srv/plexmesh"),
+        ),
+        check(DoctorArea::Sources, "/srv/shards", Health::Crit, "it is gone", Some("ls -ld /srv")),
+        check(DoctorArea::Clock, "time service", Health::Unknown, "not known", None),
+    ];
+    Doctor {
+        status: Health::Crit,
+        summary: "4 checks: 1 critical, 1 to be looked at, 1 that cannot be made from here"
+            .to_owned(),
+        agent_answers: Some(false),
+        checks,
+    }
 }
 
 pub(crate) fn peer_list() -> Many<Peer> {

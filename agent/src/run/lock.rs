@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 /// The lock's file in the data directory.
-const FILE: &str = "agent.lock";
+pub const FILE: &str = "agent.lock";
 
 /// Held as long as the agent runs; the system takes it back when the process ends, however it ends.
 #[derive(Debug)]
