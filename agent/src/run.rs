@@ -25,7 +25,7 @@ use crate::config::{self, Inputs};
 use crate::driver::{AddressBook, Announcement, Driver, Ended, Parts};
 use crate::host::resources::{self, Sampler};
 use crate::identity::{NodeKeys, short_id};
-use crate::mesh::{self, Labels, Membership, MeshAdmission, Seed};
+use crate::mesh::{self, Labels, Membership, MeshAdmission, Seed, format};
 use crate::query::{AgentNode, DriverHandle, QUERY_QUEUE};
 use crate::scrub::ScrubHandle;
 use crate::settings::Settings;
@@ -117,6 +117,7 @@ impl Agent {
         settings.socket_group.as_deref().map(group::find).transpose()?;
         mesh::files::make_private_dir(&settings.data_dir)?;
         let lock = DirectoryLock::take(&settings.data_dir)?;
+        claim(&settings.data_dir)?;
         let membership = membership(&settings.data_dir)?;
         let (store, loaded) = open_store(&settings.data_dir, &membership).await?;
         let closer = store.closer();
@@ -231,6 +232,14 @@ impl Agent {
             ),
         }
     }
+}
+
+/// Makes sure that this version may use the data directory.
+fn claim(data_dir: &Path) -> Result<(), Problem> {
+    if let Some(version) = format::claim(data_dir)? {
+        tracing::info!(%version, "another version used this data directory before");
+    }
+    Ok(())
 }
 
 /// The protocol node of a member, not started yet.

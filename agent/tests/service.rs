@@ -1,4 +1,5 @@
-//! An agent as a service of the system: what it tells its supervisor, and its unit.
+//! An agent as a service of the system: what it tells its supervisor, its unit, and data that
+//! another version left.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::fs;
@@ -147,6 +148,31 @@ fn an_agent_that_is_told_to_stop_says_so_and_ends_well() {
     agent.signal(Signal::TERM);
     supervisor.until("STOPPING=1");
     assert_eq!(agent.wait().code(), Some(0));
+}
+
+#[test]
+fn data_of_a_newer_version_is_refused_with_the_way_back() {
+    let supervisor = Supervisor::new();
+    assert!(supervisor.ask(&["init"]).status.success());
+    let format = supervisor.data().join("format");
+    let newer = "plexmesh data v2\nwritten by plexmesh 0.9.0\n";
+    fs::write(&format, newer).unwrap();
+    let refused = supervisor.ask(&["run"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(7), "{said}");
+    assert!(said.contains("0.9.0 still runs") && said.contains("apt install"), "{said}");
+    assert!(!supervisor.data().join("store").exists(), "the store was opened");
+}
+
+#[test]
+fn an_agent_takes_over_data_from_before_formats_and_notes_its_own() {
+    let supervisor = Supervisor::new();
+    assert!(supervisor.ask(&["init"]).status.success());
+    let format = supervisor.data().join("format");
+    fs::remove_file(&format).unwrap();
+    let _agent = supervisor.start();
+    supervisor.until("READY=1");
+    assert!(fs::read_to_string(format).unwrap().starts_with("plexmesh data v1\n"));
 }
 
 fn unit() -> PathBuf {

@@ -46,6 +46,8 @@ pub enum Code {
     NotFound,
     /// The caller may not do that.
     NotPermitted,
+    /// The data directory was written by a newer version.
+    NewerData,
     /// The agent has not found its mesh yet.
     NotReady,
     /// The agent is stopping.
@@ -72,6 +74,7 @@ impl Code {
             Self::BadRequest
             | Self::Busy
             | Self::MethodNotAllowed
+            | Self::NewerData
             | Self::NotReady
             | Self::Stopping
             | Self::UnknownPath => 7,
@@ -87,6 +90,7 @@ impl Code {
             Self::Busy => "busy",
             Self::Failed => "failed",
             Self::MethodNotAllowed => "methodNotAllowed",
+            Self::NewerData => "newerData",
             Self::NoAgent => "noAgent",
             Self::NotFound => "notFound",
             Self::NotPermitted => "notPermitted",
@@ -108,7 +112,7 @@ impl Code {
             Self::MethodNotAllowed => 405,
             Self::TimedOut => 408,
             Self::Ambiguous => 409,
-            Self::Failed => 500,
+            Self::Failed | Self::NewerData => 500,
             Self::Busy | Self::NoAgent | Self::NotReady | Self::Stopping => 503,
         }
     }
