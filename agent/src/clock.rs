@@ -29,17 +29,24 @@ pub fn wall_ms() -> u64 {
 /// too, so does this.
 #[must_use]
 pub fn awake_ms() -> u64 {
-    let spec = clock_gettime(ClockId::Monotonic);
-    let seconds = u64::try_from(spec.tv_sec).unwrap_or(0);
-    let millis = u64::try_from(spec.tv_nsec / 1_000_000).unwrap_or(0);
-    seconds.saturating_mul(1_000).saturating_add(millis)
+    awake_micros() / 1_000
+}
+
+/// The same in microseconds; on Linux this is `CLOCK_MONOTONIC`, which other programs read too.
+#[must_use]
+pub fn awake_micros() -> u64 {
+    micros(ClockId::Monotonic)
 }
 
 fn monotonic() -> Time {
-    let spec = clock_gettime(SINCE_BOOT);
+    Time(micros(SINCE_BOOT))
+}
+
+fn micros(clock: ClockId) -> u64 {
+    let spec = clock_gettime(clock);
     let seconds = u64::try_from(spec.tv_sec).unwrap_or(0);
     let micros = u64::try_from(spec.tv_nsec / 1_000).unwrap_or(0);
-    Time(seconds.saturating_mul(SECOND).saturating_add(micros))
+    seconds.saturating_mul(SECOND).saturating_add(micros)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::clock;
 use crate::events::EventEntry;
 use crate::query::{AgentNode, Query, Snapshot};
+use crate::supervisor::Watchdog;
 
 mod addresses;
 mod inbound;
@@ -67,6 +68,8 @@ pub struct Parts {
     pub addresses: AddressBook,
     /// Unix milliseconds at which the agent started.
     pub started_ms: u64,
+    /// Who is told that the driver still steps.
+    pub watchdog: Watchdog,
 }
 
 /// Why a driver ended.
@@ -101,6 +104,7 @@ pub struct Driver {
     upkeep_at: Instant,
     leave_at: Option<Instant>,
     started_ms: u64,
+    watchdog: Watchdog,
     early_events: Vec<NetEvent>,
 }
 
@@ -134,6 +138,7 @@ impl Driver {
             upkeep_at: Instant::now(),
             leave_at: None,
             started_ms: parts.started_ms,
+            watchdog: parts.watchdog,
             early_events: parts.early_events,
         }
     }
@@ -157,6 +162,7 @@ impl Driver {
                 Wake::Due | Wake::Query(None) | Wake::Sample(None) => {}
             }
             self.turn();
+            self.watchdog.stepped(Instant::now());
             if self.leave_at.is_some_and(|at| at <= Instant::now()) {
                 return Ended::Left;
             }

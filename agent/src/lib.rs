@@ -24,4 +24,5 @@ pub mod scrub;
 pub mod settings;
 pub mod sources;
 pub mod store;
+pub mod supervisor;
 pub mod time;

@@ -6,6 +6,7 @@
 //! | `mesh.toml` | mesh id, authority keys, seeds, this peer's labels | 0644 |
 //! | `certificate` | this peer's certificate | 0644 |
 //! | `authority.key`, `authority-spare.key` | the mesh's authorities, where it was made | 0600 |
+//! | `format` | form of these files, and which version wrote them last | 0644 |
 //!
 //! `mesh.toml` is written last: a directory without one holds no mesh, and making one there goes on
 //! from the keys that an interrupted attempt left.
@@ -23,6 +24,7 @@ use crate::identity::NodeKeys;
 mod admission;
 mod description;
 pub mod files;
+pub mod format;
 mod seed;
 
 pub use admission::MeshAdmission;
@@ -30,6 +32,7 @@ pub use seed::{Seed, SeedError};
 
 use description::Description;
 use files::{FileError, Sealed};
+use format::FormatError;
 
 /// How long a certificate lasts, in seconds: 90 days, so that a peer that nobody vouches for any
 /// more is out within a quarter.
@@ -50,6 +53,9 @@ pub enum MeshError {
     /// A file cannot be read or written, or says what it must not.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The directory is not one that this version may use.
+    #[error(transparent)]
+    Format(#[from] FormatError),
     /// There is a mesh already.
     #[error("{} already holds a mesh; nothing was changed. To make another one, choose another \
             --data-dir", .0.display())]
@@ -137,6 +143,7 @@ pub fn init(dir: &Path, labels: Labels, wall_s: u64) -> Result<Made, MeshError> 
         return Err(MeshError::AlreadyMade(dir.to_owned()));
     }
     files::make_private_dir(dir)?;
+    format::claim(dir)?;
     let identity = load_or_make(dir, &IDENTITY)?;
     let authority = load_or_make(dir, &AUTHORITY)?;
     let spare = load_or_make(dir, &AUTHORITY_SPARE)?;
@@ -196,6 +203,7 @@ pub fn enrol(
         return Err(MeshError::AlreadyMade(new_dir.to_owned()));
     }
     files::make_private_dir(new_dir)?;
+    format::claim(new_dir)?;
     let peer = PeerId(load_or_make(new_dir, &IDENTITY)?.public());
     let certificate = issue(&authority, description.mesh, peer, vec![Role::Member], wall_s);
     CERTIFICATE.write(new_dir, &certificate.encode())?;

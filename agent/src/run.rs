@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use plexmesh_net::{NetConfig, NetEvent, NetHandle, peer_id_text};
-use plexmesh_proto::types::PeerId;
+use plexmesh_proto::record::Profile;
+use plexmesh_proto::types::{PeerId, Version};
 use plexmesh_proto::{Config, Node};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -25,11 +26,12 @@ use crate::config::{self, Inputs};
 use crate::driver::{AddressBook, Announcement, Driver, Ended, Parts};
 use crate::host::resources::{self, Sampler};
 use crate::identity::{NodeKeys, short_id};
-use crate::mesh::{self, Labels, Membership, MeshAdmission};
-use crate::query::{DriverHandle, QUERY_QUEUE};
+use crate::mesh::{self, Labels, Membership, MeshAdmission, Seed, format};
+use crate::query::{AgentNode, DriverHandle, QUERY_QUEUE};
 use crate::scrub::ScrubHandle;
 use crate::settings::Settings;
 use crate::store::{AgentStore, Loaded, StoreCloser};
+use crate::supervisor::{self, Supervisor};
 
 mod lock;
 mod reload;
@@ -68,8 +70,10 @@ pub async fn run(args: RunArgs, logging: Logging) -> anyhow::Result<()> {
     if settings.die_with_stdin {
         stop::with_stdin(stop.clone());
     }
-    let agent = Agent::start(settings).await?;
-    let reload = Reload { inputs, config, settings: agent.settings.clone(), logging };
+    let supervisor = Supervisor::of_environment();
+    let agent = Agent::start_under(settings, supervisor.clone()).await?;
+    let settings = agent.settings.clone();
+    let reload = Reload { inputs, config, settings, logging, supervisor };
     let reload = tokio::spawn(reload.run(hangups));
     let mut stopped = stop.subscribe();
     let asked = stopped.wait_for(|stopped| *stopped);
@@ -91,6 +95,8 @@ pub struct Agent {
     handle: DriverHandle,
     scrub: ScrubHandle,
     reconfigured: JoinHandle<()>,
+    supervisor: Supervisor,
+    told: JoinHandle<()>,
     settings: watch::Sender<Arc<Settings>>,
     _lock: DirectoryLock,
 }
@@ -101,11 +107,20 @@ impl Agent {
     /// # Errors
     /// If its files, its socket or its addresses cannot be had.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
+        Self::start_under(settings, Supervisor::default()).await
+    }
+
+    /// Starts an agent that tells a supervisor when it is ready, how it is, and that it ends.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_under(settings: Settings, supervisor: Supervisor) -> anyhow::Result<Self> {
         let started_ms = clock::wall_ms();
         // Before anything is made.
         settings.socket_group.as_deref().map(group::find).transpose()?;
         mesh::files::make_private_dir(&settings.data_dir)?;
         let lock = DirectoryLock::take(&settings.data_dir)?;
+        claim(&settings.data_dir)?;
         let membership = membership(&settings.data_dir)?;
         let (store, loaded) = open_store(&settings.data_dir, &membership).await?;
         let closer = store.closer();
@@ -117,18 +132,8 @@ impl Agent {
         let handle = DriverHandle::new(query_sender, events.clone());
         let announcement = announcement(&settings, &membership.labels, listening);
         let seeds = [settings.seeds.clone(), membership.seeds.clone()].concat();
-        // One peer may have several addresses.
-        let seed_peers: BTreeSet<PeerId> = seeds.iter().map(|seed| seed.peer).collect();
         let secret = inventory_secret(&membership.keys);
-        let config = Config {
-            mesh: membership.mesh,
-            authorities: membership.authorities,
-            certificate: membership.certificate,
-            profile: announcement.profile(),
-            seeds: seed_peers.into_iter().collect(),
-            last_version: loaded.last_version,
-        };
-        let node = Node::new(config, membership.keys, store, clock::now());
+        let node = node(membership, store, announcement.profile(), &seeds, loaded.last_version);
         let expects_company = !seeds.is_empty() || node.roster().members().len() > 1;
         let scrub = start_scrub(&settings, secret).await?;
         let server = bind(&settings, handle.clone(), scrub.clone(), expects_company).await?;
@@ -150,6 +155,7 @@ impl Agent {
             announcement,
             addresses: AddressBook::new(seeds),
             started_ms,
+            watchdog: supervisor.watchdog(),
         });
         let data_dir = settings.data_dir.clone();
         let changed = watch::Sender::new(Arc::new(settings));
@@ -165,6 +171,12 @@ impl Agent {
             sampler: tokio::spawn(resources::run(Sampler::new(&data_dir), sample_sender)),
             net,
             store: closer,
+            told: tokio::spawn(supervisor::tell(
+                supervisor.clone(),
+                handle.clone(),
+                expects_company,
+            )),
+            supervisor,
             handle,
             reconfigured: tokio::spawn(reconfigure(scrub.clone(), changed.subscribe())),
             scrub,
@@ -196,6 +208,7 @@ impl Agent {
             ended = &mut self.driver => Some(ended),
         };
         tracing::info!("agent stops");
+        self.supervisor.stopping();
         let _ = self.stop_driver.send(true);
         let ended = match early {
             Some(ended) => ended,
@@ -203,6 +216,7 @@ impl Agent {
         };
         self.sampler.abort();
         self.reconfigured.abort();
+        self.told.abort();
         let scrub = self.scrub.clone();
         tokio::task::spawn_blocking(move || scrub.stop()).await.context("ending the scrub")?;
         if let Some(store) = self.store.take() {
@@ -221,6 +235,35 @@ impl Agent {
             ),
         }
     }
+}
+
+/// Makes sure that this version may use the data directory.
+fn claim(data_dir: &Path) -> Result<(), Problem> {
+    if let Some(version) = format::claim(data_dir)? {
+        tracing::info!(%version, "another version used this data directory before");
+    }
+    Ok(())
+}
+
+/// The protocol node of a member, not started yet.
+fn node(
+    membership: Membership,
+    store: AgentStore,
+    profile: Profile,
+    seeds: &[Seed],
+    last_version: Version,
+) -> AgentNode {
+    // One peer may have several addresses.
+    let seeds: BTreeSet<PeerId> = seeds.iter().map(|seed| seed.peer).collect();
+    let config = Config {
+        mesh: membership.mesh,
+        authorities: membership.authorities,
+        certificate: membership.certificate,
+        profile,
+        seeds: seeds.into_iter().collect(),
+        last_version,
+    };
+    Node::new(config, membership.keys, store, clock::now())
 }
 
 /// What this peer says of itself, with the addresses that it listens on.

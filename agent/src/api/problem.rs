@@ -48,6 +48,8 @@ pub enum Code {
     NotAudited,
     /// The caller may not do that.
     NotPermitted,
+    /// The data directory was written by a newer version.
+    NewerData,
     /// The agent has not found its mesh yet.
     NotReady,
     /// The agent is stopping.
@@ -75,6 +77,7 @@ impl Code {
             | Self::Busy
             | Self::MethodNotAllowed
             | Self::NotAudited
+            | Self::NewerData
             | Self::NotReady
             | Self::Stopping
             | Self::UnknownPath => 7,
@@ -90,6 +93,7 @@ impl Code {
             Self::Busy => "busy",
             Self::Failed => "failed",
             Self::MethodNotAllowed => "methodNotAllowed",
+            Self::NewerData => "newerData",
             Self::NoAgent => "noAgent",
             Self::NotFound => "notFound",
             Self::NotAudited => "notAudited",
@@ -112,7 +116,7 @@ impl Code {
             Self::MethodNotAllowed => 405,
             Self::TimedOut => 408,
             Self::Ambiguous => 409,
-            Self::Failed => 500,
+            Self::Failed | Self::NewerData => 500,
             Self::Busy | Self::NoAgent | Self::NotReady | Self::Stopping => 503,
             Self::NotAudited => 507,
         }

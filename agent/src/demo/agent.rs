@@ -16,6 +16,7 @@ use crate::api::schema::{One, PeerRef, Status};
 use crate::api::socket::Place;
 use crate::cli::client::Client;
 use crate::config::sets_key;
+use crate::supervisor::SOCKET_VARIABLE;
 
 /// Where the agents listen: on this machine alone, at any free port.
 const LISTEN: [&str; 2] = ["/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"];
@@ -97,6 +98,8 @@ impl Agent {
             .env("PLEXMESH_SCRUB__DEADLINE", SCRUB_DEADLINE)
             .args(LISTEN.iter().flat_map(|address| ["--listen", address]))
             .env_remove("PLEXMESH_SOCKET")
+            // Who supervises the demo is not to hear of its agents.
+            .env_remove(SOCKET_VARIABLE)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(file)

@@ -68,6 +68,7 @@ impl Peer {
             announcement: Announcement::default(),
             addresses: AddressBook::new(seeds),
             started_ms: clock::wall_ms(),
+            watchdog: Watchdog::none(),
         });
         let handle = DriverHandle::new(query_sender, events);
         let ended = tokio::spawn(driver.run(stopped));

@@ -10,6 +10,7 @@ use crate::cli::logging::Logging;
 use crate::config::reload::reload;
 use crate::config::{self, Config, Inputs};
 use crate::settings::Settings;
+use crate::supervisor::Supervisor;
 
 /// Listens for SIGHUP, which otherwise ends a process.
 pub(super) fn hangups() -> anyhow::Result<Signal> {
@@ -23,12 +24,14 @@ pub(super) struct Reload {
     pub(super) config: Config,
     pub(super) settings: watch::Sender<Arc<Settings>>,
     pub(super) logging: Logging,
+    pub(super) supervisor: Supervisor,
 }
 
 impl Reload {
     /// Reads the configuration at each signal; ends with the signals.
     pub(super) async fn run(mut self, mut hangups: Signal) {
         while hangups.recv().await.is_some() {
+            self.supervisor.reloading();
             let inputs = self.inputs.clone();
             // Files may lie on a disk that is slow or gone.
             let loaded = tokio::task::spawn_blocking(move || config::load(&inputs)).await;
@@ -42,6 +45,7 @@ impl Reload {
                 }
                 Err(error) => tracing::warn!(%error, "reading the configuration failed"),
             }
+            self.supervisor.ready();
         }
     }
 
@@ -91,7 +95,8 @@ mod tests {
         let inputs = Inputs::of_run(Default::default());
         let old = Settings { die_with_stdin: true, ..Settings::of(&config).unwrap() };
         let (settings, mut seen) = watch::channel(Arc::new(old));
-        let mut reload = Reload { inputs, config, settings, logging: Logging::default() };
+        let (logging, supervisor) = (Logging::default(), Supervisor::default());
+        let mut reload = Reload { inputs, config, settings, logging, supervisor };
         let text = "agent.data_dir = '/b'\nscrub.deadline = '1h'\n[[source]]\nroot = '/s'\n";
         reload.take(&written(&file, text));
         assert!(seen.has_changed().unwrap());
