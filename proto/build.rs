@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
+    "schema/plexmesh/v1/admission.proto",
     "schema/plexmesh/v1/record.proto",
     "schema/plexmesh/v1/exchange.proto",
     "schema/plexmesh/v1/frame.proto",

@@ -76,9 +76,9 @@ pub enum MeshError {
         /// What is wrong with it.
         source: CertificateError,
     },
-    /// The authority's key is not here.
-    #[error("{} is not here; certificates are issued where the mesh was made, or where its \
-            authority key was brought", .0.display())]
+    /// Neither the authority's key is here nor is this peer an enroller.
+    #[error("{} is not here and this peer is no enroller; certificates are issued by enrollers, \
+            where the mesh was made, or where its authority key was brought", .0.display())]
     NoAuthority(PathBuf),
     /// The authority's key is not one that the mesh knows.
     #[error("{} is not the key of an authority of this mesh; look for the right one in your \
@@ -179,36 +179,75 @@ pub fn load(dir: &Path, wall_s: u64) -> Result<Option<Membership>, MeshError> {
     Ok(Some(Membership { keys, mesh, authorities, certificate, seeds, labels }))
 }
 
-/// Makes a new peer in `new_dir` a member of the mesh whose authority key lies in `authority_dir`.
-/// Gives the new peer's id.
+/// Makes a new peer in `new_dir` a member of the mesh that `from_dir` knows: by its authority key if
+/// that lies there, else by the peer of that directory, which has to be an enroller. Gives the new
+/// peer's id.
 ///
 /// # Errors
-/// If there is no authority key, a mesh in `new_dir` already, or a file cannot be read or written.
+/// If `from_dir` may let nobody in, there is a mesh in `new_dir` already, or a file cannot be read
+/// or written.
 pub fn enrol(
-    authority_dir: &Path,
+    from_dir: &Path,
     new_dir: &Path,
     labels: Labels,
     seeds: Vec<Seed>,
     wall_s: u64,
 ) -> Result<PeerId, MeshError> {
-    let authority_path = AUTHORITY.path(authority_dir);
-    let description = Description::read(authority_dir)?
-        .filter(|_| authority_path.exists())
-        .ok_or_else(|| MeshError::NoAuthority(authority_path.clone()))?;
-    let authority = NodeKeys::new(read_key(authority_dir, &AUTHORITY)?);
-    if !description.authorities.contains(&authority.peer()) {
-        return Err(MeshError::OtherAuthority(authority_path));
-    }
+    let issuer = Issuer::find(from_dir, wall_s)?;
     if Description::path(new_dir).exists() {
         return Err(MeshError::AlreadyMade(new_dir.to_owned()));
     }
     files::make_private_dir(new_dir)?;
     format::claim(new_dir)?;
     let peer = PeerId(load_or_make(new_dir, &IDENTITY)?.public());
-    let certificate = issue(&authority, description.mesh, peer, vec![Role::Member], wall_s);
+    let (mesh, authorities) = issuer.mesh();
+    let certificate = issuer.issue(peer, wall_s);
     CERTIFICATE.write(new_dir, &certificate.encode())?;
-    Description { seeds, labels, ..description }.write(new_dir)?;
+    Description { mesh, authorities, seeds, labels }.write(new_dir)?;
     Ok(peer)
+}
+
+/// Who can let others in from a data directory.
+enum Issuer {
+    Authority(NodeKeys, MeshId, Vec<PeerId>),
+    Enroller(NodeKeys, Box<Certificate>, Vec<PeerId>),
+}
+
+impl Issuer {
+    fn find(dir: &Path, wall_s: u64) -> Result<Self, MeshError> {
+        let path = AUTHORITY.path(dir);
+        if !path.exists() {
+            return match load(dir, wall_s)? {
+                Some(own) if own.certificate.has_role(Role::Enroller) => {
+                    Ok(Self::Enroller(own.keys, Box::new(own.certificate), own.authorities))
+                }
+                _ => Err(MeshError::NoAuthority(path)),
+            };
+        }
+        let description = Description::read(dir)?.ok_or(MeshError::NoAuthority(path.clone()))?;
+        let authority = NodeKeys::new(read_key(dir, &AUTHORITY)?);
+        if !description.authorities.contains(&authority.peer()) {
+            return Err(MeshError::OtherAuthority(path));
+        }
+        Ok(Self::Authority(authority, description.mesh, description.authorities))
+    }
+
+    fn mesh(&self) -> (MeshId, Vec<PeerId>) {
+        match self {
+            Self::Authority(_, mesh, authorities) => (*mesh, authorities.clone()),
+            Self::Enroller(_, own, authorities) => (own.mesh, authorities.clone()),
+        }
+    }
+
+    fn issue(&self, peer: PeerId, wall_s: u64) -> Certificate {
+        match self {
+            Self::Authority(key, mesh, _) => issue(key, *mesh, peer, vec![Role::Member], wall_s),
+            Self::Enroller(keys, own, _) => {
+                let lapses_s = wall_s.saturating_add(CERTIFICATE_LIFETIME_S);
+                Certificate::issue_by_enroller(&mut keys.clone(), own, peer, wall_s, lapses_s)
+            }
+        }
+    }
 }
 
 fn issue(

@@ -43,7 +43,7 @@ use crate::event::RefusedBy;
 use crate::identity::{PeerKey, peer_key};
 use crate::stats::Counters;
 
-/// Largest hello, tag included. A certificate chain of three links needs well under 2 KiB.
+/// Largest hello, tag included. A certificate with its enroller's inside takes at most 1 KiB.
 pub(crate) const MAX_HELLO_BYTES: usize = 4096;
 
 /// What a hello holds beside the certificate: tag, mesh id, instance, certificate length.

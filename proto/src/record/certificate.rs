@@ -1,5 +1,9 @@
-//! Who belongs to the mesh: certificates that an authority key signed.
+//! Who belongs to the mesh: certificates that an authority key signed, or an enroller whose own certificate one signed.
+//!
+//! A certificate of an enroller brings the enroller's along, so that whoever sees it can judge it alone, on a first connection too. Two links are the longest chain: an authority
+//! gives roles, an enroller makes plain members, and nobody but an authority makes an enroller.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use prost::Message;
@@ -8,8 +12,10 @@ use crate::port::Crypto;
 use crate::schema;
 use crate::types::PeerId;
 
-/// Longest encoded certificate, in bytes; a real one takes about 250.
-const MAX_CERTIFICATE_BYTES: usize = 512;
+/// Longest encoded certificate with its issuer's inside, in bytes; a real one takes about 420.
+const MAX_CERTIFICATE_BYTES: usize = 1024;
+/// Longest encoded certificate of an issuer, in bytes; a real one takes about 210.
+const MAX_ISSUER_BYTES: usize = 512;
 /// Length of the ring nonce, in bytes: enough that no joiner can search for a seat.
 const RING_NONCE_BYTES: usize = 16;
 const SIGNATURE_CONTEXT: &[u8] = b"plexmesh/1/certificate";
@@ -44,6 +50,15 @@ pub enum CertificateError {
     /// Signed by a key that is no authority of this mesh.
     #[error("certificate signed by a key that is no authority of this mesh")]
     UnknownAuthority,
+    /// Signed by a peer that may not let others in.
+    #[error("certificate signed by a peer that is no enroller of this mesh")]
+    NotEnroller,
+    /// An enroller gave a role that only an authority gives.
+    #[error("certificate of an enroller with a role that only an authority gives")]
+    RoleNotGiven,
+    /// It does not say that its bearer takes part.
+    #[error("certificate without the role of a member")]
+    NotMember,
     /// The signature is wrong.
     #[error("certificate with a wrong signature")]
     Forged,
@@ -65,9 +80,13 @@ pub struct Certificate {
     pub roles: Vec<Role>,
     /// First Unix second of validity, for display: a joiner's clock may be behind the enroller's.
     pub not_before_s: u64,
-    /// Unix second at which it lapses.
+    /// Unix second at which it lapses: with its issuer's certificate at the latest.
     pub not_after_s: u64,
-    authority: PeerId,
+    /// It names a role that this version of the protocol does not know.
+    other_roles: bool,
+    signer: PeerId,
+    /// The certificate of the enroller that signed; `None` if an authority did.
+    issuer: Option<Box<Certificate>>,
     signature: [u8; 64],
     body: Vec<u8>,
 }
@@ -83,6 +102,36 @@ impl Certificate {
         not_before_s: u64,
         not_after_s: u64,
     ) -> Self {
+        let terms = Terms { mesh, peer, roles, not_before_s, not_after_s };
+        Self::sign(crypto, authority, None, terms)
+    }
+
+    /// Issues a plain member's certificate, signed by the enroller whose key `crypto` holds and whose own certificate `enroller` is. It lapses with the enroller's at the
+    /// latest.
+    pub fn issue_by_enroller(
+        crypto: &mut impl Crypto,
+        enroller: &Self,
+        peer: PeerId,
+        not_before_s: u64,
+        not_after_s: u64,
+    ) -> Self {
+        let terms = Terms {
+            mesh: enroller.mesh,
+            peer,
+            roles: alloc::vec![Role::Member],
+            not_before_s,
+            not_after_s: not_after_s.min(enroller.not_after_s),
+        };
+        Self::sign(crypto, enroller.peer, Some(Box::new(enroller.clone())), terms)
+    }
+
+    fn sign(
+        crypto: &mut impl Crypto,
+        signer: PeerId,
+        issuer: Option<Box<Self>>,
+        terms: Terms,
+    ) -> Self {
+        let Terms { mesh, peer, roles, not_before_s, not_after_s } = terms;
         let mut ring_nonce = [0; RING_NONCE_BYTES];
         for chunk in ring_nonce.chunks_mut(8) {
             chunk.copy_from_slice(&crypto.random_u64().to_le_bytes());
@@ -104,7 +153,9 @@ impl Certificate {
             roles,
             not_before_s,
             not_after_s,
-            authority,
+            other_roles: false,
+            signer,
+            issuer,
             signature,
             body,
         }
@@ -120,15 +171,39 @@ impl Certificate {
             return Err(MALFORMED);
         }
         let outer = schema::Certificate::decode(bytes).map_err(|_| MALFORMED)?;
+        let issuer = match outer.issuer.as_deref() {
+            None => None,
+            Some(bytes) if bytes.len() > MAX_ISSUER_BYTES => return Err(MALFORMED),
+            Some(bytes) => {
+                let issuer = schema::Certificate::decode(bytes).map_err(|_| MALFORMED)?;
+                // Two links are all: a third is not even looked at.
+                if issuer.issuer.is_some() {
+                    return Err(MALFORMED);
+                }
+                Some(Box::new(Self::of_parts(issuer, None)?))
+            }
+        };
+        Self::of_parts(outer, issuer)
+    }
+
+    fn of_parts(
+        outer: schema::Certificate,
+        issuer: Option<Box<Self>>,
+    ) -> Result<Self, CertificateError> {
+        const MALFORMED: CertificateError = CertificateError::Malformed;
         let inner = schema::CertificateBody::decode(&*outer.body).map_err(|_| MALFORMED)?;
+        let roles: Vec<Role> = inner.roles().filter_map(Role::from_wire).collect();
+        let lapses_with = issuer.as_ref().map_or(u64::MAX, |issuer| issuer.not_after_s);
         Ok(Self {
             mesh: MeshId(inner.mesh_id.as_slice().try_into().map_err(|_| MALFORMED)?),
             peer: PeerId::from_slice(&inner.peer).ok_or(MALFORMED)?,
             ring_nonce: inner.ring_nonce.as_slice().try_into().map_err(|_| MALFORMED)?,
-            roles: inner.roles().filter_map(Role::from_wire).collect(),
+            other_roles: roles.len() != inner.roles.len(),
+            roles,
             not_before_s: inner.not_before_s,
-            not_after_s: inner.not_after_s,
-            authority: PeerId::from_slice(&outer.authority).ok_or(MALFORMED)?,
+            not_after_s: inner.not_after_s.min(lapses_with),
+            signer: PeerId::from_slice(&outer.authority).ok_or(MALFORMED)?,
+            issuer,
             signature: outer.signature.as_slice().try_into().map_err(|_| MALFORMED)?,
             body: outer.body,
         })
@@ -137,12 +212,28 @@ impl Certificate {
     /// The certificate's encoding.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        self.to_wire().encode_to_vec()
+    }
+
+    fn to_wire(&self) -> schema::Certificate {
         schema::Certificate {
             body: self.body.clone(),
-            authority: self.authority.0.to_vec(),
+            authority: self.signer.0.to_vec(),
             signature: self.signature.to_vec(),
+            issuer: self.issuer.as_ref().map(|issuer| issuer.encode()),
         }
-        .encode_to_vec()
+    }
+
+    /// The enroller that let this member in; `None` if an authority did.
+    #[must_use]
+    pub fn enroller(&self) -> Option<PeerId> {
+        self.issuer.as_ref().map(|issuer| issuer.peer)
+    }
+
+    /// Whether its bearer has a role.
+    #[must_use]
+    pub fn has_role(&self, role: Role) -> bool {
+        self.roles.contains(&role)
     }
 
     /// Whether this certificate makes `peer` a member of `mesh` at `wall_s`.
@@ -163,16 +254,43 @@ impl Certificate {
         if self.peer != *peer {
             return Err(CertificateError::OtherPeer);
         }
-        if !authorities.contains(&self.authority) {
-            return Err(CertificateError::UnknownAuthority);
+        if !self.has_role(Role::Member) {
+            return Err(CertificateError::NotMember);
         }
+        self.check_signer(authorities)?;
         if self.has_lapsed(wall_s) {
             return Err(CertificateError::Lapsed);
         }
-        if !crypto.verify(&self.authority, &signed_bytes(&self.body), &self.signature) {
+        let issuer_is_genuine = self.issuer.as_ref().is_none_or(|issuer| issuer.is_genuine(crypto));
+        if !issuer_is_genuine || !self.is_genuine(crypto) {
             return Err(CertificateError::Forged);
         }
         Ok(())
+    }
+
+    /// Whether who signed may give what this certificate gives; the signatures are another matter.
+    fn check_signer(&self, authorities: &[PeerId]) -> Result<(), CertificateError> {
+        let Some(issuer) = &self.issuer else {
+            let known = authorities.contains(&self.signer);
+            return if known { Ok(()) } else { Err(CertificateError::UnknownAuthority) };
+        };
+        if issuer.mesh != self.mesh {
+            return Err(CertificateError::OtherMesh);
+        }
+        if !authorities.contains(&issuer.signer) {
+            return Err(CertificateError::UnknownAuthority);
+        }
+        if issuer.peer != self.signer || !issuer.has_role(Role::Enroller) {
+            return Err(CertificateError::NotEnroller);
+        }
+        if self.other_roles || self.roles.iter().any(|role| *role != Role::Member) {
+            return Err(CertificateError::RoleNotGiven);
+        }
+        Ok(())
+    }
+
+    fn is_genuine(&self, crypto: &mut impl Crypto) -> bool {
+        crypto.verify(&self.signer, &signed_bytes(&self.body), &self.signature)
     }
 
     /// Whether its time is over at `wall_s`.
@@ -180,6 +298,15 @@ impl Certificate {
     pub const fn has_lapsed(&self, wall_s: u64) -> bool {
         wall_s >= self.not_after_s
     }
+}
+
+/// What a certificate says.
+struct Terms {
+    mesh: MeshId,
+    peer: PeerId,
+    roles: Vec<Role>,
+    not_before_s: u64,
+    not_after_s: u64,
 }
 
 impl Role {
