@@ -13,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::api::schema::{Item, Kind, One, Stamp};
 use crate::cli::args::{DemoArgs, GlobalArgs};
 use crate::cli::output::{Output, OutputError};
+use crate::text::counted;
 
 mod agent;
 mod progress;
@@ -124,12 +125,6 @@ fn print(report: DemoReport, stamp: Stamp, output: &Output, keep: bool) -> anyho
         Ok(()) | Err(OutputError::Closed) => Ok(()),
         Err(error) => Err(error).context("cannot print the report"),
     }
-}
-
-/// A count with its noun.
-fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }
 
 fn seconds(duration: Duration) -> String {

@@ -25,4 +25,5 @@ pub mod settings;
 pub mod sources;
 pub mod store;
 pub mod supervisor;
+pub mod text;
 pub mod time;

@@ -109,7 +109,7 @@ pub struct Listing {
     /// Ids and files that were left alone: ids that would leave the root, symbolic links, devices,
     /// names that are no text, more than [`MAX_SHARDS`].
     pub refused: usize,
-    /// The manifest could not be read for now, and the copy of an earlier look stands in.
+    /// The manifest is torn, and the copy of an earlier look stands in.
     pub stale_manifest: bool,
 }
 

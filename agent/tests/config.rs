@@ -12,6 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "support/command.rs"]
+mod command;
+
 /// How long a test waits for what has to come about: many times what it takes, for machines that
 /// are busy with other things.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -20,12 +23,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A command that nothing of this machine configures.
 fn plexmesh(config: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_plexmesh"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("PLEXMESH_") {
-            command.env_remove(name);
-        }
-    }
+    let mut command = command::plexmesh();
     command.arg("--config").arg(config);
     command
 }

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use plexmesh_agent::mesh::{self, Labels, Seed};
 use plexmesh_agent::time::WallTime;
@@ -15,15 +15,20 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
+#[path = "support/command.rs"]
+mod command;
+#[path = "support/wait.rs"]
+mod wait;
+
+use command::plexmesh;
+use wait::until;
+
 const AGENTS: usize = 5;
 const KILLS: u32 = 40;
 /// How long a process lives between two kills, and how long it is away: from a start that is cut
 /// short to a mesh that is at rest.
 const ALIVE_MS: std::ops::Range<u64> = 20..2_500;
 const AWAY_MS: std::ops::Range<u64> = 0..1_500;
-/// How long the mesh may take to be one again: many times what it takes.
-const PATIENCE: Duration = Duration::from_secs(120);
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Counters that tell of a version that went backwards, or of a record that was torn.
 const NEVER: [&str; 3] = ["equivocation", "ownRecordNotTaken", "recordForged"];
 
@@ -83,16 +88,6 @@ impl Drop for Agent {
     }
 }
 
-fn plexmesh() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_plexmesh"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("PLEXMESH_") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
 /// A Backup Node's directory with one shard whose bytes are not those of its record.
 fn fill(directory: &Path) {
     fs::create_dir_all(directory).unwrap();
@@ -135,17 +130,6 @@ fn mesh_of_five(root: &Path) -> Vec<Agent> {
         agents.push(agent);
     }
     agents
-}
-
-fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
-    let give_up = Instant::now() + PATIENCE;
-    loop {
-        match look() {
-            Ok(value) => return value,
-            Err(seen) => assert!(Instant::now() < give_up, "never: {what}\nat last: {seen}"),
-        }
-        std::thread::sleep(LOOK_INTERVAL);
-    }
 }
 
 /// Whether all say with one digest that all are up and that each has its one corrupt shard.

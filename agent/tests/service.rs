@@ -12,6 +12,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+#[path = "support/command.rs"]
+mod command;
+
 /// How long a test waits for what has to come about: many times what it takes, for machines that
 /// are busy with other things.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -41,12 +44,7 @@ impl Supervisor {
 
     /// A command that nothing of this machine configures.
     fn plexmesh(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_plexmesh"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("PLEXMESH_") {
-                command.env_remove(name);
-            }
-        }
+        let mut command = command::plexmesh();
         command.arg("--config").arg(self.dir.path().join("x.toml"));
         command.arg("--data-dir").arg(self.data()).args(words);
         command

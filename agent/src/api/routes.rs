@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
@@ -27,7 +26,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::spawn_blocking;
 
 use super::answer;
-use super::guard::{Effect, MAX_BODY_BYTES};
+use super::guard::Effect;
 use super::problem::{Code, Problem};
 use super::schema::{
     Envelope, Event, EventItems, Figures, Integrity, Item, Kind, Latency, Leave, Liveness, Many,
@@ -50,8 +49,6 @@ pub const MAX_REASON_BYTES: usize = 256;
 
 /// Longest reason as a request body, in bytes: with every character escaped.
 const MAX_LEAVE_BYTES: usize = 4 * 1024;
-/// How long a request body may take: it comes from this host.
-const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Rows of the latency matrix that are estimated between two protocol steps: 8 000 pairs at most,
 /// about a millisecond.
 const ROWS_A_STEP: usize = 16;
@@ -334,15 +331,19 @@ fn push_line(lines: &mut Vec<u8>, line: &One<Event>) {
     }
 }
 
-pub(super) async fn leave(State(agent): State<Arc<Agent>>, body: Body) -> Answer<One<Leave>> {
-    let leave = read_leave(body).await?;
+pub(super) async fn leave(State(agent): State<Arc<Agent>>, body: Bytes) -> Answer<One<Leave>> {
+    let leave = parse_leave(&body)?;
     let stamp = agent.read(answer::stamp).await?;
     agent.driver.leave(leave.reason.clone()).await?;
     Ok(Json(Envelope::new(Kind::Left, stamp, Item { item: leave })))
 }
 
-async fn read_leave(body: Body) -> Result<Leave, Problem> {
-    let leave: Leave = read_body(body, MAX_LEAVE_BYTES).await?;
+fn parse_leave(body: &[u8]) -> Result<Leave, Problem> {
+    if body.len() > MAX_LEAVE_BYTES {
+        let message = format!("a request to leave may have {MAX_LEAVE_BYTES} bytes");
+        return Err(Problem::new(Code::BadRequest, message));
+    }
+    let leave: Leave = parse(body)?;
     if leave.reason.len() > MAX_REASON_BYTES {
         let message = format!("the reason may have {MAX_REASON_BYTES} bytes");
         return Err(Problem::new(Code::BadRequest, message));
@@ -350,18 +351,16 @@ async fn read_leave(body: Body) -> Result<Leave, Problem> {
     Ok(leave)
 }
 
-/// Reads a request body; one that is empty stands for the default.
-async fn read_body<T: DeserializeOwned + Default>(body: Body, limit: usize) -> Result<T, Problem> {
-    let bad = |message: String| Problem::new(Code::BadRequest, message);
-    let bytes = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, limit))
-        .await
-        .map_err(|_| Problem::new(Code::TimedOut, "the request body did not come in time"))?
-        .map_err(|error| bad(format!("the request body cannot be read: {error}")))?;
-    if bytes.is_empty() {
+/// What a request body says, which the guard of the route has read; one that is empty stands for the
+/// default.
+fn parse<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Problem> {
+    if body.is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(&bytes)
-        .map_err(|error| bad(format!("the request body is not as it should be: {error}")))
+    serde_json::from_slice(body).map_err(|error| {
+        let message = format!("the request body is not as it should be: {error}");
+        Problem::new(Code::BadRequest, message)
+    })
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -406,9 +405,9 @@ pub(super) async fn scrub(State(agent): State<Arc<Agent>>) -> Answer<One<Scrub>>
 
 pub(super) async fn ask_scrub(
     State(agent): State<Arc<Agent>>,
-    body: Body,
+    body: Bytes,
 ) -> Result<(Extension<Effect>, Json<One<Scrub>>), Problem> {
-    let request: ScrubRequest = read_body(body, MAX_BODY_BYTES).await?;
+    let request: ScrubRequest = parse(&body)?;
     let stamp = agent.read(answer::stamp).await?;
     let scrub = agent.scrub.clone();
     // A hundred thousand shards take longer than a task may hold its thread.

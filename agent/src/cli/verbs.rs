@@ -20,6 +20,7 @@ use crate::render;
 use crate::render::page::Page;
 use crate::render::terminal::Screen;
 use crate::settings;
+use crate::text::hex;
 use crate::time::WallTime;
 
 /// Exit code of `status --exit-code` for anything but OK.
@@ -261,7 +262,7 @@ pub fn init(args: InitArgs, output: &Output) -> anyhow::Result<()> {
         error => anyhow::Error::from(error),
     })?;
     let item = MadeMesh {
-        mesh: made.mesh.0.iter().map(|byte| format!("{byte:02x}")).collect(),
+        mesh: hex(&made.mesh.0),
         peer: plexmesh_net::peer_id_text(&made.peer.0),
         data_dir: dir.display().to_string(),
         certificate_lapses_at: WallTime::from_s(made.certificate_lapses_s),

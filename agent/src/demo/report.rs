@@ -5,10 +5,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::counted;
 use crate::api::schema::{HeartbeatLag, PeerRef, State};
 use crate::render::page::{Line, Page};
 use crate::render::table::Table;
+use crate::text::counted;
 
 /// The outcome of a demo. What was not done is `null`: an agent alone cannot lose anybody.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -11,6 +11,7 @@ use rand::Rng;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::text::hex;
 use crate::time::WallTime;
 
 /// Shards that a demo's network keeps: with three replicas each of five agents holds two dozen.
@@ -111,10 +112,9 @@ fn content(number: usize) -> Vec<u8> {
 }
 
 fn entry(id: &str, content: &[u8]) -> Entry {
-    let digest: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
     Entry {
         shard_id: id.to_owned(),
-        original_hash: digest,
+        original_hash: hex(&Sha256::digest(content)),
         size_bytes: content.len(),
         created_at: WallTime::now().to_string(),
         last_verified: None,

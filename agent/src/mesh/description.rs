@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Labels;
 use super::MeshError;
-use super::files::{self, FileError, from_hex, to_hex};
+use super::files::{self, FileError, from_hex};
 use super::seed::Seed;
+use crate::text::hex;
 
 /// The file's name in the data directory.
 const FILE: &str = "mesh.toml";
@@ -64,8 +65,8 @@ impl Description {
         let path = Self::path(dir);
         let on_disk = OnDisk {
             version: VERSION,
-            mesh: to_hex(&self.mesh.0),
-            authorities: self.authorities.iter().map(|key| to_hex(&key.0)).collect(),
+            mesh: hex(&self.mesh.0),
+            authorities: self.authorities.iter().map(|key| hex(&key.0)).collect(),
             seeds: self.seeds.iter().map(Seed::to_string).collect(),
             peer: self.labels.clone(),
         };

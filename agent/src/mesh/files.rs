@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::text::hex;
+
 /// Largest file that is read whole, in bytes: many times what any of them takes.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 /// Mode of the data directory: it holds secrets.
@@ -107,7 +109,7 @@ impl Sealed {
     }
 
     pub(super) fn write(&self, dir: &Path, bytes: &[u8]) -> Result<(), FileError> {
-        let text = format!("{} v{}\n{}\n", self.label, self.version, to_hex(bytes));
+        let text = format!("{} v{}\n{}\n", self.label, self.version, hex(bytes));
         write_atomically(&self.path(dir), text.as_bytes(), self.secret)
     }
 
@@ -169,16 +171,6 @@ pub(super) fn write_atomically(path: &Path, bytes: &[u8], secret: bool) -> Resul
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
     fs::rename(&temporary, path).map_err(failed)?;
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn to_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Bytes from hexadecimal digits; `None` if it is anything else.

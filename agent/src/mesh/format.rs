@@ -58,11 +58,11 @@ impl From<FormatError> for Problem {
         };
         let cause = format!(
             "plexmesh was downgraded. Nothing was changed: plexmesh {writer} still runs with this \
-             directory, and this version with a copy of {} from before the upgrade",
+             directory once it is installed again, and this version with a copy of {} from before \
+             the upgrade",
             dir.display()
         );
-        let next = format!("sudo apt install plexmesh={writer}-1");
-        Self::new(Code::NewerData, error.to_string()).because(cause).then(next)
+        Self::new(Code::NewerData, error.to_string()).because(cause).then("plexmesh --version")
     }
 }
 
@@ -168,7 +168,7 @@ mod tests {
         let problem = Problem::from(claim(dir.path()).unwrap_err());
         assert_eq!(problem.code.exit_code(), 7);
         assert!(problem.likely_cause.unwrap().contains("plexmesh 0.9.0 still runs"));
-        assert_eq!(problem.next_command.unwrap(), "sudo apt install plexmesh=0.9.0-1");
+        assert_eq!(problem.next_command.unwrap(), "plexmesh --version");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::api::schema::{
     Envelope, Health, Integrity, One, PeerIntegrity, Scrub, Severity, Shard, ShardItems,
     ShardSource, Verdict, Verdicts,
 };
+use crate::text::counted;
 use crate::time::{WallTime, span, span_of_seconds};
 
 /// The shards of all peers. Its first word is the one word on them.
@@ -135,9 +136,8 @@ fn word(screen: &Screen, status: Health, summary: &str) -> Line {
 /// What all shards are, the worst last.
 fn verdicts(screen: &Screen, verdicts: &Verdicts, pending: u64) -> Line {
     let mut line = Line::new();
-    let counted =
-        verdicts.iter().filter(|(verdict, count)| **count > 0 || **verdict == Verdict::Ok);
-    for (place, (verdict, count)) in counted.enumerate() {
+    let shown = verdicts.iter().filter(|(verdict, count)| **count > 0 || **verdict == Verdict::Ok);
+    for (place, (verdict, count)) in shown.enumerate() {
         if place > 0 {
             line = line.plain("   ");
         }
@@ -254,10 +254,6 @@ const fn paint(verdict: Verdict) -> Paint {
         | Verdict::Unreadable
         | Verdict::Disputed => severity_paint(Severity::High),
     }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

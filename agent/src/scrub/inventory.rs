@@ -15,6 +15,7 @@ use crate::sources::{Expected, FileFacts, Remembered, SourceKind};
 use crate::store::StoreError;
 use crate::store::database::{Database, Fault};
 use crate::store::entry;
+use crate::text::hex;
 
 /// Name of the database's directory inside of the data directory.
 const DIRECTORY: &str = "inventory";
@@ -143,7 +144,7 @@ impl Inventory {
 }
 
 fn value_name(source: &SourceKey) -> String {
-    source.iter().fold("source-".to_owned(), |name, byte| format!("{name}{byte:02x}"))
+    format!("source-{}", hex(source))
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -146,6 +146,7 @@ fn forget(file: &File) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::hex;
     use std::io::{Seek, Write};
 
     const HURRY: Pace = Pace { rest: 0, max_bytes_per_second: None };
@@ -158,10 +159,6 @@ mod tests {
         Reader::default()
             .digest(&mut file, size, HURRY, &AtomicBool::new(false), &mut || {})
             .unwrap()
-    }
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     #[test]

@@ -29,6 +29,10 @@ pub(super) fn list(root: &Root, cache: &mut manifest::Cache) -> Result<Listing, 
             return;
         };
         let Some(id) = name.strip_prefix(PREFIX) else { return };
+        if id.is_empty() {
+            listing.refused += 1;
+            return;
+        }
         let entry = match root.entry(name) {
             Ok(Some(entry)) => entry,
             // It went away since it was listed: its record tells more.

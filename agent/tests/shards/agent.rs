@@ -3,40 +3,13 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long a test waits for what has to come about: many times what it takes, for machines that
-/// are busy with other things.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Between two looks.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
-
-/// A command that the environment of the test does not configure.
-pub(crate) fn plexmesh() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_plexmesh"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("PLEXMESH_") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-/// Looks until there is something to see.
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match look() {
-            Ok(value) => return value,
-            Err(seen) => assert!(Instant::now() < deadline, "never: {what}\nat last: {seen}"),
-        }
-        std::thread::sleep(LOOK_INTERVAL);
-    }
-}
+pub(crate) use crate::command::plexmesh;
+pub(crate) use crate::wait::until;
 
 /// Sends a signal to a process that the test started.
 pub(crate) fn signal(process: &Child, signal: Signal) {

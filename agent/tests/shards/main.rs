@@ -4,8 +4,12 @@
 
 mod adoption;
 mod agent;
+#[path = "../support/command.rs"]
+mod command;
 mod daemon;
 mod harm;
 mod privacy;
 mod removal;
+#[path = "../support/wait.rs"]
+mod wait;
 mod witness;

@@ -11,6 +11,7 @@ use crate::api::schema::{
     Health, Integrity, Item, Kind, One, PeerIntegrity, ShardFinding, Verdict, Verdicts,
 };
 use crate::query::Snapshot;
+use crate::text::counted;
 
 /// The shards of all peers that did not leave.
 #[must_use]
@@ -147,10 +148,6 @@ fn judge(peers: &[PeerIntegrity], verdicts: &Verdicts, pending: u64) -> (Health,
         None if pending > 0 => (Health::Unknown, format!("{text}, {pending} not read yet")),
         None => (Health::Ok, text),
     }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use plexmesh_proto::integrity::Verdict as ProtoVerdict;
 
 use crate::api::schema::{Health, Scrub, Shard, ShardItems, ShardSource, Verdict};
 use crate::scrub::{Progress, ScrubHandle, ShardDetail, SourceDetail};
+use crate::text::hex;
 use crate::time::WallTime;
 
 /// Shards in one answer at the most: 40 MB of JSON.
@@ -67,8 +68,8 @@ fn shard(detail: ShardDetail) -> Shard {
         since: detail.since_ms.map(WallTime::from_ms),
         size_bytes: detail.size_bytes,
         expected_size_bytes: detail.expected_size_bytes,
-        expected_sha256: detail.expected_sha256.map(hex),
-        blake3: detail.blake3.map(hex),
+        expected_sha256: detail.expected_sha256.map(|digest| hex(&digest)),
+        blake3: detail.blake3.map(|digest| hex(&digest)),
         verified_at: detail.verified_ms.map(WallTime::from_ms),
     }
 }
@@ -88,8 +89,4 @@ fn source(detail: SourceDetail) -> ShardSource {
         fault,
         fault_since,
     }
-}
-
-fn hex(digest: [u8; 32]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
