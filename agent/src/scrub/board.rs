@@ -237,7 +237,12 @@ impl Board {
     }
 
     /// Takes over what a look found. Gives the time of the next look that a doubt asks for.
-    pub(super) fn merge(&mut self, source: usize, listing: Listing, now: Moment) -> Option<u64> {
+    pub(super) fn merge(
+        &mut self,
+        source: usize,
+        mut listing: Listing,
+        now: Moment,
+    ) -> Option<u64> {
         let board = self.sources.get_mut(source)?;
         board.refused = listing.refused;
         board.stale_manifest = listing.stale_manifest;
@@ -247,7 +252,6 @@ impl Board {
             self.move_on(source);
         }
         let board = self.sources.get_mut(source)?;
-        let mut listing = listing;
         let known: Vec<Arc<str>> = board.shards.keys().cloned().collect();
         for id in known {
             match listing.shards.remove(&*id) {
