@@ -133,6 +133,19 @@ pub enum NetEvent {
         /// Why, for people.
         reason: String,
     },
+    /// A stranger asks for admission. Only after
+    /// [`NetHandle::set_admitting`](crate::NetHandle::set_admitting).
+    Admission {
+        /// Who asks; that it holds the key is proven.
+        peer: PeerKey,
+        /// The multiaddr that it dialled from.
+        address: String,
+        /// For [`NetHandle::answer_admission`](crate::NetHandle::answer_admission), within the
+        /// hello timeout.
+        token: u64,
+        /// At most [`MAX_ADMISSION_REQUEST_BYTES`](crate::MAX_ADMISSION_REQUEST_BYTES).
+        bytes: Vec<u8>,
+    },
     /// An admitted peer says from which multiaddr it sees this one: a hint at the public
     /// address behind a router, and no more than that peer's word.
     ObservedAddress {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::admission::MAX_ADMISSION_ANSWER_BYTES;
 use crate::config::{
     MAX_BROADCAST_BYTES, MAX_CERTIFICATE_BYTES, MAX_FRAME_BYTES, MAX_REQUEST_BYTES,
     MAX_RESPONSE_BYTES,
@@ -122,6 +123,26 @@ impl NetHandle {
     /// When the command did not reach the task.
     pub fn verdict(&self, token: u64, verdict: Verdict) -> Result<(), SendError> {
         self.send(Command::Verdict { token, verdict })
+    }
+
+    /// Whether strangers may ask for admission here. They may not until this is called; others
+    /// are told that this peer admits nobody.
+    pub fn set_admitting(&self, admitting: bool) {
+        self.gate.desk().set_admitting(admitting);
+    }
+
+    /// Answers a stranger's request with at most [`MAX_ADMISSION_ANSWER_BYTES`]; the connection
+    /// ends with it. Too late is no error, but counted; the stranger was told to come back then.
+    ///
+    /// # Errors
+    /// When the answer is too long, or the task has ended.
+    pub fn answer_admission(&self, token: u64, bytes: Vec<u8>) -> Result<(), SendError> {
+        check_size(&bytes, MAX_ADMISSION_ANSWER_BYTES)?;
+        if self.commands.is_closed() {
+            return Err(SendError::Closed);
+        }
+        self.gate.desk().answer(token, bytes);
+        Ok(())
     }
 
     /// The counters as they are now. Gauges lag by at most one turn of the task.

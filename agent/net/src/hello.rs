@@ -22,26 +22,26 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::PeerId;
 use libp2p::core::ConnectedPoint;
-use libp2p::core::muxing::{StreamMuxerBox, StreamMuxerExt, SubstreamBox};
+use libp2p::core::muxing::{StreamMuxerBox, SubstreamBox};
 use libp2p::multiaddr::Protocol;
 use thiserror::Error;
+use tokio::sync::mpsc::WeakSender;
 use tokio::time::timeout;
 
+use crate::admission::{self, Desk, Visit};
 use crate::config::NetConfig;
 use crate::counted;
-use crate::event::RefusedBy;
+use crate::event::{NetEvent, RefusedBy};
 use crate::identity::{PeerKey, peer_key};
 use crate::stats::Counters;
+use crate::stream::{REFUSAL_LINGER, accept, drive, farewell, open};
 
 /// Largest hello, tag included. A certificate with its enroller's inside takes at most 1 KiB.
 pub(crate) const MAX_HELLO_BYTES: usize = 4096;
@@ -51,10 +51,6 @@ pub(crate) const FIXED_HELLO_BYTES: usize = TAG.len() + 32 + 16 + 2;
 
 /// Names the protocol and its version.
 const TAG: &[u8; 17] = b"/plexmesh/1/hello";
-
-/// How long a refusing side waits for the other to read the verdict. Closing at once would
-/// discard it on QUIC; one second covers any path a mesh works over.
-const REFUSAL_LINGER: Duration = Duration::from_secs(1);
 
 /// Outcomes kept for the network task. It takes them as each connection is reported; leftovers
 /// come only from connections that the swarm denied after the hello.
@@ -100,6 +96,13 @@ pub(crate) struct Gate {
     connection_limit: u64,
     counters: Arc<Counters>,
     handoff: Mutex<Handoff>,
+    desk: Desk,
+}
+
+/// Who passed the first stage of a connection.
+enum Caller {
+    Peer(Introduction),
+    Stranger(Visit),
 }
 
 #[derive(Default)]
@@ -117,6 +120,8 @@ pub(crate) enum HelloError {
     OtherPeer,
     #[error("no hello in time")]
     Timeout,
+    #[error("a stranger asked for admission")]
+    Stranger,
     #[error("the hello broke off: {0}")]
     Io(#[from] io::Error),
     #[error("refused by {by}: {reason}")]
@@ -165,23 +170,32 @@ impl Gate {
         config: &NetConfig,
         admission: Arc<dyn Admission>,
         connection_limit: usize,
+        events: WeakSender<NetEvent>,
         counters: Arc<Counters>,
     ) -> Self {
+        let hello_timeout = config.timing.hello_timeout;
+        let desk = Desk::new(events, hello_timeout, Arc::clone(&counters));
         Self {
             mesh_id: config.mesh_id,
             instance: rand::random(),
             certificate: Mutex::new(config.certificate.as_slice().into()),
             admission,
-            hello_timeout: config.timing.hello_timeout,
+            hello_timeout,
             connection_limit: connection_limit as u64,
             counters,
             handoff: Mutex::default(),
+            desk,
         }
     }
 
     /// Shows this certificate in all hellos to come.
     pub(crate) fn set_certificate(&self, certificate: &[u8]) {
         *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = certificate.into();
+    }
+
+    /// Where strangers ask for admission.
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     /// Takes what an admitted peer said, as its connection is reported established.
@@ -211,21 +225,31 @@ impl Gate {
             // Checked before a word is said: the certificate is for the peer that was dialled.
             return Err(HelloError::OtherPeer);
         }
-        let outbound = endpoint.is_dialer();
         let mut muxer = counted::count(muxer, Arc::clone(&self.counters));
-        let outcome = timeout(self.hello_timeout, self.greet(&key, outbound, &mut muxer))
+        let outcome = timeout(self.hello_timeout, self.greet(&key, &endpoint, &mut muxer))
             .await
             .unwrap_or(Err(HelloError::Timeout));
-        let mut handoff = self.handoff();
         match outcome {
-            Ok(introduction) => {
-                push_bounded(&mut handoff.admitted, (key, introduction));
+            Ok(Caller::Peer(introduction)) => {
+                push_bounded(&mut self.handoff().admitted, (key, introduction));
                 Ok((peer, muxer))
+            }
+            Ok(Caller::Stranger(visit)) => {
+                let served = async {
+                    self.desk.serve(key, endpoint.get_remote_address(), visit).await;
+                    Err(HelloError::Stranger)
+                };
+                drive(&mut muxer, served).await
             }
             Err(error) => {
                 if let HelloError::Refused { by, reason } = &error {
+                    match by {
+                        RefusedBy::Us => self.counters.refused_by_us.increment(),
+                        RefusedBy::Them => self.counters.refused_by_them.increment(),
+                    }
+                    let outbound = endpoint.is_dialer();
                     let refusal = Refusal { peer: key, outbound, by: *by, reason: reason.clone() };
-                    push_bounded(&mut handoff.refused, refusal);
+                    push_bounded(&mut self.handoff().refused, refusal);
                 }
                 Err(error)
             }
@@ -235,15 +259,15 @@ impl Gate {
     async fn greet(
         &self,
         peer: &PeerKey,
-        outbound: bool,
+        endpoint: &ConnectedPoint,
         muxer: &mut StreamMuxerBox,
-    ) -> Result<Introduction, HelloError> {
-        if outbound {
-            let stream = poll_fn(|cx| muxer.poll_outbound_unpin(cx)).await?;
-            drive(muxer, self.greet_first(peer, stream)).await
+    ) -> Result<Caller, HelloError> {
+        if endpoint.is_dialer() {
+            let stream = open(muxer).await?;
+            drive(muxer, self.greet_first(peer, stream)).await.map(Caller::Peer)
         } else {
-            let stream = poll_fn(|cx| muxer.poll_inbound_unpin(cx)).await?;
-            drive(muxer, self.greet_back(peer, stream)).await
+            let stream = accept(muxer).await?;
+            drive(muxer, self.receive(peer, endpoint, stream)).await
         }
     }
 
@@ -272,15 +296,32 @@ impl Gate {
         Ok(said)
     }
 
-    /// The listener's side.
+    /// The listener's side: a hello, or a stranger's request.
+    async fn receive(
+        &self,
+        peer: &PeerKey,
+        endpoint: &ConnectedPoint,
+        mut stream: SubstreamBox,
+    ) -> Result<Caller, HelloError> {
+        let mut tag = [0; TAG.len()];
+        stream.read_exact(&mut tag).await?;
+        if &tag != admission::TAG {
+            return self.greet_back(peer, &tag == TAG, stream).await.map(Caller::Peer);
+        }
+        match self.desk.receive(endpoint.get_remote_address(), stream).await? {
+            Some(visit) => Ok(Caller::Stranger(visit)),
+            None => Err(HelloError::Stranger),
+        }
+    }
+
+    /// Answers a hello, or what is none.
     async fn greet_back(
         &self,
         peer: &PeerKey,
+        known: bool,
         mut stream: SubstreamBox,
     ) -> Result<Introduction, HelloError> {
-        let mut tag = [0; TAG.len()];
-        stream.read_exact(&mut tag).await?;
-        let said = if &tag == TAG { read_body(&mut stream).await? } else { None };
+        let said = if known { read_body(&mut stream).await? } else { None };
         let Some(said) = said else {
             let reason = "it does not speak this hello".to_owned();
             return Err(refuse(stream, Verdict::Malformed, reason).await);
@@ -334,32 +375,6 @@ fn push_bounded<T>(queue: &mut VecDeque<T>, item: T) {
     queue.push_back(item);
 }
 
-/// Runs a conversation on a stream. Yamux moves bytes only while its muxer is polled.
-async fn drive<T>(
-    muxer: &mut StreamMuxerBox,
-    conversation: impl Future<Output = Result<T, HelloError>>,
-) -> Result<T, HelloError> {
-    let mut conversation = pin!(conversation);
-    poll_fn(|cx| {
-        if let Poll::Ready(outcome) = conversation.as_mut().poll(cx) {
-            return Poll::Ready(outcome);
-        }
-        match muxer.poll_unpin(cx) {
-            // What arrived before the connection was closed still counts, a verdict above all.
-            Poll::Ready(Err(error)) => match conversation.as_mut().poll(cx) {
-                Poll::Ready(outcome) => Poll::Ready(outcome),
-                Poll::Pending => Poll::Ready(Err(error.into())),
-            },
-            Poll::Ready(Ok(_address_change)) => {
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
-
 async fn read_body(stream: &mut SubstreamBox) -> io::Result<Option<Introduction>> {
     let mut mesh_id = [0; 32];
     stream.read_exact(&mut mesh_id).await?;
@@ -389,18 +404,8 @@ async fn expect_admitted(stream: &mut SubstreamBox) -> Result<(), HelloError> {
     }
 }
 
-/// Tells the verdict and waits until it was read, or for [`REFUSAL_LINGER`].
-async fn refuse(mut stream: SubstreamBox, verdict: Verdict, reason: String) -> HelloError {
-    let farewell = async {
-        stream.write_all(&[verdict as u8]).await?;
-        stream.flush().await?;
-        stream.close().await?;
-        // The other side drops the connection on reading it.
-        let mut rest = [0; 64];
-        while stream.read(&mut rest).await? > 0 {}
-        io::Result::Ok(())
-    };
-    // The verdict is a courtesy: whether it arrived changes nothing here.
-    let _ = timeout(REFUSAL_LINGER, farewell).await;
+/// Tells the verdict, and why it is so to this side alone.
+async fn refuse(stream: SubstreamBox, verdict: Verdict, reason: String) -> HelloError {
+    farewell(stream, &[verdict as u8], REFUSAL_LINGER).await;
     HelloError::Refused { by: RefusedBy::Us, reason }
 }

@@ -14,6 +14,11 @@
 //! no gossip and no addresses, and nothing it says reaches the agent but a
 //! [`NetEvent::Refused`].
 //!
+//! A stranger may ask for admission in place of the hello: one request of at most
+//! [`MAX_ADMISSION_REQUEST_BYTES`] and one answer of at most [`MAX_ADMISSION_ANSWER_BYTES`], and
+//! the connection ends ([`ask_admission`]). Requests reach the agent as [`NetEvent::Admission`],
+//! few at a time and few a second, and only after [`NetHandle::set_admitting`].
+//!
 //! # Four ways to exchange bytes
 //!
 //! - A frame, at most [`MAX_FRAME_BYTES`]: in order on one long-lived stream, written at once,
@@ -62,6 +67,7 @@
 //! but never the end of something it was told the beginning of. The task itself waits for nobody.
 
 mod address;
+mod admission;
 mod behaviour;
 mod config;
 mod counted;
@@ -75,10 +81,14 @@ mod peers;
 mod probe_stream;
 mod spawn;
 mod stats;
+mod stream;
 mod task;
 mod transport;
 
 pub use address::{AddressError, check_address};
+pub use admission::{
+    AdmissionError, MAX_ADMISSION_ANSWER_BYTES, MAX_ADMISSION_REQUEST_BYTES, ask_admission,
+};
 pub use config::{
     DEFAULT_MAX_CONNECTIONS, MAX_BROADCAST_BYTES, MAX_CERTIFICATE_BYTES, MAX_FRAME_BYTES,
     MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, NetConfig, NetTiming,

@@ -42,13 +42,15 @@ pub fn spawn(
     let local = config.identity.public();
     let counters = Arc::new(Counters::default());
     let connection_limit = config.max_connections.saturating_add(CONNECTION_MARGIN);
-    let gate = Arc::new(Gate::new(&config, admission, connection_limit, Arc::clone(&counters)));
+    let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
+    let weak = event_sender.downgrade();
+    let gate = Gate::new(&config, admission, connection_limit, weak, Arc::clone(&counters));
+    let gate = Arc::new(gate);
     let topic = behaviour::topic(&config.mesh_id);
     let mut swarm = swarm(&config, &gate, &topic, connection_limit, &counters)?;
     listen(&mut swarm, &config.listen)?;
     let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
     let (intent_sender, intent) = watch::channel(Intent::default());
-    let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
     let task = Task {
         swarm,
         local,

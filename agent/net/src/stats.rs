@@ -54,6 +54,18 @@ counters! {
     refused_by_us,
     /// Connections that the other side refused.
     refused_by_them,
+    /// Requests of strangers for admission that the agent answered.
+    admissions_answered,
+    /// Strangers turned away because this peer admits nobody.
+    admissions_closed,
+    /// Strangers told to come back because too many asked lately, in all or from their address.
+    admissions_over_rate,
+    /// Strangers told to come back because too many waited for the agent.
+    admissions_over_limit,
+    /// Strangers turned away because their request was longer than it may be.
+    admissions_too_long,
+    /// Strangers told to come back because the agent did not answer in time.
+    admissions_unanswered,
     /// Connections of a peer that had restarted, closed together with those of its former process.
     /// If it keeps growing, two processes use one identity.
     replaced_by_restart,
@@ -111,6 +123,10 @@ counters! {
     dropped_requests,
     /// Responses dropped because the request was no longer open.
     dropped_responses_late,
+    /// Strangers told to come back because the event queue was full.
+    dropped_admissions_events,
+    /// Answers to strangers dropped because they came too late.
+    dropped_admission_answers_late,
     /// Less important events (refusals, observed addresses) dropped on a full event queue.
     dropped_notices,
 }

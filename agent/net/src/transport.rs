@@ -1,5 +1,6 @@
-//! QUIC, and TCP with Noise and Yamux, with name resolution, ending at the gate.
+//! QUIC, and TCP with Noise and Yamux, with name resolution and, for the mesh, the gate at its end.
 
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
@@ -10,10 +11,11 @@ use libp2p::core::upgrade::Version;
 use libp2p::dns::{ResolverConfig, ResolverOpts};
 use libp2p::identity::Keypair;
 use libp2p::{PeerId, Transport as _, dns, noise, quic, tcp, yamux};
+use thiserror::Error;
 
 use crate::config::NetTiming;
 use crate::error::NetError;
-use crate::hello::Gate;
+use crate::hello::{Gate, HelloError};
 
 /// Bytes one QUIC stream may have in flight: two of the largest responses.
 const QUIC_STREAM_WINDOW_BYTES: u32 = 512 * 1024;
@@ -29,12 +31,32 @@ const MAX_STREAMS: u32 = 64;
 /// The stack below the gate.
 type Base = Boxed<(PeerId, StreamMuxerBox)>;
 
+/// Why a connection did not come about.
+#[derive(Debug, Error)]
+enum LinkError {
+    #[error("{0}")]
+    Below(io::Error),
+    #[error("{0}")]
+    Gate(#[source] HelloError),
+}
+
 /// Builds the transport whose connections are all admitted.
 pub(crate) fn build(
     keypair: &Keypair,
     gate: Arc<Gate>,
     timing: &NetTiming,
 ) -> Result<Base, NetError> {
+    let gated = ungated(keypair, timing)?
+        .and_then(move |(peer, muxer), endpoint| Arc::clone(&gate).pass(peer, muxer, endpoint))
+        .map_err(|error| error.either(LinkError::Below, LinkError::Gate));
+    // One address: room to resolve its name, and for one dead address behind the name. Three
+    // times the hello: a stranger's request, its answer, and for the answer to be read.
+    let address_timeout = timing.handshake_timeout * 2 + timing.hello_timeout * 3;
+    Ok(TransportTimeout::new(gated, address_timeout).boxed())
+}
+
+/// Builds the transport whose connections prove the other side's key and no more.
+pub(crate) fn ungated(keypair: &Keypair, timing: &NetTiming) -> Result<Base, NetError> {
     let named = match dns::tokio::Transport::system(base(keypair, timing)?) {
         Ok(named) => named,
         Err(error) => {
@@ -48,11 +70,18 @@ pub(crate) fn build(
             dns::tokio::Transport::custom(base, ResolverConfig::default(), ResolverOpts::default())
         }
     };
-    let gated = named
-        .and_then(move |(peer, muxer), endpoint| Arc::clone(&gate).pass(peer, muxer, endpoint));
-    // One address: room to resolve its name, and for one dead address behind the name.
-    let address_timeout = timing.handshake_timeout * 2 + timing.hello_timeout;
-    Ok(TransportTimeout::new(gated, address_timeout).boxed())
+    Ok(named.boxed())
+}
+
+/// What went wrong at the gate, if it was there.
+pub(crate) fn hello_error(error: &io::Error) -> Option<&HelloError> {
+    let mut cause: &(dyn Error + 'static) = error.get_ref()?;
+    loop {
+        if let Some(found) = cause.downcast_ref() {
+            return Some(found);
+        }
+        cause = cause.source()?;
+    }
 }
 
 fn base(keypair: &Keypair, timing: &NetTiming) -> Result<Base, NetError> {

@@ -50,6 +50,11 @@ impl Driver {
             NetEvent::Refused { peer, by, reason } => {
                 self.journal.refused(&peer_id_text(&peer), by, &reason);
             }
+            NetEvent::Admission { peer, address, token, .. } => {
+                // Strangers may not ask before the transport is told to let them.
+                let peer = short_id(&PeerId(peer));
+                tracing::debug!(peer, address, token, "a request for admission is not served");
+            }
             NetEvent::ObservedAddress { by, address } => {
                 let by = short_id(&PeerId(by));
                 tracing::trace!(by, address, "another peer says that it sees this one there");

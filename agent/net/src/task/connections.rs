@@ -1,17 +1,19 @@
 //! Connections that come and go.
 
 use libp2p::PeerId;
-use libp2p::core::{ConnectedPoint, Multiaddr};
+use libp2p::core::ConnectedPoint;
+use libp2p::core::transport::TransportError;
 use libp2p::identify;
-use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, ListenError};
 use tokio::time::Instant;
 
 use super::Task;
-use crate::event::{NetEvent, PathKind, RefusedBy};
-use crate::hello::Introduction;
+use crate::address::path_kind;
+use crate::event::{NetEvent, PathKind};
+use crate::hello::{HelloError, Introduction};
 use crate::identity::{PeerKey, peer_id_text, peer_key};
 use crate::peers::{Arrival, Connection};
+use crate::transport::hello_error;
 
 impl Task {
     pub(super) fn on_established(
@@ -127,27 +129,27 @@ impl Task {
     }
 
     pub(super) fn on_inbound_failed(&mut self, error: &ListenError) {
-        if self.report_refusals() == 0 {
-            tracing::debug!(%error, "inbound connection failed");
+        tracing::debug!(%error, "inbound connection failed");
+        let hello = match error {
+            ListenError::Transport(TransportError::Other(error)) => hello_error(error),
+            _ => None,
+        };
+        // Refusals and strangers are counted where they are told so.
+        if !matches!(hello, Some(HelloError::Refused { .. } | HelloError::Stranger)) {
             self.counters.inbound_failed.increment();
         }
+        self.report_refusals();
     }
 
-    /// Tells of connections that ended at the gate; returns their number.
-    pub(super) fn report_refusals(&mut self) -> usize {
-        let refusals = self.gate.take_refusals();
-        let count = refusals.len();
-        for refusal in refusals {
+    /// Tells of connections that ended at the gate.
+    pub(super) fn report_refusals(&mut self) {
+        for refusal in self.gate.take_refusals() {
             tracing::debug!(
                 peer = peer_id_text(&refusal.peer),
                 by = %refusal.by,
                 reason = refusal.reason,
                 "refused"
             );
-            match refusal.by {
-                RefusedBy::Us => self.counters.refused_by_us.increment(),
-                RefusedBy::Them => self.counters.refused_by_them.increment(),
-            }
             if refusal.outbound {
                 self.dials.refused(&refusal.peer);
             }
@@ -160,7 +162,6 @@ impl Task {
                 self.counters.dropped_notices.increment();
             }
         }
-        count
     }
 
     pub(super) fn on_identify(&mut self, event: identify::Event) {
@@ -174,13 +175,5 @@ impl Task {
         if !self.outbox.may(NetEvent::ObservedAddress { by, address }) {
             self.counters.dropped_notices.increment();
         }
-    }
-}
-
-pub(super) fn path_kind(address: &Multiaddr) -> PathKind {
-    if address.iter().any(|p| matches!(p, Protocol::QuicV1)) {
-        PathKind::Quic
-    } else {
-        PathKind::Tcp
     }
 }

@@ -1,16 +1,14 @@
 //! Dials: QUIC first, TCP when every QUIC address has failed.
 
 use std::collections::BTreeMap;
-use std::io;
 
 use libp2p::core::Multiaddr;
 use libp2p::core::transport::TransportError;
-use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError};
 
 use super::Task;
-use super::connections::path_kind;
+use crate::address::{on_one_line, parse_address, path_kind};
 use crate::config::{MAX_DIAL_ADDRESSES, MAX_DIALS};
 use crate::event::{NetEvent, PathKind};
 use crate::identity::{PeerKey, peer_id};
@@ -148,23 +146,6 @@ impl Task {
         let reason = failures.join("; ").chars().take(MAX_REASON_CHARS).collect();
         self.outbox.must(NetEvent::DialFailed { peer, reason });
     }
-}
-
-/// Reads an address; the peer id may stand at its end.
-fn parse_address(text: &str, peer: &PeerKey) -> Result<Multiaddr, String> {
-    let mut address: Multiaddr = text.parse().map_err(|error| format!("{error}"))?;
-    if let Some(Protocol::P2p(named)) = address.iter().last() {
-        if named != peer_id(peer) {
-            return Err("this is the address of another peer".to_owned());
-        }
-        address.pop();
-    }
-    Ok(address)
-}
-
-/// Name resolution reports its attempts as a list, one a line.
-fn on_one_line(error: &io::Error) -> String {
-    error.to_string().replace("\n - ", " ")
 }
 
 fn explain(error: &DialError) -> Vec<String> {

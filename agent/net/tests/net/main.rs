@@ -6,3 +6,5 @@ mod admission;
 mod common;
 mod connections;
 mod exchange;
+mod raw;
+mod strangers;
