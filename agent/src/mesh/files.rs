@@ -113,6 +113,12 @@ impl Sealed {
         write_atomically(&self.path(dir), text.as_bytes(), self.secret)
     }
 
+    /// Removes the file, if it is there.
+    pub(super) fn remove(&self, dir: &Path) -> Result<(), FileError> {
+        let path = self.path(dir);
+        remove_if_there(&path).map_err(|error| FileError::write(&path, error))
+    }
+
     pub(super) fn malformed(&self, dir: &Path, reason: &'static str) -> FileError {
         FileError::Malformed { path: self.path(dir), reason }
     }
@@ -149,28 +155,40 @@ pub(super) fn read_text(path: &Path, secret: bool) -> Result<String, FileError> 
 }
 
 /// Replaces a file so that a crash leaves the old or the new content, and the new one once this
-/// returned.
+/// returned. A failure leaves nothing but the old content.
 pub(super) fn write_atomically(path: &Path, bytes: &[u8], secret: bool) -> Result<(), FileError> {
     let failed = |error| FileError::write(path, error);
-    let dir = path.parent().unwrap_or(Path::new("."));
     let temporary = path.with_extension("new");
     // A leftover of a crash may have another mode, which opening would keep.
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
+    remove_if_there(&temporary).map_err(failed)?;
     let mode = if secret { SECRET_MODE } else { OPEN_MODE };
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&temporary)
-        .map_err(failed)?;
+    let written = write_new(&temporary, bytes, mode).and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = written {
+        let _ = fs::remove_file(&temporary);
+        return Err(failed(error));
+    }
+    sync_dir_of(path).map_err(failed)
+}
+
+/// Makes a file that must not be there yet, and brings it to the disk.
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     // The process's mask may have taken bits away from the mode.
-    file.set_permissions(fs::Permissions::from_mode(mode)).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&temporary, path).map_err(failed)?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn sync_dir_of(path: &Path) -> io::Result<()> {
+    let dir = path.parent().filter(|it| !it.as_os_str().is_empty());
+    File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Bytes from hexadecimal digits; `None` if it is anything else.
