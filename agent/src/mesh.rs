@@ -7,6 +7,7 @@
 //! | `certificate` | this peer's certificate | 0644 |
 //! | `mesh.secret` | what members alone know, in up to two epochs | 0600 |
 //! | `authority.key`, `authority-spare.key` | the mesh's authorities, where it was made | 0600 |
+//! | `moved` | says that the peer was moved away, and when | 0644 |
 //! | `format` | form of these files, and which version wrote them last | 0644 |
 //!
 //! `mesh.toml` is written last: a directory without one holds no mesh, and making one there goes on
@@ -24,10 +25,14 @@ use crate::identity::NodeKeys;
 
 mod admission;
 mod description;
+pub mod envelope;
 pub mod files;
 pub mod format;
+pub mod moved;
 pub mod secret;
 mod seed;
+pub mod transfer;
+mod undo;
 
 pub use admission::MeshAdmission;
 pub use seed::{Seed, SeedError};

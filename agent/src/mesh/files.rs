@@ -139,6 +139,11 @@ pub fn make_private_dir(dir: &Path) -> Result<(), FileError> {
 
 /// Reads a small text file; with `secret`, only if nobody but the owner may.
 pub(super) fn read_text(path: &Path, secret: bool) -> Result<String, FileError> {
+    read_text_of(path, secret, MAX_FILE_BYTES)
+}
+
+/// As [`read_text`], of at most `max_bytes`.
+pub(super) fn read_text_of(path: &Path, secret: bool, max_bytes: u64) -> Result<String, FileError> {
     let failed = |error| FileError::read(path, error);
     let file = File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
@@ -147,8 +152,8 @@ pub(super) fn read_text(path: &Path, secret: bool) -> Result<String, FileError> 
     }
     let malformed = |reason| FileError::Malformed { path: path.to_owned(), reason };
     let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
+    file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > max_bytes {
         return Err(malformed("it is far too long"));
     }
     String::from_utf8(bytes).map_err(|_| malformed("it is not text"))
@@ -168,6 +173,20 @@ pub(super) fn write_atomically(path: &Path, bytes: &[u8], secret: bool) -> Resul
         return Err(failed(error));
     }
     sync_dir_of(path).map_err(failed)
+}
+
+/// Makes a secret file outside of the data directory. One that is there is not touched, and a
+/// failure leaves none.
+pub(super) fn write_secret_once(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let failed = |error| FileError::write(path, error);
+    let written = write_new(path, bytes, SECRET_MODE).and_then(|()| sync_dir_of(path));
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            let _ = fs::remove_file(path);
+            Err(failed(error))
+        }
+        other => other.map_err(failed),
+    }
 }
 
 /// Makes a file that must not be there yet, and brings it to the disk.

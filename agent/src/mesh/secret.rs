@@ -4,7 +4,7 @@
 //! belongs to a peer that was not given the secret yet.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -100,12 +100,20 @@ impl MeshSecrets {
 
     /// Replaces the file of a data directory.
     pub(super) fn write(&self, dir: &Path) -> Result<(), FileError> {
-        let entry =
-            |(epoch, secret): &(u32, MeshSecret)| [&epoch.to_be_bytes()[..], &secret.0].concat();
-        FILE.write(dir, &self.0.iter().flat_map(entry).collect::<Vec<u8>>())
+        FILE.write(dir, &self.encode())
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn path(dir: &Path) -> PathBuf {
+        FILE.path(dir)
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let entry =
+            |(epoch, secret): &(u32, MeshSecret)| [&epoch.to_be_bytes()[..], &secret.0].concat();
+        self.0.iter().flat_map(entry).collect()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (entries, rest) = bytes.as_chunks::<ENTRY_BYTES>();
         let entry = |entry: &[u8; ENTRY_BYTES]| {
             let (epoch, secret) = entry.split_first_chunk()?;
