@@ -1,6 +1,7 @@
 //! The command line: reads what was typed, asks an agent or becomes one, and maps every outcome to
 //! an exit code.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -15,8 +16,10 @@ pub mod form;
 pub mod logging;
 pub mod metrics;
 pub mod output;
+pub mod passphrase;
 pub mod scripts;
 pub mod shards;
+pub mod transfer;
 pub mod usage;
 pub mod verbs;
 pub mod wait;
@@ -81,6 +84,14 @@ fn execute(cli: Cli, output: &Output, logging: Logging) -> anyhow::Result<u8> {
             verbs::init(args, output)?;
             Ok(0)
         }
+        Verb::ExportIdentity(args) => {
+            transfer::export(&args, &data_dir(&global)?, output)?;
+            Ok(0)
+        }
+        Verb::ImportIdentity(args) => {
+            transfer::import(&args, &data_dir(&global)?, output)?;
+            Ok(0)
+        }
         Verb::Config(verb) => config::config(&verb, &global, output),
         Verb::Doctor => {
             let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -108,6 +119,12 @@ fn execute(cli: Cli, output: &Output, logging: Logging) -> anyhow::Result<u8> {
             outcome
         }
     }
+}
+
+/// The data directory that flags and configuration name, or the usual one.
+fn data_dir(global: &args::GlobalArgs) -> anyhow::Result<PathBuf> {
+    let named = config::data_dir(global).map_err(Problem::from)?;
+    crate::settings::data_dir(named.as_deref())
 }
 
 fn agent_runtime() -> std::io::Result<Runtime> {

@@ -5,7 +5,9 @@
 //! | `identity.key` | Ed25519 secret of this peer | 0600 |
 //! | `mesh.toml` | mesh id, authority keys, seeds, this peer's labels | 0644 |
 //! | `certificate` | this peer's certificate | 0644 |
+//! | `mesh.secret` | what members alone know, in up to two epochs | 0600 |
 //! | `authority.key`, `authority-spare.key` | the mesh's authorities, where it was made | 0600 |
+//! | `moved` | says that the peer was moved away, and when | 0644 |
 //! | `format` | form of these files, and which version wrote them last | 0644 |
 //!
 //! `mesh.toml` is written last: a directory without one holds no mesh, and making one there goes on
@@ -23,9 +25,14 @@ use crate::identity::NodeKeys;
 
 mod admission;
 mod description;
+pub mod envelope;
 pub mod files;
 pub mod format;
+pub mod moved;
+pub mod secret;
 mod seed;
+pub mod transfer;
+mod undo;
 
 pub use admission::MeshAdmission;
 pub use seed::{Seed, SeedError};
@@ -33,6 +40,7 @@ pub use seed::{Seed, SeedError};
 use description::Description;
 use files::{FileError, Sealed};
 use format::FormatError;
+use secret::MeshSecrets;
 
 /// How long a certificate lasts, in seconds: 90 days, so that a peer that nobody vouches for any
 /// more is out within a quarter.
@@ -115,6 +123,8 @@ pub struct Membership {
     pub authorities: Vec<PeerId>,
     /// This peer's certificate; checked.
     pub certificate: Certificate,
+    /// What members alone know; `None` if this peer was not given it yet.
+    pub secrets: Option<MeshSecrets>,
     /// Where to begin.
     pub seeds: Vec<Seed>,
     /// What the operator calls this peer.
@@ -134,7 +144,7 @@ pub struct Made {
     pub authority_files: [PathBuf; 2],
 }
 
-/// Makes a mesh with two authorities, and this peer its first member, enroller and admin.
+/// Makes a mesh with two authorities and a secret, and this peer its first member, enroller and admin.
 ///
 /// # Errors
 /// If there is a mesh already, or a file cannot be written. Nothing that exists is replaced.
@@ -147,6 +157,9 @@ pub fn init(dir: &Path, labels: Labels, wall_s: u64) -> Result<Made, MeshError> 
     let identity = load_or_make(dir, &IDENTITY)?;
     let authority = load_or_make(dir, &AUTHORITY)?;
     let spare = load_or_make(dir, &AUTHORITY_SPARE)?;
+    if MeshSecrets::read(dir)?.is_none() {
+        MeshSecrets::generate().write(dir)?;
+    }
     let mesh = MeshId(rand::random());
     let peer = PeerId(identity.public());
     let roles = vec![Role::Member, Role::Enroller, Role::Admin];
@@ -176,12 +189,13 @@ pub fn load(dir: &Path, wall_s: u64) -> Result<Option<Membership>, MeshError> {
     certificate
         .check(&mut keys.clone(), &mesh, &authorities, &keys.peer(), wall_s)
         .map_err(refused)?;
-    Ok(Some(Membership { keys, mesh, authorities, certificate, seeds, labels }))
+    let secrets = MeshSecrets::read(dir)?;
+    Ok(Some(Membership { keys, mesh, authorities, certificate, secrets, seeds, labels }))
 }
 
 /// Makes a new peer in `new_dir` a member of the mesh that `from_dir` knows: by its authority key if
-/// that lies there, else by the peer of that directory, which has to be an enroller. Gives the new
-/// peer's id.
+/// that lies there, else by the peer of that directory, which has to be an enroller. The new peer gets
+/// the mesh's secrets that lie in `from_dir`. Gives the new peer's id.
 ///
 /// # Errors
 /// If `from_dir` may let nobody in, there is a mesh in `new_dir` already, or a file cannot be read
@@ -194,6 +208,7 @@ pub fn enrol(
     wall_s: u64,
 ) -> Result<PeerId, MeshError> {
     let issuer = Issuer::find(from_dir, wall_s)?;
+    let secrets = MeshSecrets::read(from_dir)?;
     if Description::path(new_dir).exists() {
         return Err(MeshError::AlreadyMade(new_dir.to_owned()));
     }
@@ -203,6 +218,7 @@ pub fn enrol(
     let (mesh, authorities) = issuer.mesh();
     let certificate = issuer.issue(peer, wall_s);
     CERTIFICATE.write(new_dir, &certificate.encode())?;
+    secret::hand_on(secrets.as_ref(), new_dir)?;
     Description { mesh, authorities, seeds, labels }.write(new_dir)?;
     Ok(peer)
 }

@@ -20,6 +20,7 @@ pub mod table;
 pub mod terminal;
 pub mod text;
 pub mod topology;
+pub mod transfer;
 pub mod why;
 
 #[cfg(test)]

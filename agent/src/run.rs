@@ -26,7 +26,7 @@ use crate::config::{self, Inputs};
 use crate::driver::{AddressBook, Announcement, Driver, Ended, Parts};
 use crate::host::resources::{self, Sampler};
 use crate::identity::{NodeKeys, short_id};
-use crate::mesh::{self, Labels, Membership, MeshAdmission, Seed, format};
+use crate::mesh::{self, Labels, Membership, MeshAdmission, Seed, format, moved};
 use crate::query::{AgentNode, DriverHandle, QUERY_QUEUE};
 use crate::scrub::ScrubHandle;
 use crate::settings::Settings;
@@ -37,9 +37,8 @@ mod lock;
 mod reload;
 mod stop;
 
-pub use lock::FILE as LOCK_FILE;
+pub use lock::{DirectoryLock, FILE as LOCK_FILE, LockError};
 
-use lock::DirectoryLock;
 use reload::Reload;
 
 /// Events that a follower may lag behind before it is told that it missed some.
@@ -121,6 +120,7 @@ impl Agent {
         mesh::files::make_private_dir(&settings.data_dir)?;
         let lock = DirectoryLock::take(&settings.data_dir)?;
         claim(&settings.data_dir)?;
+        moved::refuse(&settings.data_dir).map_err(Problem::from)?;
         let membership = membership(&settings.data_dir)?;
         let (store, loaded) = open_store(&settings.data_dir, &membership).await?;
         let closer = store.closer();

@@ -18,7 +18,7 @@ pub(crate) mod database;
 pub(crate) mod entry;
 mod writer;
 
-use database::Database;
+use database::{Database, Fault};
 use writer::{LAST_VERSION, Writer};
 
 /// Name of the database's directory inside of the data directory.
@@ -53,6 +53,57 @@ pub struct Loaded {
     pub last_version: Version,
 }
 
+/// Where the store of a data directory lies.
+#[must_use]
+pub fn path(data_dir: &Path) -> PathBuf {
+    data_dir.join(DIRECTORY)
+}
+
+/// Whether a data directory has a store.
+#[must_use]
+pub fn is_there(data_dir: &Path) -> bool {
+    path(data_dir).exists()
+}
+
+/// The highest version that this peer gave out, as its store knows it; `None` if there is no store,
+/// it does not open, or it does not say. Nobody else may use the store. Blocks.
+#[must_use]
+pub fn last_version(data_dir: &Path) -> Option<Version> {
+    if !is_there(data_dir) {
+        return None;
+    }
+    let database = Database::open(&path(data_dir)).ok()?;
+    let version = version_in(&database);
+    // Nothing was written, so nothing is lost if this fails.
+    let _ = database.close();
+    version
+}
+
+/// Has this peer speak above `version` at its next start. Makes a store if there is none; nobody else
+/// may use it. Blocks.
+///
+/// # Errors
+/// If the store cannot be opened or written.
+pub fn raise_last_version(data_dir: &Path, version: Version) -> Result<(), StoreError> {
+    let path = path(data_dir);
+    let (database, _) = Database::open_or_set_aside(&path, "the mesh")?;
+    let highest = version_in(&database).unwrap_or_default().max(version);
+    let value = (LAST_VERSION.to_owned(), highest.0.to_be_bytes().to_vec());
+    let written = database.write([], [value]).and_then(|()| database.close());
+    written.map_err(|fault| {
+        let source = match fault {
+            Fault::System(error) => error,
+            Fault::Damage(reason) => std::io::Error::other(reason),
+        };
+        StoreError::Io { path, source }
+    })
+}
+
+fn version_in(database: &Database) -> Option<Version> {
+    let bytes = database.value(LAST_VERSION)?.try_into().ok()?;
+    Some(Version(u64::from_be_bytes(bytes)))
+}
+
 /// Record storage of a running agent.
 #[derive(Debug)]
 pub struct AgentStore {
@@ -78,7 +129,7 @@ impl AgentStore {
         crypto: &mut impl Crypto,
         mesh: &MeshId,
     ) -> Result<(Self, Loaded), StoreError> {
-        let path = data_dir.join(DIRECTORY);
+        let path = path(data_dir);
         let (database, set_aside) = Database::open_or_set_aside(&path, "the mesh")?;
         let mut memory = MemoryStore::default();
         let mut loaded = Loaded { set_aside, ..Loaded::default() };
@@ -94,11 +145,7 @@ impl AgentStore {
         if !complete {
             loaded.skipped += 1;
         }
-        loaded.last_version = database
-            .value(LAST_VERSION)
-            .and_then(|value| value.try_into().ok())
-            .map(|bytes| Version(u64::from_be_bytes(bytes)))
-            .unwrap_or_default();
+        loaded.last_version = version_in(&database).unwrap_or_default();
         let writer = Writer::start(database).map_err(StoreError::Thread)?;
         Ok((Self { memory, writer: Some(writer) }, loaded))
     }

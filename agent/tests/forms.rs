@@ -38,8 +38,8 @@ const VERBS: &[(&str, &[&str], i32)] = &[
     ("wait", &["--for", "converged"], 0),
     ("why", &["gamma"], 0),
 ];
-/// Verbs that are tried elsewhere, with real agents. `metrics` gives text for collectors alone.
-const ELSEWHERE: &[&str] = &["demo", "metrics", "run"];
+/// Verbs that are tried elsewhere, with real agents or data directories. `metrics` gives text for collectors alone.
+const ELSEWHERE: &[&str] = &["demo", "export-identity", "import-identity", "metrics", "run"];
 /// Nobody in particular.
 const OTHER_USER: u32 = 65_534;
 

@@ -9,8 +9,8 @@ use super::json_schema;
 use super::problem::{Code, Problem};
 use super::schema::{
     ConfigCheck, ConfigFile, ConfigFlaw, ConfigKey, Envelope, Event, EventDetail, EventItems,
-    Figures, Item, Items, Kind, Leave, Liveness, MadeMesh, One, PeerRef, Readiness, Script,
-    SocketFigures, Stamp, State, Waited, Written,
+    Figures, IdentityTransfer, Item, Items, Kind, Leave, Liveness, MadeMesh, One, PeerRef,
+    Readiness, Script, SocketFigures, Stamp, State, Waited, Written,
 };
 use super::tests::MeshOfOne;
 use crate::demo::DemoReport;
@@ -130,6 +130,19 @@ fn made() -> MadeMesh {
     }
 }
 
+fn moved() -> IdentityTransfer {
+    IdentityTransfer {
+        peer: beta().id,
+        mesh: "00ff".to_owned(),
+        file: "peer.export".to_owned(),
+        data_dir: "/srv/plexmesh".to_owned(),
+        secret_included: true,
+        clock_included: false,
+        marked_as_moved: true,
+        authority_files: vec!["/srv/plexmesh/authority.key".to_owned()],
+    }
+}
+
 fn problem() -> Problem {
     let problem = Problem::new(Code::Ambiguous, "`b` may be several peers").because("two match");
     Problem { candidates: vec![beta()], ..problem }
@@ -175,6 +188,7 @@ fn sample_of(kind: Kind) -> Value {
         Kind::Event => of(kind, sample::event()),
         Kind::EventList => value(Envelope::new(kind, sample::stamp(), events())),
         Kind::Figures => of(kind, figures()),
+        Kind::IdentityExported | Kind::IdentityImported => value(One::local(kind, moved())),
         Kind::Integrity => value(sample::integrity()),
         Kind::Latency => value(sample::latency()),
         Kind::Left => of(kind, Leave { reason: "new disk".to_owned() }),

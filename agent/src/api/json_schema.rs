@@ -14,8 +14,9 @@ use serde_json::Value;
 use super::problem::Problem;
 use super::schema::{
     API_VERSION, AuditItems, ConfigCheck, ConfigFile, ConfigKey, Doctor, Envelope, Event,
-    EventItems, Figures, Integrity, Kind, Latency, Leave, Liveness, MadeMesh, Many, One, Peer,
-    PeerDetail, Readiness, Script, Scrub, ShardItems, Status, Topology, Waited, Why, Written,
+    EventItems, Figures, IdentityTransfer, Integrity, Kind, Latency, Leave, Liveness, MadeMesh,
+    Many, One, Peer, PeerDetail, Readiness, Script, Scrub, ShardItems, Status, Topology, Waited,
+    Why, Written,
 };
 use crate::demo::DemoReport;
 
@@ -56,6 +57,9 @@ pub(super) fn document(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
         Kind::Event => One::<Event>::json_schema(generator),
         Kind::EventList => Envelope::<EventItems>::json_schema(generator),
         Kind::Figures => One::<Figures>::json_schema(generator),
+        Kind::IdentityExported | Kind::IdentityImported => {
+            One::<IdentityTransfer>::json_schema(generator)
+        }
         Kind::Integrity => One::<Integrity>::json_schema(generator),
         Kind::Latency => One::<Latency>::json_schema(generator),
         Kind::Left => One::<Leave>::json_schema(generator),

@@ -38,8 +38,12 @@ pub enum Code {
     Busy,
     /// Anything else.
     Failed,
+    /// Somebody else uses the data directory.
+    InUse,
     /// The path exists, but not for this method.
     MethodNotAllowed,
+    /// The peer of the data directory lives elsewhere.
+    MovedAway,
     /// No agent answers.
     NoAgent,
     /// No such peer.
@@ -75,7 +79,9 @@ impl Code {
             Self::TimedOut => 6,
             Self::BadRequest
             | Self::Busy
+            | Self::InUse
             | Self::MethodNotAllowed
+            | Self::MovedAway
             | Self::NotAudited
             | Self::NewerData
             | Self::NotReady
@@ -92,7 +98,9 @@ impl Code {
             Self::BadRequest => "badRequest",
             Self::Busy => "busy",
             Self::Failed => "failed",
+            Self::InUse => "inUse",
             Self::MethodNotAllowed => "methodNotAllowed",
+            Self::MovedAway => "movedAway",
             Self::NewerData => "newerData",
             Self::NoAgent => "noAgent",
             Self::NotFound => "notFound",
@@ -116,7 +124,7 @@ impl Code {
             Self::MethodNotAllowed => 405,
             Self::TimedOut => 408,
             Self::Ambiguous => 409,
-            Self::Failed | Self::NewerData => 500,
+            Self::Failed | Self::InUse | Self::MovedAway | Self::NewerData => 500,
             Self::Busy | Self::NoAgent | Self::NotReady | Self::Stopping => 503,
             Self::NotAudited => 507,
         }
@@ -186,6 +194,8 @@ mod tests {
             (Code::TimedOut, 6),
             (Code::Busy, 7),
             (Code::Stopping, 7),
+            (Code::InUse, 7),
+            (Code::MovedAway, 7),
         ];
         for (code, exit) in codes {
             assert_eq!(code.exit_code(), exit, "{code:?}");

@@ -30,7 +30,9 @@ pub use edge::{CutDirection, Edge, EdgeFigures, EdgeStatus, Evidence, Topology};
 pub use event::{Event, EventDetail, EventItems};
 pub use integrity::{Integrity, PeerIntegrity, ShardFinding, Verdict, Verdicts};
 pub use latency::Latency;
-pub use outcome::{Leave, Liveness, MadeMesh, Readiness, Script, Waited, Written};
+pub use outcome::{
+    IdentityTransfer, Leave, Liveness, MadeMesh, Readiness, Script, Waited, Written,
+};
 pub use peer::{Availability, Heartbeat, Peer, PeerDetail, PeerRef, Reason, Rtt, State};
 pub use scrub::{Scrub, ScrubAction, ScrubRequest, Shard, ShardItems, ShardSource};
 pub use status::{Figures, Finding, Health, Partition, Severity, SocketFigures, States, Status};
@@ -62,6 +64,10 @@ pub enum Kind {
     EventList,
     /// What the agent did and dropped.
     Figures,
+    /// A peer was written into a file, to be moved.
+    IdentityExported,
+    /// A peer was read from a file.
+    IdentityImported,
     /// The shards of all peers.
     Integrity,
     /// A peer left.
@@ -98,7 +104,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, by name.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::AuditList,
         Self::Config,
         Self::ConfigCheck,
@@ -109,6 +115,8 @@ impl Kind {
         Self::Event,
         Self::EventList,
         Self::Figures,
+        Self::IdentityExported,
+        Self::IdentityImported,
         Self::Integrity,
         Self::Left,
         Self::Latency,
@@ -141,6 +149,8 @@ impl Kind {
             Self::Event => "Event",
             Self::EventList => "EventList",
             Self::Figures => "Figures",
+            Self::IdentityExported => "IdentityExported",
+            Self::IdentityImported => "IdentityImported",
             Self::Integrity => "Integrity",
             Self::Left => "Left",
             Self::Latency => "Latency",

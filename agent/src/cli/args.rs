@@ -172,6 +172,18 @@ pub enum Verb {
     /// Take this peer out of the mesh and stop its agent
     #[command(after_help = examples("plexmesh leave --reason 'new disk'", "plexmesh leave --yes"))]
     Leave(LeaveArgs),
+    /// Write this peer's identity into a protected file, to move the peer to new hardware
+    #[command(after_help = examples(
+        "plexmesh export-identity peer.export",
+        "plexmesh export-identity /media/stick/peer.export --passphrase-file phrase"
+    ))]
+    ExportIdentity(ExportIdentityArgs),
+    /// Take over a peer from a file that `export-identity` wrote
+    #[command(after_help = examples(
+        "plexmesh import-identity peer.export && plexmesh run",
+        "plexmesh --data-dir DIR import-identity peer.export --passphrase-file phrase"
+    ))]
+    ImportIdentity(ImportIdentityArgs),
     /// What is configured, where it comes from, what is wrong with it
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -455,6 +467,31 @@ pub struct ManArgs {
     /// Write a page for each verb into this directory
     #[arg(value_name = "DIR")]
     pub dir: Option<PathBuf>,
+}
+
+/// Arguments of `plexmesh export-identity`.
+#[derive(Clone, Debug, Args)]
+pub struct ExportIdentityArgs {
+    /// The file to write; it must not exist
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Take the passphrase from the one line of this file, instead of asking
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Leave this directory usable; never run both
+    #[arg(long)]
+    pub copy: bool,
+}
+
+/// Arguments of `plexmesh import-identity`.
+#[derive(Clone, Debug, Args)]
+pub struct ImportIdentityArgs {
+    /// A file that `plexmesh export-identity` wrote
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Take the passphrase from the one line of this file, instead of asking
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// Arguments of `plexmesh leave`.

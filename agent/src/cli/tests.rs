@@ -13,8 +13,8 @@ use super::args::{Cli, Format};
 use super::{check, form, scripts};
 use crate::api::problem::{Code, Problem};
 use crate::api::schema::{
-    ConfigCheck, ConfigFile, ConfigFlaw, ConfigKey, Envelope, EventItems, Item, Items, Kind, Leave,
-    MadeMesh, Many, One, Script, Stamp, Waited, Written,
+    ConfigCheck, ConfigFile, ConfigFlaw, ConfigKey, Envelope, EventItems, IdentityTransfer, Item,
+    Items, Kind, Leave, MadeMesh, Many, One, Script, Stamp, Waited, Written,
 };
 use crate::render::page::Page;
 use crate::render::sample;
@@ -38,7 +38,7 @@ type Draw = Box<dyn Fn(Format) -> String>;
 /// first space is the verb.
 fn samples() -> Vec<(&'static str, Draw)> {
     use crate::render::{
-        audit, config, doctor, event, latency, local, peer, problem, shards, status, why,
+        audit, config, doctor, event, latency, local, peer, problem, shards, status, transfer, why,
     };
     vec![
         ("check", drawn(sample::status(), check::page)),
@@ -56,6 +56,14 @@ fn samples() -> Vec<(&'static str, Draw)> {
         ),
         ("events", drawn(events(), event::events)),
         ("events audit", drawn(sample::audit(), audit::audit)),
+        (
+            "export-identity",
+            drawn(local(Kind::IdentityExported, moved_peer(true)), transfer::exported),
+        ),
+        (
+            "import-identity",
+            drawn(local(Kind::IdentityImported, moved_peer(false)), transfer::imported),
+        ),
         ("init", drawn(local(Kind::MeshMade, made_mesh()), local::made)),
         ("integrity", drawn(sample::integrity(), shards::integrity)),
         ("latency", drawn(sample::latency(), latency::latency)),
@@ -160,6 +168,22 @@ fn made_mesh() -> MadeMesh {
         authority_files: ["authority.key", "authority-spare.key"]
             .map(|name| format!("/srv/plexmesh/{name}"))
             .into(),
+    }
+}
+
+fn moved_peer(marked: bool) -> IdentityTransfer {
+    IdentityTransfer {
+        peer: "12D3KooWAlphaAAAA".to_owned(),
+        mesh: "00ff".to_owned(),
+        file: "/media/stick/peer.export".to_owned(),
+        data_dir: "/srv/plexmesh".to_owned(),
+        secret_included: true,
+        clock_included: !marked,
+        marked_as_moved: marked,
+        authority_files: marked
+            .then(|| "/srv/plexmesh/authority.key".to_owned())
+            .into_iter()
+            .collect(),
     }
 }
 
@@ -389,6 +413,7 @@ fn completions_and_manual_know_every_verb() {
     }
     let page = scripts::main_page().unwrap().text;
     for verb in verbs() {
-        assert!(page.contains(&verb), "the manual does not know {verb}");
+        // A manual page marks hyphens that are no breaks of words.
+        assert!(page.contains(&verb.replace('-', "\\-")), "the manual does not know {verb}");
     }
 }

@@ -72,6 +72,8 @@ pub async fn ask(verb: Verb, client: &mut Client, output: &Output) -> anyhow::Re
         | Verb::Config(_)
         | Verb::Demo(_)
         | Verb::Doctor
+        | Verb::ExportIdentity(_)
+        | Verb::ImportIdentity(_)
         | Verb::Init(_)
         | Verb::Man(_)
         | Verb::Run(_) => {}

@@ -76,7 +76,7 @@ impl Description {
         Ok(())
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let on_disk: OnDisk = toml::from_str(text).map_err(|error| error.message().to_owned())?;
         if on_disk.version != VERSION {
             return Err(format!("its version is {}, this is {VERSION}", on_disk.version));

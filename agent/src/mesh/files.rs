@@ -113,6 +113,12 @@ impl Sealed {
         write_atomically(&self.path(dir), text.as_bytes(), self.secret)
     }
 
+    /// Removes the file, if it is there.
+    pub(super) fn remove(&self, dir: &Path) -> Result<(), FileError> {
+        let path = self.path(dir);
+        remove_if_there(&path).map_err(|error| FileError::write(&path, error))
+    }
+
     pub(super) fn malformed(&self, dir: &Path, reason: &'static str) -> FileError {
         FileError::Malformed { path: self.path(dir), reason }
     }
@@ -133,6 +139,11 @@ pub fn make_private_dir(dir: &Path) -> Result<(), FileError> {
 
 /// Reads a small text file; with `secret`, only if nobody but the owner may.
 pub(super) fn read_text(path: &Path, secret: bool) -> Result<String, FileError> {
+    read_text_of(path, secret, MAX_FILE_BYTES)
+}
+
+/// As [`read_text`], of at most `max_bytes`.
+pub(super) fn read_text_of(path: &Path, secret: bool, max_bytes: u64) -> Result<String, FileError> {
     let failed = |error| FileError::read(path, error);
     let file = File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
@@ -141,36 +152,62 @@ pub(super) fn read_text(path: &Path, secret: bool) -> Result<String, FileError> 
     }
     let malformed = |reason| FileError::Malformed { path: path.to_owned(), reason };
     let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
+    file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > max_bytes {
         return Err(malformed("it is far too long"));
     }
     String::from_utf8(bytes).map_err(|_| malformed("it is not text"))
 }
 
 /// Replaces a file so that a crash leaves the old or the new content, and the new one once this
-/// returned.
+/// returned. A failure leaves nothing but the old content.
 pub(super) fn write_atomically(path: &Path, bytes: &[u8], secret: bool) -> Result<(), FileError> {
     let failed = |error| FileError::write(path, error);
-    let dir = path.parent().unwrap_or(Path::new("."));
     let temporary = path.with_extension("new");
     // A leftover of a crash may have another mode, which opening would keep.
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
+    remove_if_there(&temporary).map_err(failed)?;
     let mode = if secret { SECRET_MODE } else { OPEN_MODE };
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&temporary)
-        .map_err(failed)?;
+    let written = write_new(&temporary, bytes, mode).and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = written {
+        let _ = fs::remove_file(&temporary);
+        return Err(failed(error));
+    }
+    sync_dir_of(path).map_err(failed)
+}
+
+/// Makes a secret file outside of the data directory. One that is there is not touched, and a
+/// failure leaves none.
+pub(super) fn write_secret_once(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let failed = |error| FileError::write(path, error);
+    let written = write_new(path, bytes, SECRET_MODE).and_then(|()| sync_dir_of(path));
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            let _ = fs::remove_file(path);
+            Err(failed(error))
+        }
+        other => other.map_err(failed),
+    }
+}
+
+/// Makes a file that must not be there yet, and brings it to the disk.
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     // The process's mask may have taken bits away from the mode.
-    file.set_permissions(fs::Permissions::from_mode(mode)).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&temporary, path).map_err(failed)?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn sync_dir_of(path: &Path) -> io::Result<()> {
+    let dir = path.parent().filter(|it| !it.as_os_str().is_empty());
+    File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Bytes from hexadecimal digits; `None` if it is anything else.

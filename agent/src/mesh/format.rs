@@ -14,7 +14,7 @@ use super::files::{self, FileError};
 use crate::api::problem::{Code, Problem};
 
 /// The file's name in the data directory.
-const FILE: &str = "format";
+pub const FILE: &str = "format";
 /// What its first line says in front of the number.
 const LABEL: &str = "plexmesh data v";
 /// What its second line says in front of the version.

@@ -95,6 +95,33 @@ fn an_enrolled_peer_is_a_plain_member_of_the_same_mesh_with_seeds() {
 }
 
 #[test]
+fn a_new_mesh_has_a_secret_that_a_new_member_gets() {
+    let root = tempfile::tempdir().unwrap();
+    let (first, second) = (root.path().join("a"), root.path().join("b"));
+    init(&first, Labels::default(), NOW_S).unwrap();
+    enrol(&first, &second, Labels::default(), Vec::new(), NOW_S).unwrap();
+    let secrets = |dir: &Path| load(dir, NOW_S).unwrap().unwrap().secrets.unwrap();
+    assert_eq!(secrets(&first).iter().map(|(epoch, _)| epoch).collect::<Vec<_>>(), [1]);
+    assert_eq!(secrets(&second), secrets(&first));
+    let other = root.path().join("c");
+    init(&other, Labels::default(), NOW_S).unwrap();
+    assert_ne!(secrets(&other), secrets(&first));
+}
+
+#[test]
+fn a_directory_from_before_the_secret_loads_and_none_is_made_up() {
+    let root = tempfile::tempdir().unwrap();
+    let (first, second) = (root.path().join("a"), root.path().join("b"));
+    init(&first, Labels::default(), NOW_S).unwrap();
+    fs::remove_file(first.join("mesh.secret")).unwrap();
+    enrol(&first, &second, Labels::default(), Vec::new(), NOW_S).unwrap();
+    for dir in [first, second] {
+        assert_eq!(load(&dir, NOW_S).unwrap().unwrap().secrets, None);
+        assert!(!dir.join("mesh.secret").exists());
+    }
+}
+
+#[test]
 fn an_enroller_lets_others_in_after_the_authority_keys_went_offline() {
     let root = tempfile::tempdir().unwrap();
     let dir = |name: &str| root.path().join(name);

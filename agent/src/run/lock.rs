@@ -1,19 +1,37 @@
 //! One agent a data directory: two would speak with one identity.
 
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use thiserror::Error;
 
 /// The lock's file in the data directory.
 pub const FILE: &str = "agent.lock";
 
-/// Held as long as the agent runs; the system takes it back when the process ends, however it ends.
+/// Why a data directory cannot be had alone.
+#[derive(Debug, Error)]
+pub enum LockError {
+    /// Another process has it.
+    #[error("another agent runs with {}: ask it with `plexmesh --data-dir {} status`, or choose \
+            another --data-dir", .0.display(), .0.display())]
+    Held(PathBuf),
+    /// The system refuses.
+    #[error("cannot write in the data directory: {}: {source}", .path.display())]
+    Io {
+        /// The lock's file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Held as long as it is kept; the system takes it back when the process ends, however it ends.
 #[derive(Debug)]
-pub(super) struct DirectoryLock {
+pub struct DirectoryLock {
     _file: File,
 }
 
@@ -21,25 +39,21 @@ impl DirectoryLock {
     /// Takes the lock of a data directory.
     ///
     /// # Errors
-    /// If another process has it, or the file cannot be made.
-    pub(super) fn take(data_dir: &Path) -> anyhow::Result<Self> {
+    /// [`LockError`] if another process has it, or the file cannot be made.
+    pub fn take(data_dir: &Path) -> Result<Self, LockError> {
         let path = data_dir.join(FILE);
+        let failed = |source| LockError::Io { path: path.clone(), source };
         let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
             .open(&path)
-            .with_context(|| format!("cannot write in the data directory: {}", path.display()))?;
+            .map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { _file: file }),
-            Err(Errno::WOULDBLOCK) => bail!(
-                "another agent runs with {}: ask it with `plexmesh --data-dir {} status`, or \
-                choose another --data-dir",
-                data_dir.display(),
-                data_dir.display()
-            ),
-            Err(error) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+            Err(Errno::WOULDBLOCK) => Err(LockError::Held(data_dir.to_owned())),
+            Err(error) => Err(failed(error.into())),
         }
     }
 }

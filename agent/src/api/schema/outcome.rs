@@ -44,6 +44,29 @@ pub struct MadeMesh {
     pub authority_files: Vec<String>,
 }
 
+/// A peer that was written into a file or read from one, to be moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IdentityTransfer {
+    /// Id of the peer.
+    pub peer: String,
+    /// Its mesh, in hexadecimal.
+    pub mesh: String,
+    /// The file.
+    pub file: String,
+    /// The data directory that it comes from, or is in.
+    pub data_dir: String,
+    /// Whether the mesh's secret is among it.
+    pub secret_included: bool,
+    /// Whether the peer's clock is among it; without it the peer learns it from its neighbours.
+    pub clock_included: bool,
+    /// Whether the data directory was marked, so that no agent runs with it any more. Never at an
+    /// import.
+    pub marked_as_moved: bool,
+    /// Files with authority keys that lie in the old data directory and are not in the file.
+    pub authority_files: Vec<String>,
+}
+
 /// What was waited for has come about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
