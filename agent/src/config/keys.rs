@@ -17,6 +17,10 @@ pub(super) const MAX_SOURCES: usize = 64;
 const LEAST_DEADLINE: Duration = Duration::from_secs(5);
 /// Longest. What is looked at less than once a year is not looked at.
 const MOST_DEADLINE: Duration = Duration::from_secs(366 * 24 * 3_600);
+/// Shortest sleep that can be granted: below it nothing tells sleep from a lost packet or two.
+const LEAST_GRACE: Duration = Duration::from_secs(60);
+/// Longest: what sleeps for longer than the certificates last does not come back by itself.
+const MOST_GRACE: Duration = Duration::from_secs(90 * 24 * 3_600);
 /// Slowest reading that still ends, in bytes a second.
 const LEAST_RATE: u64 = 1 << 10;
 /// Fastest reading that a limit makes sense for, in bytes a second.
@@ -55,6 +59,8 @@ pub enum Kind {
         /// The fastest.
         most: u64,
     },
+    /// Whether a peer is expected to be up always.
+    Availability,
     /// What to log.
     Filter,
     /// How a source lays out its shards.
@@ -144,6 +150,25 @@ pub static PEER_TIER: Key = label(
     "What sort of storage this peer has.",
     Usual::Unset { meaning: "the tier that mesh.toml has", example: "\"cold\"" },
 );
+/// `peer.availability`
+pub static PEER_AVAILABILITY: Key = Key {
+    section: "peer",
+    name: "availability",
+    kind: Kind::Availability,
+    usual: Usual::Value("\"always\""),
+    help: "Whether this peer is expected to be up always, or sleeps at times as a laptop does.",
+    reloadable: false,
+};
+/// `peer.sleep_grace`
+pub static PEER_SLEEP_GRACE: Key = Key {
+    section: "peer",
+    name: "sleep_grace",
+    kind: Kind::Span { least: LEAST_GRACE, most: MOST_GRACE },
+    // A laptop that is opened once a day, and a little later than the day before.
+    usual: Usual::Value("\"36h\""),
+    help: "For how long an intermittent peer may be silent before it is called down.",
+    reloadable: false,
+};
 /// `net.listen`
 pub static NET_LISTEN: Key = Key {
     section: "net",
@@ -253,11 +278,13 @@ pub static LOG_FILTER: Key = Key {
 };
 
 /// All keys, in the order in which they are shown.
-pub static KEYS: [&Key; 14] = [
+pub static KEYS: [&Key; 16] = [
     &PEER_NAME,
     &PEER_REGION,
     &PEER_ZONE,
     &PEER_TIER,
+    &PEER_AVAILABILITY,
+    &PEER_SLEEP_GRACE,
     &NET_LISTEN,
     &NET_ANNOUNCE,
     &NET_SEEDS,

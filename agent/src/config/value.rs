@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use plexmesh_proto::record::Availability;
 use serde_json::json;
 use toml::de::DeValue;
 use tracing_subscriber::EnvFilter;
@@ -18,6 +19,16 @@ use crate::time::parse_span;
 const MAX_TEXT_BYTES: usize = 4_096;
 /// Longest name of a group, in bytes: what the system's own tools take.
 const MAX_GROUP_BYTES: usize = 32;
+
+/// Words for what is expected of a peer.
+static AVAILABILITIES: [(&str, Availability); 2] =
+    [("always", Availability::Always), ("intermittent", Availability::Intermittent)];
+
+/// What a word says of a peer; `None` for another word.
+#[must_use]
+pub fn availability(word: &str) -> Option<Availability> {
+    AVAILABILITIES.iter().find(|(it, _)| *it == word).map(|(_, availability)| *availability)
+}
 
 /// What a key is set to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +82,7 @@ impl Kind {
                 written_bytes(least),
                 written_bytes(most)
             ),
+            Self::Availability => one_of(&AVAILABILITIES.map(|(word, _)| word)),
             Self::Filter => "a filter such as \"info\" or \"warn,plexmesh_net=debug\"".to_owned(),
             Self::SourceKind => one_of(&SourceKind::ALL.map(SourceKind::word)),
             Self::Sources => "a list of tables, each under its own [[source]]".to_owned(),
@@ -119,6 +131,9 @@ impl Kind {
                 .parse(text)
                 .map(|_| Value::Text(text.to_owned()))
                 .map_err(|error| misfit(format!("is `{text}`: {error}"))),
+            Self::Availability => {
+                availability(text).map(|_| Value::Text(text.to_owned())).ok_or_else(refused)
+            }
             Self::SourceKind => SourceKind::from_word(text)
                 .map(|kind| Value::Text(kind.word().to_owned()))
                 .ok_or_else(refused),
