@@ -175,10 +175,14 @@ const EQUIVOCATION: HealthText = HealthText {
 
 const CLOCK_SKEW: HealthText = HealthText {
     name: "CLOCK_SKEW",
-    title: "two clocks differ",
-    meaning: "A record lies more than a minute in the future of this peer's clock: one of the \
-              two clocks is wrong.",
-    advice: &["timedatectl", "plexmesh peer {peer}"],
+    title: "a clock is wrong",
+    meaning: "A peer's clock is more than a minute ahead of this peer's or behind it, or this \
+              peer's own clock stands against those of most neighbours.",
+    advice: &[
+        "timedatectl   # on the host of {peer}",
+        "plexmesh peer {peer}",
+        "plexmesh doctor   # on the host of {peer}",
+    ],
 };
 
 const IDENTITY_CLONED: HealthText = HealthText {

@@ -223,6 +223,9 @@ pub struct Peer {
     pub connected: bool,
     /// Round trip from the peer whose view this is; `null` if unknown or not reachable.
     pub rtt: Option<Rtt>,
+    /// How far its clock is ahead of that of the peer whose view this is, negative if behind;
+    /// `null` if the two were not compared.
+    pub clock_ahead_seconds: Option<f64>,
     /// Its last valid heartbeat; `null` if there is none.
     pub heartbeat: Option<Heartbeat>,
 }
