@@ -17,8 +17,8 @@ use crate::sources::SourceKind;
 /// Where an agent of the system keeps its data.
 const SYSTEM_DATA_DIR: &str = "/var/lib/plexmesh";
 
-/// What one agent runs with. [`Self::scrub`], [`Self::sources`] and [`Self::log_filter`] may change
-/// while it runs; the rest holds until it ends.
+/// What one agent runs with. [`Self::scrub`], [`Self::sources`], [`Self::max_data_bytes`] and
+/// [`Self::log_filter`] may change while it runs; the rest holds until it ends.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Directory of identity and store.
@@ -41,6 +41,8 @@ pub struct Settings {
     pub scrub: ScrubSettings,
     /// Where shards are; empty if this peer has none that are to be looked at.
     pub sources: Vec<SourceSettings>,
+    /// How much the data directory may take, in bytes.
+    pub max_data_bytes: u64,
     /// What to log, in the syntax of `tracing_subscriber::EnvFilter`; checked.
     pub log_filter: String,
     /// Stop when standard input closes.
@@ -106,6 +108,7 @@ impl Settings {
                 max_bytes_per_second: config.bytes(&keys::SCRUB_MAX_RATE),
             },
             sources: config.sources(&keys::SOURCE).to_vec(),
+            max_data_bytes: config.bytes(&keys::AGENT_MAX_DATA).unwrap_or(u64::MAX),
             log_filter: text(&keys::LOG_FILTER).unwrap_or_default(),
             die_with_stdin: false,
         })

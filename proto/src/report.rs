@@ -224,6 +224,8 @@ pub enum HealthCode {
     ClockSkew,
     /// Two processes use one identity.
     IdentityCloned,
+    /// A data directory has too little room.
+    DataDirFull,
     /// Something is wrong with shards of a peer.
     Shards(FindingKind),
 }

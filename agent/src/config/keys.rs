@@ -26,6 +26,11 @@ const LEAST_RATE: u64 = 1 << 10;
 /// Fastest reading that a limit makes sense for, in bytes a second.
 const MOST_RATE: u64 = 1 << 40;
 
+/// Smallest cap of the data directory, in bytes: what an agent makes at its first start.
+const LEAST_DATA: u64 = 1 << 20;
+/// Largest, in bytes: as good as none.
+const MOST_DATA: u64 = 1 << 50;
+
 /// What a key takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -52,11 +57,11 @@ pub enum Kind {
         /// The longest.
         most: Duration,
     },
-    /// Bytes a second, both ends included.
-    Rate {
-        /// The slowest.
+    /// Bytes, or bytes a second, both ends included.
+    Bytes {
+        /// The fewest.
         least: u64,
-        /// The fastest.
+        /// The most.
         most: u64,
     },
     /// Whether a peer is expected to be up always.
@@ -237,6 +242,17 @@ pub static AGENT_SOCKET_GROUP: Key = Key {
     help: "Group whose users may ask the agent over the socket.",
     reloadable: false,
 };
+/// `agent.max_data_bytes`
+pub static AGENT_MAX_DATA: Key = Key {
+    section: "agent",
+    name: "max_data_bytes",
+    kind: Kind::Bytes { least: LEAST_DATA, most: MOST_DATA },
+    // Four times what store, inventory and logs of a large mesh take; what is above it is something
+    // that went wrong.
+    usual: Usual::Value("\"1GiB\""),
+    help: "How much the data directory may take before databases that were set aside are removed.",
+    reloadable: true,
+};
 /// `scrub.deadline`
 pub static SCRUB_DEADLINE: Key = Key {
     section: "scrub",
@@ -250,7 +266,7 @@ pub static SCRUB_DEADLINE: Key = Key {
 pub static SCRUB_MAX_RATE: Key = Key {
     section: "scrub",
     name: "max_bytes_per_second",
-    kind: Kind::Rate { least: LEAST_RATE, most: MOST_RATE },
+    kind: Kind::Bytes { least: LEAST_RATE, most: MOST_RATE },
     usual: Usual::Unset {
         meaning: "no limit but what the deadline asks for",
         example: "\"20MiB\"",
@@ -278,7 +294,7 @@ pub static LOG_FILTER: Key = Key {
 };
 
 /// All keys, in the order in which they are shown.
-pub static KEYS: [&Key; 16] = [
+pub static KEYS: [&Key; 17] = [
     &PEER_NAME,
     &PEER_REGION,
     &PEER_ZONE,
@@ -291,6 +307,7 @@ pub static KEYS: [&Key; 16] = [
     &AGENT_DATA_DIR,
     &AGENT_SOCKET,
     &AGENT_SOCKET_GROUP,
+    &AGENT_MAX_DATA,
     &SCRUB_DEADLINE,
     &SCRUB_MAX_RATE,
     &SOURCE,

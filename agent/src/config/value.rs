@@ -77,7 +77,7 @@ impl Kind {
                 written_span(least),
                 written_span(most)
             ),
-            Self::Rate { least, most } => format!(
+            Self::Bytes { least, most } => format!(
                 "a number of bytes from {} to {}, such as 20971520 or \"20MiB\"",
                 written_bytes(least),
                 written_bytes(most)
@@ -123,7 +123,7 @@ impl Kind {
                 .filter(|span| (least..=most).contains(span))
                 .map(Value::Span)
                 .ok_or_else(refused),
-            Self::Rate { least, most } => parse_bytes(text)
+            Self::Bytes { least, most } => parse_bytes(text)
                 .filter(|bytes| (least..=most).contains(bytes))
                 .map(Value::Bytes)
                 .ok_or_else(refused),
@@ -172,7 +172,7 @@ impl Kind {
     pub(super) fn read_toml(self, value: &DeValue<'_>) -> Result<Value, Misfit> {
         let wrong_type = || Misfit {
             what: format!("is {}", described(value)),
-            allowed: if self.is_list() || matches!(self, Self::Rate { .. }) {
+            allowed: if self.is_list() || matches!(self, Self::Bytes { .. }) {
                 self.allowed()
             } else {
                 format!("{}, in quotes", self.allowed())
@@ -181,7 +181,7 @@ impl Kind {
         };
         match value {
             DeValue::String(text) if !self.is_list() => self.read_text(text),
-            DeValue::Integer(digits) if matches!(self, Self::Rate { .. }) => {
+            DeValue::Integer(digits) if matches!(self, Self::Bytes { .. }) => {
                 let bytes = u64::from_str_radix(digits.as_str(), digits.radix());
                 self.read_text(&bytes.map_err(|_| wrong_type())?.to_string())
             }

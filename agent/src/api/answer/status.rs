@@ -1,7 +1,9 @@
 //! Is the mesh well?
 
 use plexmesh_proto::membership::state::PeerState;
-use plexmesh_proto::report::{Finding as ProtoFinding, Overview, Severity as ProtoSeverity};
+use plexmesh_proto::report::{
+    Finding as ProtoFinding, HealthCode, Overview, Severity as ProtoSeverity,
+};
 use plexmesh_proto::types::PeerId;
 
 use super::{envelope, is_converged, members, refer, seconds, signed_seconds, time_of};
@@ -66,6 +68,14 @@ pub(super) struct Judged {
 pub(super) fn judged(moment: &Snapshot<'_>, settled: bool) -> Judged {
     let overview = moment.node.overview(moment.now);
     let mut found = moment.node.findings(moment.now);
+    found.extend(moment.shortage.map(|short| ProtoFinding {
+        code: HealthCode::DataDirFull,
+        severity: short.severity,
+        peer: Some(moment.node.me()),
+        other: None,
+        evidence: short.evidence.clone(),
+        because_of: None,
+    }));
     found.sort_by(|a, b| {
         (a.because_of.is_some(), b.severity).cmp(&(b.because_of.is_some(), a.severity))
     });
