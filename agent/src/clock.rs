@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use plexmesh_proto::types::{Now, SECOND, Time};
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// Microseconds since boot, suspend included: a laptop that slept knows that it slept.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -35,15 +35,23 @@ pub fn awake_ms() -> u64 {
 /// The same in microseconds; on Linux this is `CLOCK_MONOTONIC`, which other programs read too.
 #[must_use]
 pub fn awake_micros() -> u64 {
-    micros(ClockId::Monotonic)
+    awake(clock_gettime)
 }
 
 fn monotonic() -> Time {
-    Time(micros(SINCE_BOOT))
+    since_boot(clock_gettime)
 }
 
-fn micros(clock: ClockId) -> u64 {
-    let spec = clock_gettime(clock);
+/// `read` is the port to the host's clocks.
+fn awake(read: impl Fn(ClockId) -> Timespec) -> u64 {
+    micros(read(ClockId::Monotonic))
+}
+
+fn since_boot(read: impl Fn(ClockId) -> Timespec) -> Time {
+    Time(micros(read(SINCE_BOOT)))
+}
+
+fn micros(spec: Timespec) -> u64 {
     let seconds = u64::try_from(spec.tv_sec).unwrap_or(0);
     let micros = u64::try_from(spec.tv_nsec / 1_000).unwrap_or(0);
     seconds.saturating_mul(SECOND).saturating_add(micros)
@@ -61,6 +69,20 @@ mod tests {
             assert!(next >= last);
             last = next;
         }
+    }
+
+    /// A host that was awake for 100 s and slept for an hour.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn slept(clock: ClockId) -> Timespec {
+        let tv_sec = if clock == ClockId::Boottime { 3_700 } else { 100 };
+        Timespec { tv_sec, tv_nsec: 0 }
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[test]
+    fn what_a_node_is_told_counts_suspend_and_the_time_awake_does_not() {
+        assert_eq!(since_boot(slept), Time(3_700 * SECOND));
+        assert_eq!(awake(slept), 100 * SECOND);
     }
 
     #[test]

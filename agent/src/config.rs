@@ -19,7 +19,7 @@ mod value;
 pub use layer::{Files, Inputs, sets_key};
 pub use origin::{ConfigError, Flaw, Origin};
 pub use template::template;
-pub use value::Value;
+pub use value::{Value, availability};
 
 use crate::settings::SourceSettings;
 use keys::{AGENT_DATA_DIR, AGENT_SOCKET, KEYS, Key, Usual};

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::clock;
 use crate::events::EventEntry;
+use crate::host::room::Shortage;
 use crate::query::{AgentNode, Query, Snapshot};
 use crate::supervisor::Watchdog;
 
@@ -62,6 +63,8 @@ pub struct Parts {
     pub samples: mpsc::Receiver<Resources>,
     /// What is known of this peer's shards; `None` until they were looked at.
     pub shards: watch::Receiver<Option<ShardReport>>,
+    /// What the data directory lacks in room.
+    pub shortage: watch::Receiver<Option<Shortage>>,
     /// What this peer says of itself.
     pub announcement: Announcement,
     /// Where others are.
@@ -92,6 +95,7 @@ pub struct Driver {
     queries: mpsc::Receiver<Query>,
     samples: mpsc::Receiver<Resources>,
     shards: watch::Receiver<Option<ShardReport>>,
+    shortage: watch::Receiver<Option<Shortage>>,
     announcement: Announcement,
     addresses: AddressBook,
     journal: Journal,
@@ -129,6 +133,7 @@ impl Driver {
             queries: parts.queries,
             samples: parts.samples,
             shards: parts.shards,
+            shortage: parts.shortage,
             announcement: parts.announcement,
             addresses: parts.addresses,
             journal: Journal::new(parts.events),
@@ -250,6 +255,7 @@ impl Driver {
                 malformed: self.strikes.counters(),
                 events: self.journal.log(),
                 listening: self.announcement.listening(),
+                shortage: self.shortage.borrow().as_ref(),
             }),
             Query::Leave { reason, done } => {
                 tracing::info!(%reason, "this peer leaves the mesh");

@@ -1,3 +1,4 @@
 //! What the host says of itself.
 
 pub mod resources;
+pub mod room;

@@ -25,6 +25,7 @@ use crate::clock;
 use crate::config::{self, Inputs};
 use crate::driver::{AddressBook, Announcement, Driver, Ended, Parts};
 use crate::host::resources::{self, Sampler};
+use crate::host::room;
 use crate::identity::{NodeKeys, short_id};
 use crate::mesh::{self, Labels, Membership, MeshAdmission, Seed, format, moved};
 use crate::query::{AgentNode, DriverHandle, QUERY_QUEUE};
@@ -96,6 +97,7 @@ pub struct Agent {
     reconfigured: JoinHandle<()>,
     supervisor: Supervisor,
     told: JoinHandle<()>,
+    room: JoinHandle<()>,
     settings: watch::Sender<Arc<Settings>>,
     _lock: DirectoryLock,
 }
@@ -142,7 +144,8 @@ impl Agent {
             data = %settings.data_dir.display(), records = loaded.records, "agent started"
         );
         let (stop_driver, driver_stopped) = watch::channel(false);
-        let (stop_server, mut server_stopped) = watch::channel(false);
+        let (stop_server, server_stopped) = watch::channel(false);
+        let (shortage_sender, shortage) = watch::channel(None);
         let driver = Driver::new(Parts {
             node,
             net: net.clone(),
@@ -152,6 +155,7 @@ impl Agent {
             events,
             samples,
             shards: scrub.report(),
+            shortage,
             announcement,
             addresses: AddressBook::new(seeds),
             started_ms,
@@ -159,14 +163,10 @@ impl Agent {
         });
         let data_dir = settings.data_dir.clone();
         let changed = watch::Sender::new(Arc::new(settings));
-        let server = async move {
-            let asked = async move { server_stopped.wait_for(|it| *it).await.map_or((), drop) };
-            server.serve(asked).await;
-        };
         Ok(Self {
             driver: tokio::spawn(driver.run(driver_stopped)),
             stop_driver,
-            server: tokio::spawn(server),
+            server: tokio::spawn(serve(server, server_stopped)),
             stop_server,
             sampler: tokio::spawn(resources::run(Sampler::new(&data_dir), sample_sender)),
             net,
@@ -178,6 +178,7 @@ impl Agent {
             )),
             supervisor,
             handle,
+            room: tokio::spawn(room::watch(changed.subscribe(), shortage_sender)),
             reconfigured: tokio::spawn(reconfigure(scrub.clone(), changed.subscribe())),
             scrub,
             settings: changed,
@@ -217,6 +218,7 @@ impl Agent {
         self.sampler.abort();
         self.reconfigured.abort();
         self.told.abort();
+        self.room.abort();
         let scrub = self.scrub.clone();
         tokio::task::spawn_blocking(move || scrub.stop()).await.context("ending the scrub")?;
         if let Some(store) = self.store.take() {
@@ -290,6 +292,11 @@ async fn bind(
         group::give(server.path(), &group::find(group)?)?;
     }
     Ok(server)
+}
+
+/// Answers on the local socket until told to stop.
+async fn serve(server: Server, mut stopped: watch::Receiver<bool>) {
+    server.serve(async move { stopped.wait_for(|it| *it).await.map_or((), drop) }).await;
 }
 
 /// Starts the scrub over the configured directories.

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use plexmesh_proto::record::Profile;
+use plexmesh_proto::record::{Availability, Profile};
 use serde::{Deserialize, Serialize};
 
 use crate::api::socket;
-use crate::config::{Config, keys};
+use crate::config::{self, Config, keys};
 use crate::mesh::{Labels, Seed};
 use crate::scrub;
 use crate::sources::SourceKind;
@@ -17,8 +17,8 @@ use crate::sources::SourceKind;
 /// Where an agent of the system keeps its data.
 const SYSTEM_DATA_DIR: &str = "/var/lib/plexmesh";
 
-/// What one agent runs with. [`Self::scrub`], [`Self::sources`] and [`Self::log_filter`] may change
-/// while it runs; the rest holds until it ends.
+/// What one agent runs with. [`Self::scrub`], [`Self::sources`], [`Self::max_data_bytes`] and
+/// [`Self::log_filter`] may change while it runs; the rest holds until it ends.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Directory of identity and store.
@@ -35,10 +35,14 @@ pub struct Settings {
     pub seeds: Vec<Seed>,
     /// Labels that replace those of `mesh.toml`.
     pub labels: Labels,
+    /// For how long this peer may sleep; `None` if it is expected to be up always.
+    pub sleep_grace: Option<Duration>,
     /// How shards are read and checked.
     pub scrub: ScrubSettings,
     /// Where shards are; empty if this peer has none that are to be looked at.
     pub sources: Vec<SourceSettings>,
+    /// How much the data directory may take, in bytes.
+    pub max_data_bytes: u64,
     /// What to log, in the syntax of `tracing_subscriber::EnvFilter`; checked.
     pub log_filter: String,
     /// Stop when standard input closes.
@@ -98,11 +102,13 @@ impl Settings {
                 zone: text(&keys::PEER_ZONE),
                 tier: text(&keys::PEER_TIER),
             },
+            sleep_grace: sleep_grace(config),
             scrub: ScrubSettings {
                 deadline: config.span(&keys::SCRUB_DEADLINE).unwrap_or(scrub::DEFAULT_DEADLINE),
                 max_bytes_per_second: config.bytes(&keys::SCRUB_MAX_RATE),
             },
             sources: config.sources(&keys::SOURCE).to_vec(),
+            max_data_bytes: config.bytes(&keys::AGENT_MAX_DATA).unwrap_or(u64::MAX),
             log_filter: text(&keys::LOG_FILTER).unwrap_or_default(),
             die_with_stdin: false,
         })
@@ -119,9 +125,24 @@ impl Settings {
             region: label(region, &of_mesh.region).unwrap_or_default(),
             zone: label(zone, &of_mesh.zone).unwrap_or_default(),
             tier: label(tier, &of_mesh.tier).unwrap_or_default(),
+            availability: match self.sleep_grace {
+                None => Availability::Always,
+                Some(_) => Availability::Intermittent,
+            },
+            sleep_grace_s: self
+                .sleep_grace
+                .map_or(0, |grace| u32::try_from(grace.as_secs()).unwrap_or(u32::MAX)),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..Profile::default()
+            addresses: Vec::new(),
         }
+    }
+}
+
+fn sleep_grace(config: &Config) -> Option<Duration> {
+    let word = config.text(&keys::PEER_AVAILABILITY)?;
+    match config::availability(word)? {
+        Availability::Always => None,
+        Availability::Intermittent => config.span(&keys::PEER_SLEEP_GRACE),
     }
 }
 
@@ -133,12 +154,12 @@ fn host_name() -> Option<String> {
 impl Settings {
     /// What flags alone say: of the machine that a test runs on nothing counts.
     pub(crate) fn resolve(args: crate::cli::args::RunArgs) -> anyhow::Result<Self> {
-        let inputs = crate::config::Inputs {
-            files: crate::config::Files::Of("/nonexistent".into()),
+        let inputs = config::Inputs {
+            files: config::Files::Of("/nonexistent".into()),
             environment: Vec::new(),
             flags: args,
         };
-        Self::of(&crate::config::load(&inputs).sound()?)
+        Self::of(&config::load(&inputs).sound()?)
     }
 }
 
@@ -185,6 +206,25 @@ mod tests {
         assert_eq!((profile.name.as_str(), profile.region.as_str()), ("alpha", "us"));
         let unnamed = settings(RunArgs::default()).unwrap().profile(&Labels::default());
         assert_eq!(unnamed.name, host_name().unwrap_or_default());
+    }
+
+    #[test]
+    fn an_intermittent_peer_says_for_how_long_it_may_sleep_and_another_says_nothing() {
+        let profile = |availability: &str, grace: Option<&str>| {
+            let args = RunArgs {
+                availability: Some(availability.into()),
+                sleep_grace: grace.map(str::to_owned),
+                ..RunArgs::default()
+            };
+            let profile = settings(args).unwrap().profile(&Labels::default());
+            (profile.availability, profile.sleep_grace_s)
+        };
+        assert_eq!(profile("intermittent", Some("2h")), (Availability::Intermittent, 7_200));
+        assert_eq!(profile("intermittent", None), (Availability::Intermittent, 36 * 3_600));
+        assert_eq!(profile("always", Some("2h")), (Availability::Always, 0));
+        let wrong = RunArgs { availability: Some("sometimes".into()), ..RunArgs::default() };
+        let text = format!("{:#}", settings(wrong).unwrap_err());
+        assert!(text.contains("one of always, intermittent"), "{text}");
     }
 
     #[test]

@@ -220,6 +220,28 @@ fn a_hangup_takes_what_can_change_and_keeps_what_held_if_the_file_is_broken() {
 }
 
 #[test]
+fn an_agent_says_that_it_may_sleep_as_its_configuration_has_it() {
+    let place =
+        Place::with("[peer]\nname = 'lap'\navailability = 'intermittent'\nsleep_grace = '2h'\n");
+    let _agent = Agent::start(&place);
+    let data = place.path("data").display().to_string();
+    let deadline = Instant::now() + PATIENCE;
+    let peer = loop {
+        let output = place.run(&["--data-dir", &data, "-o", "json", "peer", "lap"]);
+        if output.status.success() {
+            break json(&output)["items"][0].clone();
+        }
+        assert!(Instant::now() < deadline, "{output:?}");
+        std::thread::sleep(LOOK_INTERVAL);
+    };
+    assert_eq!(peer["availability"], "intermittent", "{peer}");
+    assert_eq!(peer["sleepGraceSeconds"], 7_200, "{peer}");
+    let shown = place.run(&["--data-dir", &data, "peer", "lap"]);
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    assert!(shown.contains("may sleep for 2 h"), "{shown}");
+}
+
+#[test]
 fn commands_find_the_agent_whose_socket_a_file_names_and_its_group_may_ask() {
     let place = Place::with("");
     let socket = place.path("x.sock");

@@ -39,12 +39,12 @@ pub enum Event {
         /// The origin.
         peer: PeerId,
     },
-    /// A record of another peer, or of this one, lies too far in the future: one of two clocks is wrong.
+    /// A clock is wrong: a neighbour's by comparison, the own one if most neighbours agree against it, or that of the origin of a record from the far future.
     ClockSkew {
-        /// The origin.
+        /// Whose; one of two is wrong where fewer than three were compared.
         peer: PeerId,
-        /// How far ahead of this peer's clock, in milliseconds.
-        ahead_ms: u64,
+        /// How far ahead of this peer's clock, in milliseconds, negative if behind; of the neighbours' clocks where it is this peer's own.
+        ahead_ms: i64,
     },
     /// Another process speaks with this peer's identity.
     IdentityCloned,

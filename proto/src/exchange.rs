@@ -81,6 +81,17 @@ struct Flight {
     began: bool,
 }
 
+/// An answer that was waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answered {
+    /// Whose it is.
+    pub(crate) from: PeerId,
+    /// It began the exchange.
+    pub(crate) began: bool,
+    /// How long it took.
+    pub(crate) round_trip_us: u64,
+}
+
 /// What is still to be fetched from, or brought to, one peer.
 #[derive(Debug, Default)]
 struct Errand {
@@ -199,8 +210,7 @@ impl Exchange {
         self.begin(peer, view, now)
     }
 
-    /// Takes an answer, before the owner checks and merges the records that it brought. Gives whose it is and whether it began the exchange;
-    /// `None` if nobody waits for it.
+    /// Takes an answer, before the owner checks and merges the records that it brought. `None` if nobody waits for it.
     pub(crate) fn on_answer<S: RecordStore>(
         &mut self,
         id: RequestId,
@@ -208,7 +218,7 @@ impl Exchange {
         view: &View<S>,
         now: Time,
         random: u64,
-    ) -> Option<(PeerId, bool)> {
+    ) -> Option<Answered> {
         let flight = self.flight.take_if(|flight| flight.id == id)?;
         self.inbound.spend(wire::answer_bytes(answer), now);
         let own = view.digest();
@@ -244,7 +254,8 @@ impl Exchange {
         }
         self.forget_finished_errand();
         self.settled |= self.errand.peer.is_none();
-        Some((flight.peer, flight.began))
+        let round_trip_us = now.since(flight.sent);
+        Some(Answered { from: flight.peer, began: flight.began, round_trip_us })
     }
 
     /// A peer brought state that was new: the difference to it shrinks by itself.

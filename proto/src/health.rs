@@ -79,9 +79,15 @@ pub fn partition(roster: &Roster, evaluation: &Evaluation) -> Option<Partition> 
 
 fn sides(roster: &Roster, evaluation: &Evaluation, judgements: &[Judgement]) -> Option<Partition> {
     let since = |index: u32| judgements.get(index as usize).and_then(|judgement| judgement.since);
+    let asleep = |index: u32| {
+        let judgement = judgements.get(index as usize);
+        judgement.is_some_and(|judgement| judgement.state == PeerState::Asleep)
+    };
     let members = (0..).zip(roster.members());
     let mut lost: Vec<(Option<Version>, PeerId)> = members
         .filter(|(index, member)| !member.left && !evaluation.is_reachable(*index))
+        // Laptops that sleep at the same time are no cut.
+        .filter(|(index, _)| !asleep(*index))
         .filter(|(index, member)| since(*index).is_some() || has_reported(member))
         .map(|(index, member)| (since(index), member.id()))
         .collect();

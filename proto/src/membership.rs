@@ -35,6 +35,10 @@ const PROBERS_INTERVAL: u64 = SECOND;
 ///
 /// Its own subjects may all be on the other side of a cut; without this word nobody could tell that it is on this one.
 const FEW_SUBJECTS: usize = 3;
+/// An observer that slept judges nobody until most of its subjects answer again, or for this long.
+///
+/// A laptop's network takes from one second to half a minute to come up. After twice that its links are not coming back, and it may say so.
+const WAKE_LIMIT: u64 = 60 * SECOND;
 
 /// One subject to observe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,6 +85,8 @@ pub(crate) struct Membership {
     watched: Watched,
     errands: Errands,
     health: LocalHealth,
+    /// Since when this observer is awake again and waits for its own links.
+    woke: Option<Time>,
     connected: BTreeSet<PeerId>,
     indirect: BTreeMap<u32, PeerId>,
     /// What an earlier start reported of subjects that it heard or had lost.
@@ -198,6 +204,11 @@ impl Membership {
         let doubt = self.health.score();
         match self.health.timer_fired(late_us, context.now) {
             Punctuality::Paused => self.void_silence(context),
+            Punctuality::Slept => {
+                self.woke = Some(context.now);
+                self.void_silence(context);
+                self.watches.values_mut().for_each(|watch| watch.on_woken(context.now));
+            }
             Punctuality::Fine | Punctuality::Late => {}
         }
         self.tick_watches(context);
@@ -292,10 +303,27 @@ impl Membership {
             && count(&[EdgeStatus::Heard, EdgeStatus::Checking]) < FEW_SUBJECTS
     }
 
+    /// Whether this observer still waits for its own links after a sleep. When they are back, what the others missed until then is void.
+    fn is_waking(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(woke) = self.woke else { return false };
+        let heard = self.watches.values().filter(|watch| watch.is_heard());
+        let (heard, back) = heard.fold((0, 0), |(heard, back), watch| {
+            (heard + 1, back + usize::from(watch.has_answered_since(woke)))
+        });
+        if 2 * back <= heard && heard > 0 && context.now.since(woke) < WAKE_LIMIT {
+            return true;
+        }
+        self.woke = None;
+        self.void_silence(context);
+        false
+    }
+
     fn tick_watches(&mut self, context: &mut Context<'_>) {
+        let waking = self.is_waking(context);
         let losing = self.watches.values().filter(|watch| watch.is_losing()).count();
         self.health.losing(losing, self.watches.len());
-        let (halves, doubt) = (self.health.evidence_halves(), self.health.score());
+        let halves = (!waking).then(|| self.health.evidence_halves());
+        let doubt = self.health.score();
         let due: Vec<PeerId> = self
             .watches
             .iter()
@@ -381,3 +409,6 @@ impl Membership {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

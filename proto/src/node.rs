@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 use crate::clock::HybridClock;
 use crate::config::Config;
 use crate::event::Event;
-use crate::exchange::Exchange;
 use crate::exchange::message::{ExchangeAnswer, ExchangeRequest};
 use crate::exchange::pacing::heartbeat_interval;
+use crate::exchange::{Answered, Exchange};
 use crate::latency::Latency;
 use crate::membership::frame::Frame;
 use crate::membership::refutation::Refutations;
@@ -23,11 +23,13 @@ use crate::types::{MILLI, Now, PeerId, RequestId, SECOND, Time, Token, Version};
 use crate::view::{RecordStore, View};
 
 mod accept;
+mod clocks;
 mod publish;
 mod reports;
 mod shards;
 
 use accept::Accepted;
+use clocks::Clocks;
 use publish::Publisher;
 use shards::Shards;
 
@@ -101,6 +103,7 @@ pub struct Node<C, S> {
     was_converged: bool,
     was_outside: usize,
     skewed: BTreeSet<PeerId>,
+    clocks: Clocks,
     clone_seen: Option<Time>,
 }
 
@@ -144,6 +147,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             was_converged: true,
             was_outside: 0,
             skewed: BTreeSet::new(),
+            clocks: Clocks::default(),
             clone_seen: None,
             config,
             crypto,
@@ -285,17 +289,19 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
                 break;
             }
         }
-        let answer = self.exchange.answer(from, request, &mut self.view, now.time);
+        let mut answer = self.exchange.answer(from, request, &mut self.view, now.time);
+        answer.wall_ms = now.wall_ms;
         self.outputs.push_back(Output::Answer { token, answer });
     }
 
     fn on_answer(&mut self, id: RequestId, answer: &ExchangeAnswer, now: Now) {
         let random = self.crypto.random_u64();
         let answered = self.exchange.on_answer(id, answer, &self.view, now.time, random);
-        let Some((from, began)) = answered else {
+        let Some(Answered { from, began, round_trip_us }) = answered else {
             self.count("answer_unasked");
             return;
         };
+        self.compare_clocks(from, answer.wall_ms, round_trip_us, now);
         // A bare word: whoever gives it may be mistaken or lie, so it counts within the skew only.
         self.clock.observe(answer.your_version, now.wall_ms);
         self.publisher.heard_of_own_versions(now.time);

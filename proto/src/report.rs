@@ -54,10 +54,21 @@ pub struct Overview {
     pub lag: HeartbeatLag,
     /// Doubt in itself; 0 is healthy.
     pub local_health: u8,
+    /// The own clock against those of the neighbours; `None` until one was compared.
+    pub own_clock: Option<OwnClock>,
     /// Connected peers.
     pub connections: usize,
     /// Records in the view.
     pub records: usize,
+}
+
+/// The own clock against those of neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnClock {
+    /// How far it is ahead of the median one, in milliseconds; negative if behind.
+    pub ahead_ms: i64,
+    /// How many neighbours that rests on.
+    pub neighbours: usize,
 }
 
 /// One peer.
@@ -83,6 +94,8 @@ pub struct PeerReport {
     pub connected: bool,
     /// Round trip from this peer, in microseconds: measured if this peer observes it, else from coordinates; `None` if unknown or not reachable.
     pub rtt: Option<Rtt>,
+    /// How far its clock is ahead of this peer's, in milliseconds, negative if behind; `None` if they were not compared, and for this peer itself.
+    pub clock_ahead_ms: Option<i64>,
 }
 
 /// A round-trip time.
@@ -207,10 +220,12 @@ pub enum HealthCode {
     ObserverDisagrees,
     /// An origin signed two different bodies under one version.
     Equivocation,
-    /// Two clocks differ by more than a minute.
+    /// A clock is wrong by more than a minute.
     ClockSkew,
     /// Two processes use one identity.
     IdentityCloned,
+    /// A data directory has too little room.
+    DataDirFull,
     /// Something is wrong with shards of a peer.
     Shards(FindingKind),
 }

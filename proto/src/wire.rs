@@ -151,6 +151,7 @@ pub fn encode_answer(answer: &ExchangeAnswer) -> Vec<u8> {
         your_version: answer.your_version.0,
         absent: answer.absent.iter().map(|id| id.0).collect(),
         settling: answer.settling,
+        wall_ms: answer.wall_ms,
     }
     .encode_to_vec()
 }
@@ -171,6 +172,7 @@ pub fn decode_answer(bytes: &[u8]) -> Result<ExchangeAnswer, WireError> {
         symbols: wire.symbols,
         settling: wire.settling,
         your_version: Version(wire.your_version),
+        wall_ms: wire.wall_ms,
     })
 }
 
@@ -185,8 +187,8 @@ pub fn request_bytes(request: &ExchangeRequest) -> usize {
 /// Size of an encoded answer, in bytes, without encoding it.
 #[must_use]
 pub fn answer_bytes(answer: &ExchangeAnswer) -> usize {
-    // Digest, epoch, cursor, two flags, heads of ids, absent and symbols, version: each at its longest.
-    const FIXED: usize = 18 + 9 + 11 + 2 + 2 + 4 + 4 + 4 + 9;
+    // Digest, epoch, cursor, two flags, heads of ids, absent and symbols, version, clock: each at its longest.
+    const FIXED: usize = 18 + 9 + 11 + 2 + 2 + 4 + 4 + 4 + 9 + 11;
     FIXED
         + (answer.ids.len() + answer.absent.len()) * 8
         + answer.symbols.len()

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use common::{Keys, NOW_S, links_record, peer_record};
 use plexmesh_proto::membership::state::{Evaluation, Losses, PeerState, evaluate, reevaluate};
-use plexmesh_proto::record::{EdgeStatus, Record};
+use plexmesh_proto::record::{Availability, EdgeStatus, Payload, Profile, Record};
 use plexmesh_proto::roster::{Member, Roster};
-use plexmesh_proto::types::PeerId;
+use plexmesh_proto::types::{PeerId, Version};
 use plexmesh_proto::view::{MemoryStore, View};
 use proptest::prelude::*;
 
@@ -70,6 +70,26 @@ fn two_observers_are_too_few_to_call_a_peer_down() {
             Some(if subject == n - 1 { EdgeStatus::Lost } else { EdgeStatus::Heard })
         });
         assert_eq!(state(&records, ids[0], ids[usize::from(n - 1)]), PeerState::Unreachable);
+    }
+}
+
+#[test]
+fn a_sleeper_is_asleep_where_too_few_see_it_too() {
+    for n in [2, 3, 6] {
+        let (ids, mut records) = records(n, |_, subject| {
+            Some(if subject == n - 1 { EdgeStatus::Lost } else { EdgeStatus::Heard })
+        });
+        let (mut authority, mut own) = (Keys::new(250), Keys::new(n - 1));
+        let (id, certificate) = (own.id(), common::certificate(&mut authority, own.id()));
+        let profile = Profile {
+            availability: Availability::Intermittent,
+            sleep_grace_s: 60,
+            ..Profile::default()
+        };
+        let payload = Payload::Peer(profile, Box::new(certificate));
+        let record = Record::sign(&mut own, &common::MESH, id, Version(2), 1_000_000, payload);
+        records.push(Arc::new(record));
+        assert_eq!(state(&records, ids[0], id), PeerState::Asleep);
     }
 }
 

@@ -95,6 +95,7 @@ proptest! {
         records in records(),
         symbols in proptest::collection::vec(any::<u8>(), 0..300),
         version in any::<u64>(),
+        wall_ms in any::<u64>(),
     ) {
         let answer = ExchangeAnswer {
             digest: StateDigest(digest),
@@ -106,6 +107,7 @@ proptest! {
             settling: log_reset,
             symbols,
             your_version: Version(version),
+            wall_ms,
         };
         let bytes = wire::encode_answer(&answer);
         prop_assert!(bytes.len() <= wire::answer_bytes(&answer));

@@ -104,6 +104,12 @@ fn seconds(ms: u64) -> f64 {
     ms as f64 / 1_000.0
 }
 
+/// The same of a difference, with its sign.
+#[allow(clippy::cast_precision_loss)] // Exact up to 285 000 years.
+fn signed_seconds(ms: i64) -> f64 {
+    ms as f64 / 1_000.0
+}
+
 fn percent(permille: u32) -> f64 {
     f64::from(permille) / 10.0
 }

@@ -17,7 +17,7 @@ pub fn codes() -> impl Iterator<Item = HealthCode> {
 /// What stands for all findings of later versions.
 const UNKNOWN: HealthCode = HealthCode::Shards(FindingKind::Other(u8::MAX));
 
-const MESH: [HealthCode; 11] = [
+const MESH: [HealthCode; 12] = [
     HealthCode::PeerDown,
     HealthCode::PeerUnreachable,
     HealthCode::PeerFlapping,
@@ -29,6 +29,7 @@ const MESH: [HealthCode; 11] = [
     HealthCode::Equivocation,
     HealthCode::ClockSkew,
     HealthCode::IdentityCloned,
+    HealthCode::DataDirFull,
 ];
 
 /// A health code in words.
@@ -77,6 +78,7 @@ pub const fn text(code: HealthCode) -> HealthText {
         HealthCode::Equivocation => EQUIVOCATION,
         HealthCode::ClockSkew => CLOCK_SKEW,
         HealthCode::IdentityCloned => IDENTITY_CLONED,
+        HealthCode::DataDirFull => DATA_DIR_FULL,
         HealthCode::Shards(kind) => shards::text(kind),
     }
 }
@@ -175,10 +177,14 @@ const EQUIVOCATION: HealthText = HealthText {
 
 const CLOCK_SKEW: HealthText = HealthText {
     name: "CLOCK_SKEW",
-    title: "two clocks differ",
-    meaning: "A record lies more than a minute in the future of this peer's clock: one of the \
-              two clocks is wrong.",
-    advice: &["timedatectl", "plexmesh peer {peer}"],
+    title: "a clock is wrong",
+    meaning: "A peer's clock is more than a minute ahead of this peer's or behind it, or this \
+              peer's own clock stands against those of most neighbours.",
+    advice: &[
+        "timedatectl   # on the host of {peer}",
+        "plexmesh peer {peer}",
+        "plexmesh doctor   # on the host of {peer}",
+    ],
 };
 
 const IDENTITY_CLONED: HealthText = HealthText {
@@ -186,6 +192,17 @@ const IDENTITY_CLONED: HealthText = HealthText {
     title: "an identity is in use twice",
     meaning: "Another running agent signs with the same key: a data directory was copied.",
     advice: &["plexmesh peer {peer}", "plexmesh events --limit 50"],
+};
+
+const DATA_DIR_FULL: HealthText = HealthText {
+    name: "DATA_DIR_FULL",
+    title: "the data directory has too little room",
+    meaning: "The agent's data directory takes more than it may, or its file system is full, and \
+              nothing is left that the agent may remove.",
+    advice: &[
+        "plexmesh doctor   # on the host of {peer}",
+        "plexmesh config show agent   # on the host of {peer}",
+    ],
 };
 
 #[cfg(test)]

@@ -35,7 +35,9 @@ pub use outcome::{
 };
 pub use peer::{Availability, Heartbeat, Peer, PeerDetail, PeerRef, Reason, Rtt, State};
 pub use scrub::{Scrub, ScrubAction, ScrubRequest, Shard, ShardItems, ShardSource};
-pub use status::{Figures, Finding, Health, Partition, Severity, SocketFigures, States, Status};
+pub use status::{
+    Figures, Finding, Health, OwnClock, Partition, Severity, SocketFigures, States, Status,
+};
 pub use why::{Observer, Quorum, Why};
 
 /// Version of this schema.

@@ -274,6 +274,12 @@ pub struct RunArgs {
     /// Storage tier label
     #[arg(long)]
     pub tier: Option<String>,
+    /// Whether this peer is up `always`, or `intermittent` as a laptop that sleeps
+    #[arg(long, value_name = "WORD")]
+    pub availability: Option<String>,
+    /// For how long an intermittent peer may be silent before it is called down, such as 36h
+    #[arg(long, value_name = "SPAN")]
+    pub sleep_grace: Option<String>,
     /// Directory with shards, in the place of all [[source]] of the configuration; repeatable
     #[arg(long, value_name = "DIR")]
     pub shards: Vec<PathBuf>,

@@ -17,10 +17,19 @@ pub(super) const MAX_SOURCES: usize = 64;
 const LEAST_DEADLINE: Duration = Duration::from_secs(5);
 /// Longest. What is looked at less than once a year is not looked at.
 const MOST_DEADLINE: Duration = Duration::from_secs(366 * 24 * 3_600);
+/// Shortest sleep that can be granted: below it nothing tells sleep from a lost packet or two.
+const LEAST_GRACE: Duration = Duration::from_secs(60);
+/// Longest: what sleeps for longer than the certificates last does not come back by itself.
+const MOST_GRACE: Duration = Duration::from_secs(90 * 24 * 3_600);
 /// Slowest reading that still ends, in bytes a second.
 const LEAST_RATE: u64 = 1 << 10;
 /// Fastest reading that a limit makes sense for, in bytes a second.
 const MOST_RATE: u64 = 1 << 40;
+
+/// Smallest cap of the data directory, in bytes: what an agent makes at its first start.
+const LEAST_DATA: u64 = 1 << 20;
+/// Largest, in bytes: as good as none.
+const MOST_DATA: u64 = 1 << 50;
 
 /// What a key takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,13 +57,15 @@ pub enum Kind {
         /// The longest.
         most: Duration,
     },
-    /// Bytes a second, both ends included.
-    Rate {
-        /// The slowest.
+    /// Bytes, or bytes a second, both ends included.
+    Bytes {
+        /// The fewest.
         least: u64,
-        /// The fastest.
+        /// The most.
         most: u64,
     },
+    /// Whether a peer is expected to be up always.
+    Availability,
     /// What to log.
     Filter,
     /// How a source lays out its shards.
@@ -144,6 +155,25 @@ pub static PEER_TIER: Key = label(
     "What sort of storage this peer has.",
     Usual::Unset { meaning: "the tier that mesh.toml has", example: "\"cold\"" },
 );
+/// `peer.availability`
+pub static PEER_AVAILABILITY: Key = Key {
+    section: "peer",
+    name: "availability",
+    kind: Kind::Availability,
+    usual: Usual::Value("\"always\""),
+    help: "Whether this peer is expected to be up always, or sleeps at times as a laptop does.",
+    reloadable: false,
+};
+/// `peer.sleep_grace`
+pub static PEER_SLEEP_GRACE: Key = Key {
+    section: "peer",
+    name: "sleep_grace",
+    kind: Kind::Span { least: LEAST_GRACE, most: MOST_GRACE },
+    // A laptop that is opened once a day, and a little later than the day before.
+    usual: Usual::Value("\"36h\""),
+    help: "For how long an intermittent peer may be silent before it is called down.",
+    reloadable: false,
+};
 /// `net.listen`
 pub static NET_LISTEN: Key = Key {
     section: "net",
@@ -212,6 +242,17 @@ pub static AGENT_SOCKET_GROUP: Key = Key {
     help: "Group whose users may ask the agent over the socket.",
     reloadable: false,
 };
+/// `agent.max_data_bytes`
+pub static AGENT_MAX_DATA: Key = Key {
+    section: "agent",
+    name: "max_data_bytes",
+    kind: Kind::Bytes { least: LEAST_DATA, most: MOST_DATA },
+    // Four times what store, inventory and logs of a large mesh take; what is above it is something
+    // that went wrong.
+    usual: Usual::Value("\"1GiB\""),
+    help: "How much the data directory may take before databases that were set aside are removed.",
+    reloadable: true,
+};
 /// `scrub.deadline`
 pub static SCRUB_DEADLINE: Key = Key {
     section: "scrub",
@@ -225,7 +266,7 @@ pub static SCRUB_DEADLINE: Key = Key {
 pub static SCRUB_MAX_RATE: Key = Key {
     section: "scrub",
     name: "max_bytes_per_second",
-    kind: Kind::Rate { least: LEAST_RATE, most: MOST_RATE },
+    kind: Kind::Bytes { least: LEAST_RATE, most: MOST_RATE },
     usual: Usual::Unset {
         meaning: "no limit but what the deadline asks for",
         example: "\"20MiB\"",
@@ -253,17 +294,20 @@ pub static LOG_FILTER: Key = Key {
 };
 
 /// All keys, in the order in which they are shown.
-pub static KEYS: [&Key; 14] = [
+pub static KEYS: [&Key; 17] = [
     &PEER_NAME,
     &PEER_REGION,
     &PEER_ZONE,
     &PEER_TIER,
+    &PEER_AVAILABILITY,
+    &PEER_SLEEP_GRACE,
     &NET_LISTEN,
     &NET_ANNOUNCE,
     &NET_SEEDS,
     &AGENT_DATA_DIR,
     &AGENT_SOCKET,
     &AGENT_SOCKET_GROUP,
+    &AGENT_MAX_DATA,
     &SCRUB_DEADLINE,
     &SCRUB_MAX_RATE,
     &SOURCE,

@@ -7,7 +7,8 @@ use super::Setting;
 use super::file::{sources_of, unknown_key};
 use super::keys::{
     AGENT_DATA_DIR, AGENT_SOCKET, KEYS, Key, LOG_FILTER, NET_ANNOUNCE, NET_LISTEN, NET_SEEDS,
-    PEER_NAME, PEER_REGION, PEER_TIER, PEER_ZONE, SOURCE, nearest, sections,
+    PEER_AVAILABILITY, PEER_NAME, PEER_REGION, PEER_SLEEP_GRACE, PEER_TIER, PEER_ZONE, SOURCE,
+    nearest, sections,
 };
 use super::origin::{Flaw, Origin};
 use super::value::{Misfit, Value};
@@ -147,6 +148,8 @@ impl Inputs {
             (&PEER_REGION, "--region", &flags.region),
             (&PEER_ZONE, "--zone", &flags.zone),
             (&PEER_TIER, "--tier", &flags.tier),
+            (&PEER_AVAILABILITY, "--availability", &flags.availability),
+            (&PEER_SLEEP_GRACE, "--sleep-grace", &flags.sleep_grace),
         ] {
             if let Some(text) = text {
                 layer.add(key, Origin::Flag(flag), key.kind.read_text(text));

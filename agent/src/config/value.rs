@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use plexmesh_proto::record::Availability;
 use serde_json::json;
 use toml::de::DeValue;
 use tracing_subscriber::EnvFilter;
@@ -18,6 +19,16 @@ use crate::time::parse_span;
 const MAX_TEXT_BYTES: usize = 4_096;
 /// Longest name of a group, in bytes: what the system's own tools take.
 const MAX_GROUP_BYTES: usize = 32;
+
+/// Words for what is expected of a peer.
+static AVAILABILITIES: [(&str, Availability); 2] =
+    [("always", Availability::Always), ("intermittent", Availability::Intermittent)];
+
+/// What a word says of a peer; `None` for another word.
+#[must_use]
+pub fn availability(word: &str) -> Option<Availability> {
+    AVAILABILITIES.iter().find(|(it, _)| *it == word).map(|(_, availability)| *availability)
+}
 
 /// What a key is set to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,11 +77,12 @@ impl Kind {
                 written_span(least),
                 written_span(most)
             ),
-            Self::Rate { least, most } => format!(
+            Self::Bytes { least, most } => format!(
                 "a number of bytes from {} to {}, such as 20971520 or \"20MiB\"",
                 written_bytes(least),
                 written_bytes(most)
             ),
+            Self::Availability => one_of(&AVAILABILITIES.map(|(word, _)| word)),
             Self::Filter => "a filter such as \"info\" or \"warn,plexmesh_net=debug\"".to_owned(),
             Self::SourceKind => one_of(&SourceKind::ALL.map(SourceKind::word)),
             Self::Sources => "a list of tables, each under its own [[source]]".to_owned(),
@@ -111,7 +123,7 @@ impl Kind {
                 .filter(|span| (least..=most).contains(span))
                 .map(Value::Span)
                 .ok_or_else(refused),
-            Self::Rate { least, most } => parse_bytes(text)
+            Self::Bytes { least, most } => parse_bytes(text)
                 .filter(|bytes| (least..=most).contains(bytes))
                 .map(Value::Bytes)
                 .ok_or_else(refused),
@@ -119,6 +131,9 @@ impl Kind {
                 .parse(text)
                 .map(|_| Value::Text(text.to_owned()))
                 .map_err(|error| misfit(format!("is `{text}`: {error}"))),
+            Self::Availability => {
+                availability(text).map(|_| Value::Text(text.to_owned())).ok_or_else(refused)
+            }
             Self::SourceKind => SourceKind::from_word(text)
                 .map(|kind| Value::Text(kind.word().to_owned()))
                 .ok_or_else(refused),
@@ -157,7 +172,7 @@ impl Kind {
     pub(super) fn read_toml(self, value: &DeValue<'_>) -> Result<Value, Misfit> {
         let wrong_type = || Misfit {
             what: format!("is {}", described(value)),
-            allowed: if self.is_list() || matches!(self, Self::Rate { .. }) {
+            allowed: if self.is_list() || matches!(self, Self::Bytes { .. }) {
                 self.allowed()
             } else {
                 format!("{}, in quotes", self.allowed())
@@ -166,7 +181,7 @@ impl Kind {
         };
         match value {
             DeValue::String(text) if !self.is_list() => self.read_text(text),
-            DeValue::Integer(digits) if matches!(self, Self::Rate { .. }) => {
+            DeValue::Integer(digits) if matches!(self, Self::Bytes { .. }) => {
                 let bytes = u64::from_str_radix(digits.as_str(), digits.radix());
                 self.read_text(&bytes.map_err(|_| wrong_type())?.to_string())
             }

@@ -4,11 +4,14 @@ use std::path::Path;
 
 use super::agent::Asked;
 use super::{DoctorArea, ok, unknown, warn};
-use crate::api::schema::DoctorCheck;
+use crate::api::schema::{DoctorCheck, Status};
+use crate::render::text::offset;
 
 const AREA: DoctorArea = DoctorArea::Clock;
 /// systemd's time service makes this file once it has set the clock.
 const SYNCHRONIZED: &str = "/run/systemd/timesync/synchronized";
+/// What is compared with the mesh.
+const MESH: &str = "against the mesh";
 /// The finding about clocks.
 const CODE: &str = "CLOCK_SKEW";
 
@@ -17,19 +20,30 @@ pub(super) fn checks(asked: &Asked) -> Vec<DoctorCheck> {
 }
 
 fn against_mesh(asked: &Asked) -> DoctorCheck {
-    let what = "against the mesh";
-    let Some(status) = &asked.status else {
-        return unknown(AREA, what, "no agent answers that could compare").fixed_by("plexmesh run");
-    };
-    let status = &status.body.item;
-    let Some(finding) = status.findings.iter().find(|it| it.code == CODE) else {
-        return match status.reachable {
-            0 | 1 => unknown(AREA, what, "no other peer is in reach to compare with"),
-            peers => ok(AREA, what, format!("no skew among {peers} peers in reach")),
-        };
-    };
-    let whose = finding.peer.as_ref().map_or("a peer", |it| it.name.as_deref().unwrap_or(&it.id));
-    warn(AREA, what, format!("{whose}: {}", finding.evidence)).fixed_by("timedatectl status")
+    asked.status.as_ref().map_or_else(
+        || unknown(AREA, MESH, "no agent answers that could compare").fixed_by("plexmesh run"),
+        |status| judge(&status.body.item),
+    )
+}
+
+/// What the agent measured of its own clock, and what it finds of others.
+pub(super) fn judge(status: &Status) -> DoctorCheck {
+    let measured = status.own_clock.map(|own| {
+        let offset = offset(own.ahead_seconds);
+        format!("the clock here is {offset} the median of {} neighbours", own.neighbours)
+    });
+    if let Some(finding) = status.findings.iter().find(|it| it.code == CODE) {
+        let whose =
+            finding.peer.as_ref().map_or("a peer", |it| it.name.as_deref().unwrap_or(&it.id));
+        let measured = measured.map_or_else(String::new, |it| format!("; {it}"));
+        let found = format!("{whose}: {}{measured}", finding.evidence);
+        return warn(AREA, MESH, found).fixed_by("timedatectl status");
+    }
+    match (measured, status.reachable) {
+        (Some(measured), _) => ok(AREA, MESH, measured),
+        (None, 0 | 1) => unknown(AREA, MESH, "no other peer is in reach to compare with"),
+        (None, _) => unknown(AREA, MESH, "no neighbour was compared yet; ask again in a minute"),
+    }
 }
 
 pub(super) fn against_world(synchronized: &Path) -> DoctorCheck {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::{DoctorArea, Host, check, crit, ok, quoted, unknown, warn};
 use crate::api::schema::{DoctorCheck, Health};
+use crate::host::room::FULL_BYTES;
 
 const AREA: DoctorArea = DoctorArea::DataDirectory;
 const MIB: u64 = 1024 * 1024;
@@ -14,8 +15,6 @@ const MIB: u64 = 1024 * 1024;
 const ENOUGH_BYTES: u64 = 256 * MIB;
 /// On a small disk a part of it is enough, in percent.
 const ENOUGH_PERCENT: u64 = 5;
-/// Room with which the store can hardly be written any more, in bytes.
-const FULL_BYTES: u64 = 16 * MIB;
 /// What the owner of a directory needs to use it.
 const OWNER: u32 = 0o700;
 const OTHERS_WRITE: u32 = 0o022;

@@ -313,6 +313,16 @@ fn what_others_say_of_this_peer_decides_on_its_reachability() {
 }
 
 #[test]
+fn the_measured_offset_of_the_own_clock_is_told() {
+    let mut status = crate::render::sample::status().body.item;
+    assert_told(&clock::judge(&status), Health::Ok, "0.2 s behind the median of 2 neighbours", "");
+    status.findings[0].code = "CLOCK_SKEW".to_owned();
+    assert_told(&clock::judge(&status), Health::Warn, "0.2 s behind", "timedatectl");
+    (status.findings, status.own_clock) = (Vec::new(), None);
+    assert_eq!(clock::judge(&status).status, Health::Unknown);
+}
+
+#[test]
 fn a_clock_that_no_service_set_is_unknown_and_not_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("synchronized");

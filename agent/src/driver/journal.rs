@@ -93,8 +93,7 @@ fn log_event(event: &Event, called: &dyn Fn(&PeerId) -> String) {
             tracing::warn!(
                 peer = called(peer),
                 ahead_ms,
-                "a clock is wrong: this peer's or the \
-                other's. Check NTP on both"
+                "a clock is wrong. Check NTP on the peer's host, and here"
             );
         }
         Event::IdentityCloned => {

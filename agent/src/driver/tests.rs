@@ -65,6 +65,7 @@ impl Peer {
             events: events.clone(),
             samples,
             shards: watch::channel(None).1,
+            shortage: watch::channel(None).1,
             announcement: Announcement::default(),
             addresses: AddressBook::new(seeds),
             started_ms: clock::wall_ms(),

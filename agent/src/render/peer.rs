@@ -4,7 +4,7 @@ use super::header::header;
 use super::page::Page;
 use super::table::{Cell, Table};
 use super::terminal::{Paint, Screen};
-use super::text::{Names, clean};
+use super::text::{Names, clean, offset};
 use super::topology;
 use crate::api::schema::{Heartbeat, Many, One, Peer, PeerDetail, Rtt, State};
 use crate::time::{millis, span, span_of_seconds};
@@ -155,6 +155,7 @@ fn facts_of(screen: &Screen, peer: &Peer) -> Vec<(&'static str, Cell)> {
         ("reachable", yes_no(peer.reachable)),
         ("connected", yes_no(peer.connected)),
         ("round trip", round_trip(peer.rtt)),
+        ("clock", peer.clock_ahead_seconds.map_or_else(Cell::unknown, |it| clock(it).into())),
         ("place", format!("region {region}, zone {zone}, tier {tier}").into()),
         ("addresses", label(screen, Some(&peer.addresses.join(" ")))),
         ("availability", availability.into()),
@@ -163,6 +164,11 @@ fn facts_of(screen: &Screen, peer: &Peer) -> Vec<(&'static str, Cell)> {
         ("heartbeat", beat.map_or_else(Cell::unknown, |it| heartbeat(it).into())),
         ("host", beat.map_or_else(Cell::unknown, |it| host(it).into())),
     ]
+}
+
+/// A clock against that of the peer that was asked.
+fn clock(ahead_seconds: f64) -> String {
+    format!("{} the clock of the peer that was asked", offset(ahead_seconds))
 }
 
 fn heartbeat(beat: &Heartbeat) -> String {

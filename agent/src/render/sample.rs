@@ -8,9 +8,9 @@ use crate::api::schema::{
     AuditChain, AuditEntry, AuditItems, AuditOutcome, Availability, Convergence, Doctor,
     DoctorArea, DoctorCheck, Edge, EdgeFigures, EdgeStatus, Envelope, Event, EventDetail, Evidence,
     Finding, Health, Heartbeat, HeartbeatLag, Integrity, Item, Items, Kind, Latency, Many,
-    Observer, One, Peer, PeerDetail, PeerIntegrity, PeerRef, Quorum, Reason, Rtt, Scrub, Severity,
-    Shard, ShardFinding, ShardItems, ShardSource, Stamp, State, Status, Topology, Verdict,
-    Verdicts, Why,
+    Observer, One, OwnClock, Peer, PeerDetail, PeerIntegrity, PeerRef, Quorum, Reason, Rtt, Scrub,
+    Severity, Shard, ShardFinding, ShardItems, ShardSource, Stamp, State, Status, Topology,
+    Verdict, Verdicts, Why,
 };
 use crate::sources::SourceKind;
 use crate::time::WallTime;
@@ -70,6 +70,7 @@ pub(crate) fn status() -> One<Status> {
         findings: vec![finding],
         omitted_findings: 0,
         local_health: 0,
+        own_clock: Some(OwnClock { ahead_seconds: -0.25, neighbours: 2 }),
         connections: 2,
         records: 9,
         agent_version: "0.1.0".to_owned(),
@@ -233,7 +234,13 @@ fn refer((id, name): (&str, &str)) -> PeerRef {
 }
 
 fn alpha() -> Peer {
-    Peer { is_self: true, reason: Reason::Myself, rtt: None, ..peer(ALPHA) }
+    Peer {
+        is_self: true,
+        reason: Reason::Myself,
+        rtt: None,
+        clock_ahead_seconds: None,
+        ..peer(ALPHA)
+    }
 }
 
 fn beta() -> Peer {
@@ -249,6 +256,7 @@ fn gamma() -> Peer {
         reachable: false,
         connected: false,
         rtt: None,
+        clock_ahead_seconds: None,
         heartbeat: None,
         ..peer(GAMMA)
     }
@@ -273,6 +281,7 @@ fn peer((id, name): (&str, &str)) -> Peer {
         reachable: true,
         connected: true,
         rtt: Some(Rtt { micros: 410, estimated: false }),
+        clock_ahead_seconds: Some(312.04),
         heartbeat: Some(Heartbeat {
             published_at: WallTime::from_ms(NOW - 12_000),
             age_seconds: 12.0,

@@ -4,7 +4,7 @@ use super::header::header;
 use super::page::{Line, Notice, Page};
 use super::table::{Cell, Table};
 use super::terminal::{Paint, Screen};
-use super::text::{Names, clean};
+use super::text::{Names, clean, offset};
 use crate::api::schema::{Finding, Health, One, Partition, PeerRef, Severity, State, Status};
 use crate::time::span_of_seconds;
 
@@ -156,6 +156,12 @@ fn agent(screen: &Screen, status: &Status) -> (Vec<Line>, Table) {
     table.row(["agent".into(), facts.as_str().into()]);
     table.row(["listening".into(), listening.join(" ").into()]);
     let mut lines = vec![Line::from(format!("agent       {facts}"))];
+    if let Some(own) = &status.own_clock {
+        let neighbours = own.neighbours;
+        let text = format!("{} those of {neighbours} neighbours", offset(own.ahead_seconds));
+        table.row(["clock".into(), text.as_str().into()]);
+        lines.push(format!("clock       {text}").into());
+    }
     let mut rest = listening.iter();
     let first = rest.next().map(String::as_str).unwrap_or_default();
     lines.push(format!("listening   {first}").into());
@@ -177,6 +183,8 @@ fn figures(screen: &Screen, status: &Status, names: &Names) -> Table {
     let outside = status.partition.as_ref().map_or(0, |cut| cut.outside.len());
     fact("peers cut off", outside.to_string());
     fact("local health", status.local_health.to_string());
+    let ahead = status.own_clock.map(|own| own.ahead_seconds.to_string());
+    fact("clock ahead seconds", ahead.unwrap_or_default());
     fact("connections", status.connections.to_string());
     fact("records", status.records.to_string());
     fact("uptime seconds", status.uptime_seconds.to_string());

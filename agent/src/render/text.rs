@@ -130,6 +130,13 @@ fn unambiguous<'a>(ids: impl Iterator<Item = &'a str>) -> usize {
     common.max().map_or(SHORT_ID, |length| SHORT_ID.max(length + 1))
 }
 
+/// How far a clock is ahead, to be followed by what it is compared with.
+#[must_use]
+pub fn offset(ahead_seconds: f64) -> String {
+    let side = if ahead_seconds < 0.0 { "behind" } else { "ahead of" };
+    format!("{:.1} s {side}", ahead_seconds.abs())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

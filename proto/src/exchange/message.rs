@@ -62,4 +62,6 @@ pub struct ExchangeAnswer {
     pub settling: bool,
     /// The highest version of any record of the asker that the answerer holds.
     pub your_version: Version,
+    /// The answerer's wall clock when it answered, in Unix milliseconds; 0 if it does not say.
+    pub wall_ms: u64,
 }

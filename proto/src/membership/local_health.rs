@@ -6,6 +6,8 @@ use crate::types::{MILLI, SECOND, Time};
 const LATE: u64 = 150 * MILLI;
 /// A timer this late means that the process was stopped or the machine slept: all silence seen meanwhile was its own.
 const PAUSED: u64 = 900 * MILLI;
+/// A timer this late means that connections may be gone too: it is as much as they survive at either end, and more than a stopped process or a busy disk takes.
+const SLEPT: u64 = 5 * SECOND;
 /// Doubt shrinks by one step per this much punctuality.
 const RECOVERY: u64 = 5 * SECOND;
 /// Most doubt: beyond nine times the evidence an observer is of no use anyway.
@@ -22,6 +24,8 @@ pub(super) enum Punctuality {
     Late,
     /// The observer did not run: evidence since then is void.
     Paused,
+    /// Nor did it for so long that its own links come first.
+    Slept,
 }
 
 #[derive(Debug, Default)]
@@ -47,7 +51,11 @@ impl LocalHealth {
         if late_us >= LATE {
             self.score = (self.score + 1).min(MAX_SCORE);
             self.changed = now;
-            if late_us >= PAUSED { Punctuality::Paused } else { Punctuality::Late }
+            match late_us {
+                SLEPT.. => Punctuality::Slept,
+                PAUSED.. => Punctuality::Paused,
+                _ => Punctuality::Late,
+            }
         } else {
             if self.score > 0 && now.since(self.changed) >= RECOVERY {
                 self.score -= 1;
@@ -72,10 +80,11 @@ mod tests {
         let mut health = LocalHealth::default();
         assert_eq!(health.timer_fired(LATE, Time(0)), Punctuality::Late);
         assert_eq!(health.timer_fired(PAUSED, Time(1)), Punctuality::Paused);
-        assert_eq!(health.score(), 2);
+        assert_eq!(health.timer_fired(SLEPT, Time(1)), Punctuality::Slept);
+        assert_eq!(health.score(), 3);
         health.timer_fired(0, Time(1 + RECOVERY));
         health.timer_fired(0, Time(2 + RECOVERY));
-        assert_eq!(health.score(), 1);
+        assert_eq!(health.score(), 2);
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub enum Reason {
     MayBeFound,
     /// Most observers lost it repeatedly within the flap window.
     FlapCount,
-    /// Lost by a quorum, intermittent, within its grace.
+    /// Lost by a quorum or out of reach, intermittent, within its grace.
     WithinSleepGrace,
     /// Lost, but fewer than three observers are able to see it.
     TooFewObservers,
@@ -343,6 +343,9 @@ fn judge(
         return judge_lost(member, seen);
     }
     if !in_reach {
+        if may_sleep(member, seen) {
+            return (PeerState::Asleep, Reason::WithinSleepGrace);
+        }
         return match (seen.able(), lost) {
             (0, _) => (PeerState::Unreachable, Reason::NoObserverHere),
             (_, 0) => (PeerState::Unreachable, Reason::NoPathFromHere),
@@ -363,14 +366,19 @@ fn judge(
 
 fn judge_lost(member: &Member, seen: &Sightings<'_>) -> (PeerState, Reason) {
     let youngest = seen.lost.iter().map(|edge| edge.since).max().unwrap_or_default();
-    let overdue = seen.lost.iter().filter(|edge| edge.sleep_grace_over).count();
-    let intermittent =
-        member.profile().is_some_and(|profile| profile.availability == Availability::Intermittent);
     if member.last_word() > youngest {
         (PeerState::Flapping, Reason::LostButSpeaks)
-    } else if intermittent && !seen.is_majority(overdue) {
+    } else if may_sleep(member, seen) {
         (PeerState::Asleep, Reason::WithinSleepGrace)
     } else {
         (PeerState::Down, Reason::LostByQuorum)
     }
+}
+
+/// Whether an intermittent peer that most observers lost is within its grace. One loss is enough where few can see it: laptops of one household sleep together and watch each other.
+fn may_sleep(member: &Member, seen: &Sightings<'_>) -> bool {
+    let intermittent =
+        member.profile().is_some_and(|profile| profile.availability == Availability::Intermittent);
+    let overdue = seen.lost.iter().filter(|edge| edge.sleep_grace_over).count();
+    intermittent && seen.is_majority(seen.lost.len()) && !seen.is_majority(overdue)
 }

@@ -85,6 +85,8 @@ pub(super) struct Watch {
     flaps: VecDeque<Time>,
     lost_at: Option<Time>,
     reconnected: Option<Time>,
+    /// When the observer woke, until the subject answers.
+    woke: Option<Time>,
     sleep_grace: u64,
     last_word: Version,
     /// When it last said anything later than its loss, by way of others.
@@ -127,6 +129,7 @@ impl Watch {
             flaps: VecDeque::new(),
             lost_at: lost.map(|_| now),
             reconnected: None,
+            woke: None,
             sleep_grace: 0,
             last_word: Version::default(),
             spoke: None,
@@ -202,12 +205,12 @@ impl Watch {
         others.into_iter().flatten().fold(next, Time::min)
     }
 
-    /// Does what is due. `evidence_halves` is how much evidence local health asks for; `clock` gives versions.
+    /// Does what is due. `evidence_halves` is how much evidence local health asks for, `None` if nothing is to be judged now; `clock` gives versions.
     pub(super) fn tick(
         &mut self,
         now: Time,
         jitter: u64,
-        evidence_halves: u32,
+        evidence_halves: Option<u32>,
         doubt: u8,
         clock: &mut dyn FnMut() -> Version,
     ) -> Todo {
@@ -229,7 +232,8 @@ impl Watch {
         if self.missed != missed_before {
             todo.ask_others =
                 self.is_heard() && missed_before < INDIRECT_AFTER && self.missed >= INDIRECT_AFTER;
-            todo.changed = self.judge(now, evidence_halves, doubt, clock);
+            todo.changed =
+                evidence_halves.is_some_and(|halves| self.judge(now, halves, doubt, clock));
             todo.urgent = todo.changed;
         }
         if self.status.is_none() && now.since(self.begun) >= NO_PATH_AFTER {
@@ -270,6 +274,7 @@ impl Watch {
             }
         }
         self.last_heard = Some(now);
+        self.woke = None;
         self.answers = self.answers.saturating_add(1);
         self.missed = 0;
         self.asked = 0;
@@ -328,6 +333,22 @@ impl Watch {
         false
     }
 
+    /// The observer slept: its connections may be dead without its knowing, and it had no time to find a path.
+    pub(super) const fn on_woken(&mut self, now: Time) {
+        self.woke = Some(now);
+        self.begun = now;
+    }
+
+    /// Whether an answer came since.
+    pub(super) fn has_answered_since(&self, time: Time) -> bool {
+        self.last_heard.is_some_and(|heard| heard >= time)
+    }
+
+    /// Whether the subject is heard, as far as this observer reports.
+    pub(super) const fn is_heard(&self) -> bool {
+        matches!(self.status, Some(EdgeStatus::Heard | EdgeStatus::Checking))
+    }
+
     /// Forgets losses that left the flap window; whether that changes what is reported.
     pub(super) fn age_flaps(&mut self, now: Time) -> bool {
         let before = self.flaps.len();
@@ -352,10 +373,6 @@ impl Watch {
         })
     }
 
-    const fn is_heard(&self) -> bool {
-        matches!(self.status, Some(EdgeStatus::Heard | EdgeStatus::Checking))
-    }
-
     fn timeout(&self) -> u64 {
         let measured = self.stats.timeout_us().map(|us| u64::from(us) + TIMEOUT_MARGIN);
         measured.unwrap_or(FIRST_TIMEOUT).clamp(*TIMEOUT.start(), *TIMEOUT.end())
@@ -363,8 +380,8 @@ impl Watch {
 
     /// When a connection that carries nothing is given up.
     fn reconnect_at(&self) -> Option<Time> {
-        let lost_at = self.lost_at.filter(|_| self.connected)?;
-        Some(lost_at.max(self.reconnected.unwrap_or_default()).plus(RECONNECT_AFTER))
+        let silent_since = self.lost_at.max(self.woke).filter(|_| self.connected)?;
+        Some(silent_since.max(self.reconnected.unwrap_or_default()).plus(RECONNECT_AFTER))
     }
 
     fn grace_ends(&self) -> Option<Time> {

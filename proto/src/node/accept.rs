@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use super::Node;
+use super::{Node, clocks};
 use crate::clock::{self, MAX_SKEW_MS};
 use crate::event::Event;
 use crate::port::{Crypto, Verdict};
@@ -161,12 +161,26 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         }
     }
 
+    /// Every answer shows a clock.
+    pub(super) fn compare_clocks(
+        &mut self,
+        from: PeerId,
+        their_ms: u64,
+        round_trip_us: u64,
+        now: Now,
+    ) {
+        self.clocks.compare(from, their_ms, round_trip_us, now);
+        for (peer, ahead_ms) in self.clocks.news(self.me(), now.time) {
+            self.emit(Event::ClockSkew { peer, ahead_ms });
+        }
+    }
+
     fn note_skew(&mut self, record: &Record, now: Now) {
         let origin = record.origin();
         if clock::is_far_future(record.version(), now.wall_ms) {
             self.count("record_far_future");
             if self.skewed.insert(origin) {
-                let ahead_ms = record.version().ms().saturating_sub(now.wall_ms);
+                let ahead_ms = clocks::difference(record.version().ms(), now.wall_ms);
                 self.emit(Event::ClockSkew { peer: origin, ahead_ms });
             }
         } else if record.version().ms().abs_diff(now.wall_ms) < MAX_SKEW_MS {

@@ -1,12 +1,14 @@
 //! What a node answers when it is asked about the mesh.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Node;
 use super::accept::heartbeat;
+use super::clocks::Verdict;
 use crate::exchange::pacing::heartbeat_interval;
 use crate::health;
 use crate::latency;
@@ -15,7 +17,7 @@ use crate::port::Crypto;
 use crate::record::{EdgeStatus, Kind, Record};
 use crate::report::{
     Convergence, EdgeFigures, EdgeReport, Finding, HealthCode, HeartbeatLag, ObserverReport,
-    Overview, Partition, PeerReport, Rtt, Severity, WhyReport,
+    Overview, OwnClock, Partition, PeerReport, Rtt, Severity, WhyReport,
 };
 use crate::roster::{Member, Roster};
 use crate::types::{MILLI, Now, PeerId, StateDigest};
@@ -41,6 +43,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             convergence: self.convergence(now),
             lag: self.heartbeat_lag(now),
             local_health: self.membership.local_health(),
+            own_clock: self.clocks.own(now.time),
             connections: self.connected.len(),
             records: self.view.len(),
         }
@@ -93,6 +96,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
                         .and_then(|r| Some((r.version(), heartbeat(r)?.clone()))),
                     connected: self.connected.contains(&id),
                     rtt: self.rtt_to(member, reachable, &own, now),
+                    clock_ahead_ms: self.clocks.ahead_ms(&id, now.time),
                 }
             })
             .collect()
@@ -188,22 +192,37 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     pub fn findings(&self, now: Now) -> Vec<Finding> {
         let shards = self.all_shard_findings(now);
         let mut findings = health::findings(&self.roster, &self.evaluation, &shards);
-        let alone = |code, severity, peer, evidence: &str| Finding {
-            code,
-            severity,
-            peer: Some(peer),
-            other: None,
-            evidence: String::from(evidence),
-            because_of: None,
-        };
-        for peer in &self.skewed {
-            let evidence = "its records are dated more than a minute ahead of the clock here";
-            findings.push(alone(HealthCode::ClockSkew, Severity::Medium, *peer, evidence));
-        }
+        findings.extend(self.clock_findings(now));
         if self.clone_seen.is_some_and(|seen| now.time.since(seen) < super::accept::CLONE_REMINDER)
         {
-            let evidence = "another process publishes with this peer's identity";
+            let evidence = String::from("another process publishes with this peer's identity");
             findings.push(alone(HealthCode::IdentityCloned, Severity::High, self.me(), evidence));
+        }
+        findings
+    }
+
+    /// Wrong clocks. While the own one is wrong, records that lie in its future are no other peer's fault.
+    fn clock_findings(&self, now: Now) -> Vec<Finding> {
+        let skew = |peer, evidence| alone(HealthCode::ClockSkew, Severity::Medium, peer, evidence);
+        let Verdict { own, others } = self.clocks.verdict(now.time);
+        let mut findings = Vec::new();
+        if let Some(OwnClock { ahead_ms, neighbours }) = own {
+            let evidence = format!(
+                "this peer's clock is {} those of {neighbours} neighbours, which agree",
+                clock_offset(ahead_ms)
+            );
+            findings.push(skew(self.me(), evidence));
+        }
+        let right_ms = own.map_or(0, |own| own.ahead_ms);
+        for (peer, ahead_ms) in &others {
+            let offset = clock_offset(ahead_ms.saturating_add(right_ms));
+            let of = if own.is_some() { "those of most neighbours" } else { "this peer's" };
+            findings.push(skew(*peer, format!("its clock is {offset} {of}")));
+        }
+        let by_record = self.skewed.iter().filter(|_| own.is_none());
+        for peer in by_record.filter(|peer| others.iter().all(|(other, _)| other != *peer)) {
+            let evidence = "its records are dated more than a minute ahead of the clock here";
+            findings.push(skew(*peer, String::from(evidence)));
         }
         findings
     }
@@ -256,4 +275,15 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         let micros = self.estimate_us(&self.me(), &member.id(), now)?;
         Some(Rtt { micros, estimated: true })
     }
+}
+
+/// A finding that this peer alone sees.
+const fn alone(code: HealthCode, severity: Severity, peer: PeerId, evidence: String) -> Finding {
+    Finding { code, severity, peer: Some(peer), other: None, evidence, because_of: None }
+}
+
+/// An offset in milliseconds as words, to be followed by whose clock it is compared with.
+fn clock_offset(ahead_ms: i64) -> String {
+    let side = if ahead_ms < 0 { "behind" } else { "ahead of" };
+    format!("{} s {side}", ahead_ms.unsigned_abs().saturating_add(500) / 1_000)
 }

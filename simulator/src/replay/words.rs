@@ -64,7 +64,7 @@ pub fn of_event(world: &World, event: &Event) -> String {
         }
         Event::Equivocation { peer } => format!("{} contradicts itself", named(peer)),
         Event::ClockSkew { peer, ahead_ms } => {
-            format!("records of {} are {ahead_ms} ms ahead", named(peer))
+            format!("the clock of {} is {ahead_ms} ms ahead", named(peer))
         }
         Event::IdentityCloned => "somebody else speaks with its identity".to_owned(),
         Event::PartitionChanged { inside, outside } => {

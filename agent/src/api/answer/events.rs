@@ -4,7 +4,7 @@ use plexmesh_proto::event::Event as ProtoEvent;
 use plexmesh_proto::report::HealthCode;
 use plexmesh_proto::types::PeerId;
 
-use super::{refer, seconds};
+use super::{refer, signed_seconds};
 use crate::api::health;
 use crate::api::schema::{Event, EventDetail, EventItems, PeerRef};
 use crate::events::EventEntry;
@@ -65,7 +65,7 @@ fn detail(node: &AgentNode, event: &ProtoEvent) -> EventDetail {
         }
         ProtoEvent::Equivocation { peer } => EventDetail::Equivocation { peer: who(peer) },
         ProtoEvent::ClockSkew { peer, ahead_ms } => {
-            EventDetail::ClockSkew { peer: who(peer), ahead_seconds: seconds(*ahead_ms) }
+            EventDetail::ClockSkew { peer: who(peer), ahead_seconds: signed_seconds(*ahead_ms) }
         }
         ProtoEvent::IdentityCloned => EventDetail::IdentityCloned,
         ProtoEvent::PartitionChanged { inside, outside } => {
@@ -105,7 +105,8 @@ fn sentence(detail: &EventDetail, event: &ProtoEvent) -> String {
             format!("{} signed two bodies under one version", label(peer))
         }
         EventDetail::ClockSkew { peer, ahead_seconds } => {
-            format!("records of {} lie {ahead_seconds:.0} s in the future", label(peer))
+            let side = if *ahead_seconds < 0.0 { "behind" } else { "ahead" };
+            format!("the clock of {} is {:.0} s {side}", label(peer), ahead_seconds.abs())
         }
         EventDetail::IdentityCloned => "another agent signs with this peer's key".to_owned(),
         EventDetail::PartitionChanged { outside: 0, .. } => "the cut has healed".to_owned(),

@@ -7,7 +7,7 @@ use plexmesh_proto::record::{Availability, Heartbeat as ProtoHeartbeat};
 use plexmesh_proto::report::PeerReport;
 use plexmesh_proto::types::{PeerId, Version};
 
-use super::{envelope, filled, percent, refer, seconds, time_of, topology};
+use super::{envelope, filled, percent, refer, seconds, signed_seconds, time_of, topology};
 use crate::api::schema::{Heartbeat, Item, Items, Kind, Many, One, Peer, PeerDetail, PeerRef, Rtt};
 use crate::query::Snapshot;
 use crate::time::WallTime;
@@ -66,6 +66,7 @@ fn convert(moment: &Snapshot<'_>, report: PeerReport) -> Peer {
         reachable: report.reachable,
         connected: report.connected,
         rtt: report.rtt.map(|rtt| Rtt { micros: rtt.micros, estimated: rtt.estimated }),
+        clock_ahead_seconds: report.clock_ahead_ms.map(signed_seconds),
         heartbeat: report
             .heartbeat
             .map(|(version, it)| heartbeat(version, &it, moment.now.wall_ms)),

@@ -1,13 +1,15 @@
 //! Is the mesh well?
 
 use plexmesh_proto::membership::state::PeerState;
-use plexmesh_proto::report::{Finding as ProtoFinding, Overview, Severity as ProtoSeverity};
+use plexmesh_proto::report::{
+    Finding as ProtoFinding, HealthCode, Overview, Severity as ProtoSeverity,
+};
 use plexmesh_proto::types::PeerId;
 
-use super::{envelope, is_converged, members, refer, seconds, time_of};
+use super::{envelope, is_converged, members, refer, seconds, signed_seconds, time_of};
 use crate::api::health;
 use crate::api::schema::{
-    Finding, Health, Item, Kind, One, Partition, PeerRef, State, States, Status,
+    Finding, Health, Item, Kind, One, OwnClock, Partition, PeerRef, State, States, Status,
 };
 use crate::query::{AgentNode, Snapshot};
 use crate::time::WallTime;
@@ -39,6 +41,10 @@ pub fn status(moment: &Snapshot<'_>, settled: bool) -> One<Status> {
         omitted_findings: found.len().saturating_sub(MAX_FINDINGS),
         findings: found.iter().take(MAX_FINDINGS).map(|it| finding(node, it)).collect(),
         local_health: overview.local_health,
+        own_clock: overview.own_clock.map(|own| OwnClock {
+            ahead_seconds: signed_seconds(own.ahead_ms),
+            neighbours: own.neighbours,
+        }),
         connections: overview.connections,
         records: overview.records,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -62,6 +68,14 @@ pub(super) struct Judged {
 pub(super) fn judged(moment: &Snapshot<'_>, settled: bool) -> Judged {
     let overview = moment.node.overview(moment.now);
     let mut found = moment.node.findings(moment.now);
+    found.extend(moment.shortage.map(|short| ProtoFinding {
+        code: HealthCode::DataDirFull,
+        severity: short.severity,
+        peer: Some(moment.node.me()),
+        other: None,
+        evidence: short.evidence.clone(),
+        because_of: None,
+    }));
     found.sort_by(|a, b| {
         (a.because_of.is_some(), b.severity).cmp(&(b.because_of.is_some(), a.severity))
     });
@@ -168,6 +182,7 @@ mod tests {
             convergence: Convergence { asked, equal },
             lag: HeartbeatLag::default(),
             local_health: 0,
+            own_clock: None,
             connections: 0,
             records: 0,
         }

@@ -60,11 +60,12 @@ pub enum EventDetail {
         /// Who.
         peer: PeerRef,
     },
-    /// Two clocks differ.
+    /// A clock is wrong.
     ClockSkew {
-        /// Whose records lie in the future.
+        /// Whose. One of two is wrong where fewer than three were compared.
         peer: PeerRef,
-        /// How far ahead of this peer's clock.
+        /// How far ahead of this peer's clock, or of those of the neighbours where it is this
+        /// peer's own; negative if behind.
         ahead_seconds: f64,
     },
     /// Another process speaks with this peer's identity.

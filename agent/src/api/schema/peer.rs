@@ -102,7 +102,7 @@ pub enum Reason {
     MayBeFound,
     /// Lost repeatedly within the flap window.
     FlapCount,
-    /// Lost by a quorum, intermittent, within its grace.
+    /// Lost by a quorum or out of reach, intermittent, within its grace.
     WithinSleepGrace,
     /// Lost, but too few observers are able to see it.
     TooFewObservers,
@@ -135,7 +135,7 @@ impl Reason {
             }
             Self::FlapCount => "most of its observers lost it repeatedly within the flap window",
             Self::WithinSleepGrace => {
-                "a quorum of its observers lost it, but it may sleep and its grace is not over"
+                "its observers lost it, but it may sleep and its grace is not over"
             }
             Self::TooFewObservers => {
                 "lost, but fewer than 3 observers on this side are able to see it"
@@ -223,6 +223,9 @@ pub struct Peer {
     pub connected: bool,
     /// Round trip from the peer whose view this is; `null` if unknown or not reachable.
     pub rtt: Option<Rtt>,
+    /// How far its clock is ahead of that of the peer whose view this is, negative if behind;
+    /// `null` if the two were not compared.
+    pub clock_ahead_seconds: Option<f64>,
     /// Its last valid heartbeat; `null` if there is none.
     pub heartbeat: Option<Heartbeat>,
 }

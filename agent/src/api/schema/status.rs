@@ -103,6 +103,8 @@ pub struct Status {
     pub omitted_findings: usize,
     /// This peer's doubt in itself; 0 is healthy.
     pub local_health: u8,
+    /// This peer's clock against those of its neighbours; `null` until one was compared.
+    pub own_clock: Option<OwnClock>,
     /// Connected peers.
     pub connections: usize,
     /// Records in the view.
@@ -115,6 +117,16 @@ pub struct Status {
     pub uptime_seconds: f64,
     /// Multiaddrs that this agent listens on.
     pub listening: Vec<String>,
+}
+
+/// This peer's clock against those of its neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnClock {
+    /// How far it is ahead of the median one; negative if behind.
+    pub ahead_seconds: f64,
+    /// How many neighbours that rests on.
+    pub neighbours: usize,
 }
 
 /// Two sides of a cut.

@@ -1,0 +1,114 @@
+use super::*;
+use crate::types::MILLI;
+
+const SUBJECTS: u8 = 5;
+
+/// An observer in a world without a network: it is answered, or not.
+struct Observer {
+    membership: Membership,
+    now: Time,
+}
+
+impl Observer {
+    /// One whose subjects are connected and answer.
+    fn settled() -> Self {
+        let mut observer = Self { membership: Membership::default(), now: Time(SECOND) };
+        let duty = |subject| Duty {
+            subject,
+            sleep_grace: 0,
+            last_word: Version::default(),
+            patience: 60 * SECOND,
+        };
+        let duties = (1..=SUBJECTS).map(|number| duty(PeerId([number; 32]))).collect();
+        observer.step(|membership, context| {
+            membership.set_duties(&duties, core::iter::empty(), context);
+        });
+        for duty in &duties {
+            observer.membership.on_connected(duty.subject, observer.now);
+        }
+        observer.run(20, SUBJECTS);
+        observer
+    }
+
+    fn step(&mut self, act: impl FnOnce(&mut Membership, &mut Context<'_>)) {
+        let now = self.now;
+        let mut context =
+            Context { now, random: &mut || 7, clock: &mut || Version::at_ms(now.0 / MILLI) };
+        act(&mut self.membership, &mut context);
+    }
+
+    /// Lets so many seconds pass in which the first `answering` subjects answer at once. Gives the
+    /// statuses that changed.
+    fn run(&mut self, seconds: u64, answering: u8) -> Vec<EdgeStatus> {
+        let until = self.now.plus(seconds * SECOND);
+        let mut changed = Vec::new();
+        while self.now < until {
+            self.now = self.now.plus(10 * MILLI);
+            self.step(|membership, context| {
+                if membership.deadline().is_some_and(|at| at <= context.now) {
+                    membership.tick(0, context);
+                }
+            });
+            for action in self.membership.take_actions() {
+                match action {
+                    Action::Frame(to, Frame::Probe { seq, .. }) if to.0[0] <= answering => {
+                        self.step(|membership, context| {
+                            membership.on_frame(to, Frame::Pong { seq }, |_| true, context);
+                        });
+                    }
+                    Action::EdgeChanged(_, status) => changed.push(status),
+                    _ => {}
+                }
+            }
+        }
+        changed
+    }
+
+    /// The machine sleeps and wakes: the timer is late by as much.
+    fn sleep(&mut self, seconds: u64) {
+        self.now = self.now.plus(seconds * SECOND);
+        self.step(|membership, context| membership.tick(seconds * SECOND, context));
+    }
+}
+
+#[test]
+fn an_observer_that_woke_accuses_nobody_before_its_own_links_are_back() {
+    let mut observer = Observer::settled();
+    observer.sleep(3_600);
+    assert_eq!(observer.run(40, 0), []);
+    // Most are back; the others get as long as if nothing had been.
+    assert!(!observer.run(1, 3).contains(&EdgeStatus::Lost));
+    let lost = observer.run(30, 3);
+    assert_eq!(lost.iter().filter(|status| **status == EdgeStatus::Lost).count(), 2, "{lost:?}");
+}
+
+#[test]
+fn an_observer_whose_links_do_not_come_back_says_so_after_a_minute() {
+    let mut observer = Observer::settled();
+    observer.sleep(3_600);
+    assert_eq!(observer.run(59, 0), []);
+    let lost = observer.run(60, 0);
+    let lost = lost.iter().filter(|status| **status == EdgeStatus::Lost).count();
+    assert_eq!(lost, usize::from(SUBJECTS));
+}
+
+#[test]
+fn an_observer_that_was_awake_does_not_wait() {
+    let mut observer = Observer::settled();
+    assert!(observer.run(20, 0).contains(&EdgeStatus::Lost));
+}
+
+#[test]
+fn a_connection_on_which_nothing_comes_after_a_sleep_is_replaced() {
+    let mut observer = Observer::settled();
+    observer.sleep(60);
+    observer.membership.take_actions();
+    let mut replaced = 0;
+    for _ in 0..600 {
+        observer.now = observer.now.plus(10 * MILLI);
+        observer.step(|membership, context| membership.tick(0, context));
+        let actions = observer.membership.take_actions();
+        replaced += actions.iter().filter(|it| matches!(it, Action::Disconnect(_))).count();
+    }
+    assert_eq!(replaced, usize::from(SUBJECTS));
+}
