@@ -28,6 +28,8 @@ pub const CURRENT: u32 = 1;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Longest version that is read, in bytes. It is shown to people.
 const MAX_VERSION_BYTES: usize = 64;
+/// Where the package puts the program; `cargo install` puts it elsewhere.
+const PACKAGED_PROGRAM: &str = "/usr/bin/plexmesh";
 
 /// Why a data directory cannot be used by this version.
 #[derive(Debug, Error)]
@@ -62,7 +64,28 @@ impl From<FormatError> for Problem {
              the upgrade",
             dir.display()
         );
-        Self::new(Code::NewerData, error.to_string()).because(cause).then("plexmesh --version")
+        let packaged =
+            std::env::current_exe().is_ok_and(|program| program == Path::new(PACKAGED_PROGRAM));
+        let next = install_command(writer, packaged);
+        Self::new(Code::NewerData, error.to_string()).because(cause).then(next)
+    }
+}
+
+/// What installs a version in the way in which this program was installed: by the package, or from
+/// the sources of that version, where it is to be typed.
+fn install_command(version: &str, packaged: bool) -> String {
+    // The version comes from a file and goes to a shell by hand.
+    let is_version = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+');
+    if !packaged {
+        format!("cargo install --locked --path agent   # in the sources of plexmesh {version}")
+    } else if version.bytes().all(is_version) {
+        // A version before a release sorts before it: that is what the tilde says to dpkg.
+        format!(
+            "sudo apt install ./plexmesh_{}-1_*.deb --allow-downgrades",
+            version.replace('-', "~")
+        )
+    } else {
+        "sudo apt install ./plexmesh_*.deb --allow-downgrades".to_owned()
     }
 }
 
@@ -168,7 +191,20 @@ mod tests {
         let problem = Problem::from(claim(dir.path()).unwrap_err());
         assert_eq!(problem.code.exit_code(), 7);
         assert!(problem.likely_cause.unwrap().contains("plexmesh 0.9.0 still runs"));
-        assert_eq!(problem.next_command.unwrap(), "plexmesh --version");
+        let next = "cargo install --locked --path agent   # in the sources of plexmesh 0.9.0";
+        assert_eq!(problem.next_command.unwrap(), next);
+    }
+
+    #[test]
+    fn the_way_back_of_a_package_is_its_package() {
+        for (version, package) in [
+            ("0.9.0", "./plexmesh_0.9.0-1_*.deb"),
+            ("1.0.0-rc.1", "./plexmesh_1.0.0~rc.1-1_*.deb"),
+            ("0.9;reboot", "./plexmesh_*.deb"),
+        ] {
+            let next = install_command(version, true);
+            assert_eq!(next, format!("sudo apt install {package} --allow-downgrades"));
+        }
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl Desk {
             return None;
         };
         let event = NetEvent::Admission { peer, address, token: place.token, bytes };
-        if !self.events.upgrade().is_some_and(|events| events.try_send(event).is_ok()) {
+        if self.events.upgrade().is_none_or(|events| events.try_send(event).is_err()) {
             self.counters.dropped_admissions_events.increment();
             return None;
         }
