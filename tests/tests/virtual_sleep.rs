@@ -92,11 +92,11 @@ struct Nap {
 fn close(world: &mut World, own: u64, lid: Lid) -> Vec<Nap> {
     let begun = world.elapsed();
     let mut naps = Vec::new();
-    for host in 0..SLEEPERS {
+    for (host, network) in NETWORK.into_iter().enumerate() {
         (lid.close)(world, host);
         let turn = (host + usize::try_from(own).unwrap()) % SLEEPERS;
         let ends = begun + Duration::from_secs(NAPS[turn]);
-        naps.push(Nap { host, ends, network: ends + Duration::from_secs(NETWORK[host]) });
+        naps.push(Nap { host, ends, network: ends + Duration::from_secs(network) });
     }
     naps
 }
