@@ -72,7 +72,7 @@ fn execute(cli: Cli, output: &Output, logging: Logging) -> anyhow::Result<u8> {
             args.data_dir = global.data_dir;
             args.config = global.config;
             args.socket = global.socket;
-            agent_runtime()?.block_on(crate::run::run(args, logging))?;
+            agent_runtime()?.block_on(crate::run::run(*args, logging))?;
             Ok(0)
         }
         Verb::Demo(args) => {

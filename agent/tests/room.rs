@@ -69,8 +69,8 @@ impl Place {
     fn finding(&self) -> Option<Value> {
         let output = self.plexmesh(&["status", "-o", "json"]).output().unwrap();
         let status: Value = serde_json::from_slice(&output.stdout).ok()?;
-        let findings = status["items"][0]["findings"].as_array()?.iter();
-        findings.filter(|it| it["code"] == "DATA_DIR_FULL").cloned().next()
+        let mut findings = status["items"][0]["findings"].as_array()?.iter();
+        findings.find(|it| it["code"] == "DATA_DIR_FULL").cloned()
     }
 }
 

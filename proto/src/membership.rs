@@ -313,6 +313,9 @@ impl Membership {
         if 2 * back <= heard && heard > 0 && context.now.since(woke) < WAKE_LIMIT {
             return true;
         }
+        if 2 * back > heard {
+            self.watches.values_mut().for_each(|watch| watch.on_links_back(context.now));
+        }
         self.woke = None;
         self.void_silence(context);
         false

@@ -108,7 +108,7 @@ pub enum Verb {
         "plexmesh run --name alpha",
         "plexmesh run --seed /ip4/192.0.2.7/udp/6374/quic-v1/p2p/12D3KooW..."
     ))]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Is the mesh well? What is wrong, and what to do now
     #[command(after_help = examples("plexmesh status", "plexmesh status --exit-code -o json"))]
     Status(StatusArgs),

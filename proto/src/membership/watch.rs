@@ -37,6 +37,8 @@ const INDIRECT_AFTER: u32 = 4;
 ///
 /// The other end may have restarted, and the transport would notice only after its idle time. Until then a subject that hears nothing has time to say so on the old one.
 const RECONNECT_AFTER: u64 = 4 * SECOND;
+/// When most links of an observer that slept are back, each other one has this much time: a dial that began without a network takes five seconds to fail, and so may the next.
+const LAST_LINKS: u64 = 10 * SECOND;
 /// Misses in a row at which a probe tells the subject that it is not heard, and a subject's word that it hears nothing counts.
 const UNHEARD_AFTER: u32 = 2;
 /// Answers in a row that find a lost edge again; one may be a stray.
@@ -87,6 +89,8 @@ pub(super) struct Watch {
     reconnected: Option<Time>,
     /// When the observer woke, until the subject answers.
     woke: Option<Time>,
+    /// Nothing is judged before this.
+    judge_from: Time,
     sleep_grace: u64,
     last_word: Version,
     /// When it last said anything later than its loss, by way of others.
@@ -130,6 +134,7 @@ impl Watch {
             lost_at: lost.map(|_| now),
             reconnected: None,
             woke: None,
+            judge_from: now,
             sleep_grace: 0,
             last_word: Version::default(),
             spoke: None,
@@ -275,6 +280,7 @@ impl Watch {
         }
         self.last_heard = Some(now);
         self.woke = None;
+        self.judge_from = now;
         self.answers = self.answers.saturating_add(1);
         self.missed = 0;
         self.asked = 0;
@@ -337,6 +343,13 @@ impl Watch {
     pub(super) const fn on_woken(&mut self, now: Time) {
         self.woke = Some(now);
         self.begun = now;
+    }
+
+    /// Most of the observer's links are back.
+    pub(super) fn on_links_back(&mut self, now: Time) {
+        if self.woke.is_some() {
+            self.judge_from = now.plus(LAST_LINKS);
+        }
     }
 
     /// Whether an answer came since.
@@ -443,7 +456,7 @@ impl Watch {
         doubt: u8,
         clock: &mut dyn FnMut() -> Version,
     ) -> bool {
-        if !self.is_heard() {
+        if !self.is_heard() || now < self.judge_from {
             return false;
         }
         let surprise = surprise_x16(
