@@ -13,6 +13,7 @@ pub mod client;
 pub mod config;
 pub mod doctor;
 pub mod form;
+pub mod join;
 pub mod logging;
 pub mod metrics;
 pub mod output;

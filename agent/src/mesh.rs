@@ -28,6 +28,7 @@ mod description;
 pub mod envelope;
 pub mod files;
 pub mod format;
+pub mod join;
 pub mod moved;
 pub mod secret;
 mod seed;

@@ -61,6 +61,7 @@ impl Description {
         Self::parse(&text).map(Some).map_err(|reason| MeshError::Description { path, reason })
     }
 
+    /// Replaces the file, unless it could not be read again.
     pub(super) fn write(&self, dir: &Path) -> Result<(), MeshError> {
         let path = Self::path(dir);
         let on_disk = OnDisk {
@@ -72,6 +73,9 @@ impl Description {
         };
         let text = toml::to_string(&on_disk)
             .map_err(|e| MeshError::Description { path: path.clone(), reason: e.to_string() })?;
+        // What a peer was told may be more than it may take.
+        Self::parse(&text)
+            .map_err(|reason| MeshError::Description { path: path.clone(), reason })?;
         files::write_atomically(&path, [COMMENT, &text].concat().as_bytes(), false)?;
         Ok(())
     }
