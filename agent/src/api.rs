@@ -10,6 +10,7 @@ pub mod group;
 mod guard;
 pub mod health;
 pub mod json_schema;
+mod membership;
 pub mod metrics;
 pub mod openapi;
 pub mod problem;

@@ -12,9 +12,11 @@ pub mod check;
 pub mod client;
 pub mod config;
 pub mod doctor;
+pub mod enter;
 pub mod form;
 pub mod join;
 pub mod logging;
+pub mod membership;
 pub mod metrics;
 pub mod output;
 pub mod passphrase;
@@ -91,6 +93,12 @@ fn execute(cli: Cli, output: &Output, logging: Logging) -> anyhow::Result<u8> {
         }
         Verb::ImportIdentity(args) => {
             transfer::import(&args, &data_dir(&global)?, output)?;
+            Ok(0)
+        }
+        Verb::Join(args) => {
+            let dir = data_dir(&global)?;
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(enter::join(args, &dir, output))?;
             Ok(0)
         }
         Verb::Config(verb) => config::config(&verb, &global, output),

@@ -18,16 +18,19 @@ use tokio::time::{Instant, sleep_until};
 use crate::clock;
 use crate::events::EventEntry;
 use crate::host::room::Shortage;
+use crate::mesh::Bars;
 use crate::query::{AgentNode, Query, Snapshot};
 use crate::supervisor::Watchdog;
 
 mod addresses;
+mod admission;
 mod inbound;
 mod journal;
 mod outbound;
 mod strikes;
 
 pub use addresses::{AddressBook, Announcement};
+pub use admission::Welcome;
 use journal::Journal;
 use strikes::Strikes;
 
@@ -69,6 +72,10 @@ pub struct Parts {
     pub announcement: Announcement,
     /// Where others are.
     pub addresses: AddressBook,
+    /// What newcomers are given.
+    pub welcome: Welcome,
+    /// Where it is kept who may not connect.
+    pub bars: Bars,
     /// Unix milliseconds at which the agent started.
     pub started_ms: u64,
     /// Who is told that the driver still steps.
@@ -82,6 +89,8 @@ pub enum Ended {
     Stopped,
     /// The operator took this peer out of the mesh.
     Left,
+    /// An admin ended this peer's membership.
+    PutOut,
     /// The transport is gone, which only a fault in it explains.
     NetworkGone,
 }
@@ -98,6 +107,10 @@ pub struct Driver {
     shortage: watch::Receiver<Option<Shortage>>,
     announcement: Announcement,
     addresses: AddressBook,
+    welcome: Welcome,
+    bars: Bars,
+    /// This peer is no member any more.
+    put_out: bool,
     journal: Journal,
     strikes: Strikes,
     /// Commands that failed at once, to be told to the node. No longer than its outputs of one
@@ -136,6 +149,9 @@ impl Driver {
             shortage: parts.shortage,
             announcement: parts.announcement,
             addresses: parts.addresses,
+            welcome: parts.welcome,
+            bars: parts.bars,
+            put_out: false,
             journal: Journal::new(parts.events),
             strikes: Strikes::default(),
             failures: VecDeque::new(),
@@ -150,6 +166,7 @@ impl Driver {
 
     /// Drives until `stop` becomes true, its sender is gone, or this peer left.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Ended {
+        self.open_for_strangers();
         self.feed(Input::Start);
         self.take_shards();
         for event in std::mem::take(&mut self.early_events) {
@@ -168,6 +185,9 @@ impl Driver {
             }
             self.turn();
             self.watchdog.stepped(Instant::now());
+            if self.put_out {
+                return Ended::PutOut;
+            }
             if self.leave_at.is_some_and(|at| at <= Instant::now()) {
                 return Ended::Left;
             }
@@ -233,6 +253,10 @@ impl Driver {
     /// Gives the node one input, stamped now, and carries out all that it wants.
     fn feed(&mut self, input: Input) {
         self.node.handle(input, clock::now());
+        self.drain();
+    }
+
+    fn drain(&mut self) {
         while let Some(output) = self.node.poll_output() {
             self.carry_out(output);
         }
@@ -257,6 +281,10 @@ impl Driver {
                 listening: self.announcement.listening(),
                 shortage: self.shortage.borrow().as_ref(),
             }),
+            Query::Change(change) => {
+                change(&mut self.node, clock::now());
+                self.drain();
+            }
             Query::Leave { reason, done } => {
                 tracing::info!(%reason, "this peer leaves the mesh");
                 self.feed(Input::Leave { reason });

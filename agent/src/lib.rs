@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod audit;
+pub mod certificate;
 pub mod cli;
 pub mod clock;
 pub mod config;

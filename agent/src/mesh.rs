@@ -35,7 +35,7 @@ mod seed;
 pub mod transfer;
 mod undo;
 
-pub use admission::MeshAdmission;
+pub use admission::{Bars, MeshAdmission};
 pub use seed::{Seed, SeedError};
 
 use description::Description;
@@ -174,6 +174,14 @@ pub fn init(dir: &Path, labels: Labels, wall_s: u64) -> Result<Made, MeshError> 
         certificate_lapses_s: certificate.not_after_s,
         authority_files: [AUTHORITY.path(dir), AUTHORITY_SPARE.path(dir)],
     })
+}
+
+/// Writes a renewed certificate of the peer in `dir`, in the place of the former one.
+///
+/// # Errors
+/// If it cannot be written; the former one is there then.
+pub fn write_certificate(dir: &Path, certificate: &Certificate) -> Result<(), MeshError> {
+    Ok(CERTIFICATE.write(dir, &certificate.encode())?)
 }
 
 /// Reads what makes this peer a member; `None` if there is no mesh in `dir`.

@@ -55,10 +55,15 @@ pub enum QueryError {
 /// What a query does with the moment that it is given.
 pub type ReadJob = Box<dyn FnOnce(&Snapshot<'_>) + Send>;
 
+/// What a change does with the node: one thing that the operator wants of the protocol.
+pub type ChangeJob = Box<dyn FnOnce(&mut AgentNode, Now) + Send>;
+
 /// What can be asked of the driver.
 pub enum Query {
     /// Read.
     Read(ReadJob),
+    /// Change something; the driver carries out what the node then wants.
+    Change(ChangeJob),
     /// Publish a `Leave` and stop.
     Leave {
         /// Shown to others.
@@ -96,6 +101,25 @@ impl DriverHandle {
             let _ = done.send(read(moment));
         });
         self.send(Query::Read(job))?;
+        self.wait(answer).await
+    }
+
+    /// Has `change` change something between two protocol steps and gives what it returns. What the
+    /// node wants done then is done before anything else.
+    ///
+    /// # Errors
+    /// [`QueryError`] if the driver is gone or does not come round to it; a change that timed out may
+    /// still be made.
+    pub async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut AgentNode, Now) -> T + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let (done, answer) = oneshot::channel();
+        let job: ChangeJob = Box::new(move |node, now| {
+            // A caller that went away needs no answer.
+            let _ = done.send(change(node, now));
+        });
+        self.send(Query::Change(job))?;
         self.wait(answer).await
     }
 

@@ -11,6 +11,7 @@ pub mod html;
 pub mod latency;
 pub mod local;
 pub mod markdown;
+pub mod membership;
 pub mod page;
 pub mod peer;
 pub mod problem;

@@ -15,19 +15,20 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::api::group;
-use crate::api::problem::Problem;
+use crate::api::problem::{Code, Problem};
 use crate::api::server::Server;
 use crate::api::socket;
 use crate::audit::AuditLog;
+use crate::certificate::{Installer, keep_renewed};
 use crate::cli::args::RunArgs;
 use crate::cli::logging::Logging;
 use crate::clock;
 use crate::config::{self, Inputs};
-use crate::driver::{AddressBook, Announcement, Driver, Ended, Parts};
+use crate::driver::{AddressBook, Announcement, Driver, Ended, Parts, Welcome};
 use crate::host::resources::{self, Sampler};
 use crate::host::room;
 use crate::identity::{NodeKeys, short_id};
-use crate::mesh::{self, Labels, Membership, MeshAdmission, Seed, format, moved};
+use crate::mesh::{self, Bars, Labels, Membership, MeshAdmission, Seed, format, moved};
 use crate::query::{AgentNode, DriverHandle, QUERY_QUEUE};
 use crate::scrub::ScrubHandle;
 use crate::settings::Settings;
@@ -97,6 +98,7 @@ pub struct Agent {
     reconfigured: JoinHandle<()>,
     supervisor: Supervisor,
     told: JoinHandle<()>,
+    renewed: JoinHandle<()>,
     room: JoinHandle<()>,
     settings: watch::Sender<Arc<Settings>>,
     _lock: DirectoryLock,
@@ -119,14 +121,12 @@ impl Agent {
         let started_ms = clock::wall_ms();
         // Before anything is made.
         settings.socket_group.as_deref().map(group::find).transpose()?;
-        mesh::files::make_private_dir(&settings.data_dir)?;
-        let lock = DirectoryLock::take(&settings.data_dir)?;
-        claim(&settings.data_dir)?;
-        moved::refuse(&settings.data_dir).map_err(Problem::from)?;
-        let membership = membership(&settings.data_dir)?;
+        let (lock, membership) = take_directory(&settings.data_dir)?;
         let (store, loaded) = open_store(&settings.data_dir, &membership).await?;
         let closer = store.closer();
-        let (net, net_events, early_events, listening) = open_net(&settings, &membership).await?;
+        let bars = Bars::default();
+        let (net, net_events, early_events, listening) =
+            open_net(&settings, &membership, bars.clone()).await?;
 
         let (query_sender, queries) = mpsc::channel(QUERY_QUEUE);
         let (events, _) = broadcast::channel(EVENT_QUEUE);
@@ -135,14 +135,15 @@ impl Agent {
         let announcement = announcement(&settings, &membership.labels, listening);
         let seeds = [settings.seeds.clone(), membership.seeds.clone()].concat();
         let secret = inventory_secret(&membership.keys);
+        let keys = membership.keys.clone();
+        let welcome = welcome(&membership);
+        let installer = Installer::new(handle.clone(), net.clone(), settings.data_dir.clone());
         let node = node(membership, store, announcement.profile(), &seeds, loaded.last_version);
-        let expects_company = !seeds.is_empty() || node.roster().members().len() > 1;
+        let company = !seeds.is_empty() || node.roster().members().len() > 1;
         let scrub = start_scrub(&settings, secret).await?;
-        let server = bind(&settings, handle.clone(), scrub.clone(), expects_company).await?;
-        tracing::info!(
-            peer = peer_id_text(&node.me().0), socket = %server.path().display(),
-            data = %settings.data_dir.display(), records = loaded.records, "agent started"
-        );
+        let server =
+            bind(&settings, handle.clone(), scrub.clone(), installer.clone(), company).await?;
+        log_start(&node, &server, &settings, loaded.records);
         let (stop_driver, driver_stopped) = watch::channel(false);
         let (stop_server, server_stopped) = watch::channel(false);
         let (shortage_sender, shortage) = watch::channel(None);
@@ -158,6 +159,8 @@ impl Agent {
             shortage,
             announcement,
             addresses: AddressBook::new(seeds),
+            welcome,
+            bars,
             started_ms,
             watchdog: supervisor.watchdog(),
         });
@@ -171,14 +174,11 @@ impl Agent {
             sampler: tokio::spawn(resources::run(Sampler::new(&data_dir), sample_sender)),
             net,
             store: closer,
-            told: tokio::spawn(supervisor::tell(
-                supervisor.clone(),
-                handle.clone(),
-                expects_company,
-            )),
+            told: tokio::spawn(supervisor::tell(supervisor.clone(), handle.clone(), company)),
             supervisor,
             handle,
             room: tokio::spawn(room::watch(changed.subscribe(), shortage_sender)),
+            renewed: tokio::spawn(keep_renewed(installer, keys)),
             reconfigured: tokio::spawn(reconfigure(scrub.clone(), changed.subscribe())),
             scrub,
             settings: changed,
@@ -218,6 +218,7 @@ impl Agent {
         self.sampler.abort();
         self.reconfigured.abort();
         self.told.abort();
+        self.renewed.abort();
         self.room.abort();
         let scrub = self.scrub.clone();
         tokio::task::spawn_blocking(move || scrub.stop()).await.context("ending the scrub")?;
@@ -231,12 +232,46 @@ impl Agent {
         self.server.await.context("the local socket's task failed")?;
         match ended.context("the driver failed; please report this with the log")? {
             Ended::Stopped | Ended::Left => Ok(()),
+            Ended::PutOut => Err(put_out().into()),
             Ended::NetworkGone => bail!(
                 "the network task ended by itself; please report this \
                 with the log"
             ),
         }
     }
+}
+
+/// What is said by an agent whose peer was put out.
+fn put_out() -> Problem {
+    Problem::new(Code::Refused, "this peer is no member of the mesh any more")
+        .because(
+            "an admin revoked it or gave it up, or what let it in; any peer of the mesh says who",
+        )
+        .then("plexmesh revoke")
+}
+
+/// Takes a data directory for this agent alone, and reads or makes the peer in it.
+fn take_directory(data_dir: &Path) -> anyhow::Result<(DirectoryLock, Membership)> {
+    mesh::files::make_private_dir(data_dir)?;
+    let lock = DirectoryLock::take(data_dir)?;
+    claim(data_dir)?;
+    moved::refuse(data_dir).map_err(Problem::from)?;
+    Ok((lock, membership(data_dir)?))
+}
+
+fn welcome(membership: &Membership) -> Welcome {
+    Welcome {
+        mesh: membership.mesh,
+        authorities: membership.authorities.clone(),
+        secrets: membership.secrets.clone(),
+    }
+}
+
+fn log_start(node: &AgentNode, server: &Server, settings: &Settings, records: usize) {
+    tracing::info!(
+        peer = peer_id_text(&node.me().0), socket = %server.path().display(),
+        data = %settings.data_dir.display(), records, "agent started"
+    );
 }
 
 /// Makes sure that this version may use the data directory.
@@ -282,12 +317,13 @@ async fn bind(
     settings: &Settings,
     driver: DriverHandle,
     scrub: ScrubHandle,
+    installer: Installer,
     expects_company: bool,
 ) -> anyhow::Result<Server> {
     let dir = settings.data_dir.clone();
     let audit = tokio::task::spawn_blocking(move || AuditLog::open(&dir));
     let audit = Arc::new(audit.await.context("opening the audit log")?);
-    let server = Server::bind(&settings.socket, driver, scrub, audit, expects_company)?;
+    let server = Server::bind(&settings.socket, driver, scrub, audit, installer, expects_company)?;
     if let Some(group) = &settings.socket_group {
         group::give(server.path(), &group::find(group)?)?;
     }
@@ -367,10 +403,14 @@ type OpenNet = (NetHandle, mpsc::Receiver<NetEvent>, Vec<NetEvent>, Vec<String>)
 
 /// Starts the transport and waits until it listens. What else happens meanwhile is kept for the
 /// driver.
-async fn open_net(settings: &Settings, membership: &Membership) -> anyhow::Result<OpenNet> {
+async fn open_net(
+    settings: &Settings,
+    membership: &Membership,
+    bars: Bars,
+) -> anyhow::Result<OpenNet> {
     let keys = &membership.keys;
     let admission =
-        MeshAdmission::new(keys.clone(), membership.mesh, membership.authorities.clone());
+        MeshAdmission::new(keys.clone(), membership.mesh, membership.authorities.clone(), bars);
     let certificate = membership.certificate.encode();
     let mut config = NetConfig::new(keys.identity().clone(), membership.mesh.0, certificate);
     config.listen.clone_from(&settings.listen);

@@ -39,7 +39,17 @@ const VERBS: &[(&str, &[&str], i32)] = &[
     ("why", &["gamma"], 0),
 ];
 /// Verbs that are tried elsewhere, with real agents or data directories. `metrics` gives text for collectors alone.
-const ELSEWHERE: &[&str] = &["demo", "export-identity", "import-identity", "metrics", "run"];
+const ELSEWHERE: &[&str] = &[
+    "demo",
+    "export-identity",
+    "forget",
+    "import-identity",
+    "invite",
+    "join",
+    "metrics",
+    "revoke",
+    "run",
+];
 /// Nobody in particular.
 const OTHER_USER: u32 = 65_534;
 

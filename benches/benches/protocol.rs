@@ -35,7 +35,7 @@ fn judge_1000_members(bencher: Bencher<'_, '_>) {
         view.merge(&record, None, NOW_S);
         roster.touch(record.origin());
     }
-    roster.refresh(&view, NOW_S);
+    roster.refresh(&view, &plexmesh_proto::admission::Admissions::default(), NOW_S);
     bencher.bench_local(|| evaluate(&roster, 0));
 }
 

@@ -2,9 +2,10 @@
 
 use alloc::string::String;
 
+use crate::admission::token::TokenId;
 use crate::integrity::FindingKind;
 use crate::membership::state::PeerState;
-use crate::record::EdgeStatus;
+use crate::record::{EdgeStatus, RevocationCause};
 use crate::types::{PeerId, StateDigest};
 
 /// Something that happened in a node.
@@ -65,6 +66,24 @@ pub enum Event {
         before: u32,
         /// How many it concerns now; 0 says that it is over.
         count: u32,
+    },
+    /// An admin ended a membership.
+    MembershipEnded {
+        /// Whose.
+        peer: PeerId,
+        /// What it was called; may be empty.
+        name: String,
+        /// Why.
+        cause: RevocationCause,
+        /// The admin.
+        by: PeerId,
+    },
+    /// A token was used on both sides of a cut; who came later is barred.
+    TokenOverused {
+        /// Who is barred.
+        peer: PeerId,
+        /// The token.
+        token: TokenId,
     },
     /// The own state digest equals those of all neighbours, or no longer does.
     ConvergenceChanged {

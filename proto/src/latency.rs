@@ -22,7 +22,7 @@ const EDGE_BYTES: usize = 4 + 2 + 2 + 1;
 /// A coordinate whose own relative error is larger says nothing yet: it starts at 1.
 const USABLE_ERROR: f64 = 0.9;
 /// Edges in one heartbeat: the five of the rings and some that it took over. Keeps it under 300 bytes.
-pub const MAX_HEARTBEAT_EDGES: usize = 9;
+pub const MAX_HEARTBEAT_EDGES: usize = 8;
 
 /// The latency child of a node.
 #[derive(Debug)]

@@ -51,5 +51,8 @@ pub mod wire;
 
 pub use config::Config;
 pub use event::Event;
-pub use node::Node;
+pub use node::{
+    InviteRefusal, InviteReport, InviteTerms, Invited, MAX_INVITE_LIFETIME_S, MAX_INVITE_USES,
+    Node, RevokeRefusal,
+};
 pub use port::{Crypto, Input, Output, Verdict};

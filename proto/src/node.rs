@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::admission::Admissions;
 use crate::clock::HybridClock;
 use crate::config::Config;
 use crate::event::Event;
@@ -23,12 +24,17 @@ use crate::types::{MILLI, Now, PeerId, RequestId, SECOND, Time, Token, Version};
 use crate::view::{RecordStore, View};
 
 mod accept;
+mod admission;
 mod clocks;
 mod publish;
 mod reports;
 mod shards;
 
 use accept::Accepted;
+pub use admission::{
+    InviteRefusal, InviteReport, InviteTerms, Invited, MAX_INVITE_LIFETIME_S, MAX_INVITE_USES,
+    RevokeRefusal,
+};
 use clocks::Clocks;
 use publish::Publisher;
 use shards::Shards;
@@ -67,6 +73,12 @@ pub struct Node<C, S> {
     config: Config,
     crypto: C,
     view: View<S>,
+    /// Who is barred, as of the last update.
+    admissions: Arc<Admissions>,
+    /// Enrolments came since.
+    admissions_changed: bool,
+    /// Who fell with its enroller.
+    fallen: BTreeSet<PeerId>,
     roster: Roster,
     evaluation: Evaluation,
     membership: Membership,
@@ -117,6 +129,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         config.profile = config.profile.clipped();
         let publisher = Publisher::new(crypto.random_u64(), now.time);
         let mut node = Self {
+            admissions: Arc::default(),
+            admissions_changed: false,
+            fallen: BTreeSet::new(),
             roster: Roster::default(),
             evaluation: Evaluation::default(),
             membership: Membership::default(),
@@ -238,6 +253,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         self.resume(now);
         let alone = self.config.seeds.is_empty() && self.view.is_empty();
         self.publisher.start(now.time, alone);
+        self.outputs.push_back(Output::Admissions(self.admissions.clone()));
         self.exchange.start(alone || !self.roster.members().is_empty());
         self.seed_at = now.time;
         self.keep_changed = true;
@@ -249,6 +265,11 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     }
 
     fn on_connected(&mut self, peer: PeerId, now: Now) {
+        if self.bars_connection(&peer) {
+            self.count("connection_of_barred");
+            self.outputs.push_back(Output::Disconnect { peer });
+            return;
+        }
         if self.connected.insert(peer) {
             self.keep_changed = true;
             self.membership.on_connected(peer, now.time);
@@ -325,6 +346,12 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         if self.publisher.set_resources(resources) {
             self.publisher.request(Kind::HEARTBEAT, now.time, true);
         }
+    }
+
+    /// Ends a call from outside as [`Self::handle`] ends an input: what has become due at once is done.
+    fn settle(&mut self, now: Now) {
+        self.run_due(0, now);
+        self.deadline = self.next_deadline();
     }
 
     fn is_due(&self, now: Time) -> bool {
@@ -477,6 +504,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             return;
         }
         let gone = self.view.expire(now.wall_s());
+        self.update_admissions(now);
         let lapsed: Vec<PeerId> = self
             .roster
             .members()
@@ -509,7 +537,11 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         self.evaluate_at = None;
         self.evaluated = now.time;
         self.state_changed = true;
-        let refreshed = self.roster.refresh(&self.view, now.wall_s());
+        if self.admissions_changed {
+            self.update_admissions(now);
+            self.evaluate_at = None;
+        }
+        let refreshed = self.roster.refresh(&self.view, &self.admissions, now.wall_s());
         let refreshed = core::mem::take(&mut self.refreshed).and(refreshed);
         self.keep_changed = true;
         self.joined = self.config.seeds.iter().any(|seed| self.roster.find(seed).is_some());

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::admission::Admissions;
 use crate::event::Event;
 use crate::exchange::message::{ExchangeAnswer, ExchangeRequest};
 use crate::integrity::ShardReport;
@@ -145,6 +146,8 @@ pub enum Output {
         /// What to do with it.
         verdict: Verdict,
     },
+    /// Who is barred from now on: no connection with them is to be established.
+    Admissions(Arc<Admissions>),
     /// Something that a person or a log may want to know.
     Event(Event),
 }

@@ -12,11 +12,15 @@ use crate::port::Crypto;
 use crate::schema;
 use crate::types::{PeerId, RecordId, Version};
 
+mod admission;
 mod certificate;
 mod payload;
 mod shards;
 
-pub use certificate::{Certificate, CertificateError, MeshId, Role};
+pub use admission::{
+    Enrolment, Invite, MAX_NOTE_BYTES, MAX_REASON_BYTES, Revocation, RevocationCause,
+};
+pub use certificate::{CERTIFICATE_LIFETIME_S, Certificate, CertificateError, MeshId, Role};
 pub use payload::{
     Availability, EdgeStatus, Evidence, Heartbeat, LinkEdge, Links, MAX_ADDRESSES, MAX_EDGES,
     Payload, PayloadError, Profile, Resources,
@@ -44,6 +48,12 @@ impl Kind {
     pub const LEAVE: Self = Self(schema::Kind::Leave as u32);
     /// What is wrong with shards of a peer.
     pub const FINDING: Self = Self(schema::Kind::Finding as u32);
+    /// A token that lets peers in.
+    pub const INVITE: Self = Self(schema::Kind::Invite as u32);
+    /// A peer that was let in.
+    pub const ENROLMENT: Self = Self(schema::Kind::Enrolment as u32);
+    /// A membership that was ended.
+    pub const REVOCATION: Self = Self(schema::Kind::Revocation as u32);
 
     /// Whether records of this kind count in the state digest.
     #[must_use]
@@ -51,10 +61,26 @@ impl Kind {
         self != Self::HEARTBEAT
     }
 
+    /// Whether it says who belongs to the mesh.
+    #[must_use]
+    pub fn is_admission(self) -> bool {
+        [Self::INVITE, Self::ENROLMENT, Self::REVOCATION].contains(&self)
+    }
+
     /// Whether this version of the protocol knows the kind.
     #[must_use]
     pub fn is_known(self) -> bool {
-        [Self::PEER, Self::LINKS, Self::HEARTBEAT, Self::LEAVE, Self::FINDING].contains(&self)
+        const KNOWN: [Kind; 8] = [
+            Kind::PEER,
+            Kind::LINKS,
+            Kind::HEARTBEAT,
+            Kind::LEAVE,
+            Kind::FINDING,
+            Kind::INVITE,
+            Kind::ENROLMENT,
+            Kind::REVOCATION,
+        ];
+        KNOWN.contains(&self)
     }
 }
 

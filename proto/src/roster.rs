@@ -7,6 +7,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::admission::Admissions;
 use crate::record::{Certificate, Kind, LinkEdge, Links, Payload, Profile, Record};
 use crate::ring::{self, Rings, Standing};
 use crate::types::{PeerId, Version};
@@ -120,18 +121,18 @@ pub struct Roster {
 
 impl Roster {
     /// The roster that a view makes.
-    pub fn load<S: RecordStore>(view: &View<S>, wall_s: u64) -> Self {
+    pub fn load<S: RecordStore>(view: &View<S>, admissions: &Admissions, wall_s: u64) -> Self {
         let mut members: Vec<Member> = Vec::new();
         let mut said = Said::default();
         let mut origin = None;
         view.for_each(&mut |record| {
             if origin != Some(record.origin()) {
                 origin = Some(record.origin());
-                members.extend(core::mem::take(&mut said).member(wall_s));
+                members.extend(core::mem::take(&mut said).member(admissions, wall_s));
             }
             said.take(record, wall_s);
         });
-        members.extend(said.member(wall_s));
+        members.extend(said.member(admissions, wall_s));
         let mut roster = Self::default();
         roster.seat(members, view);
         roster
@@ -143,11 +144,16 @@ impl Roster {
     }
 
     /// Takes over what the view says of all touched origins.
-    pub fn refresh<S: RecordStore>(&mut self, view: &View<S>, wall_s: u64) -> Refreshed {
+    pub fn refresh<S: RecordStore>(
+        &mut self,
+        view: &View<S>,
+        admissions: &Admissions,
+        wall_s: u64,
+    ) -> Refreshed {
         let mut refreshed = Refreshed::default();
         let mut moved: BTreeMap<PeerId, Option<Member>> = BTreeMap::new();
         for origin in core::mem::take(&mut self.touched) {
-            let derived = derive(view, origin, wall_s);
+            let derived = derive(view, admissions, origin, wall_s);
             match (self.index_of(&origin), derived) {
                 (None, None) => {}
                 (Some(index), Some(member)) if self.keeps_standing(index, &member) => {
@@ -316,10 +322,15 @@ fn same_shape(old: &Member, edges: usize) -> bool {
     old.place.edges() == edges
 }
 
-fn derive<S: RecordStore>(view: &View<S>, id: PeerId, wall_s: u64) -> Option<Member> {
+fn derive<S: RecordStore>(
+    view: &View<S>,
+    admissions: &Admissions,
+    id: PeerId,
+    wall_s: u64,
+) -> Option<Member> {
     let mut said = Said::default();
     view.for_origin(&id, &mut |record| said.take(record, wall_s));
-    said.member(wall_s)
+    said.member(admissions, wall_s)
 }
 
 /// What one origin said that decides whether and how it belongs to the mesh.
@@ -347,11 +358,12 @@ impl Said {
         }
     }
 
-    /// The member that it makes; `None` without a valid certificate.
-    fn member(self, wall_s: u64) -> Option<Member> {
+    /// The member that it makes; `None` without a valid certificate, or if something bars it.
+    fn member(self, admissions: &Admissions, wall_s: u64) -> Option<Member> {
         let peer = self.peer?;
         let Payload::Peer(_, certificate) = peer.payload() else { return None };
-        if certificate.has_lapsed(wall_s) {
+        let barred = admissions.bar(&peer.origin(), certificate).is_some();
+        if barred || certificate.has_lapsed(wall_s) {
             return None;
         }
         let left = self.leave.is_some_and(|leave| leave.version() > peer.version());

@@ -26,6 +26,10 @@ use log::ChangeLog;
 pub const EXPIRY_GRACE_S: u64 = 600;
 /// Most slots of kinds that this version does not know, per origin. A later version with a dozen more kinds still passes through.
 pub const MAX_UNKNOWN_SLOTS: usize = 16;
+/// Most tokens of one enroller that are known at a time: what somebody makes who lets in a whole mesh one by one within an hour.
+pub const MAX_INVITES: usize = 1_024;
+/// Most enrolments and most revocations of one origin: every peer of the largest mesh.
+pub const MAX_ENROLMENTS: usize = 8_192;
 
 /// What became of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +44,7 @@ pub enum Merge {
     Outdated,
     /// Its time is over.
     Expired,
-    /// Its origin has its fill of unknown kinds that rank higher.
+    /// Its origin has its fill of records of such kinds that rank higher.
     Crowded,
 }
 
@@ -162,6 +166,20 @@ impl<S: RecordStore> View<S> {
             self.remove(record);
         }
         over.len()
+    }
+
+    /// Drops records that nobody is to have any more. Gives how many.
+    pub fn purge(&mut self, unwanted: &dyn Fn(&Record) -> bool) -> usize {
+        let mut out: Vec<Arc<Record>> = Vec::new();
+        self.store.for_each(&mut |record| {
+            if unwanted(record) {
+                out.push(record.clone());
+            }
+        });
+        for record in &out {
+            self.remove(record);
+        }
+        out.len()
     }
 
     /// The record of a slot, if it has not expired.
@@ -297,23 +315,30 @@ impl<S: RecordStore> View<S> {
         }
     }
 
-    /// Makes room for a record of an unknown kind by rank, not by arrival; whether there is.
+    /// Makes room for a record of a kind of which an origin may have many, by rank, not by arrival; whether there is.
     fn make_room(&mut self, record: &Arc<Record>) -> bool {
-        if record.kind().is_known() {
+        let kind = record.kind();
+        let most = match kind {
+            Kind::INVITE => MAX_INVITES,
+            Kind::ENROLMENT | Kind::REVOCATION => MAX_ENROLMENTS,
+            kind if kind.is_known() => return true,
+            _ => MAX_UNKNOWN_SLOTS,
+        };
+        if self.store.len() < most {
             return true;
         }
-        let mut unknown: Vec<Arc<Record>> = Vec::new();
+        let shares_the_room = |other: Kind| other == kind || !(kind.is_known() || other.is_known());
+        let mut rivals: Vec<Arc<Record>> = Vec::new();
         self.store.for_origin(&record.origin(), &mut |other| {
-            if !other.kind().is_known() {
-                unknown.push(other.clone());
+            if shares_the_room(other.kind()) {
+                rivals.push(other.clone());
             }
         });
-        unknown
-            .retain(|other| self.store.slot(other.slot()).is_some_and(|slot| slot.top == *other));
-        if unknown.len() < MAX_UNKNOWN_SLOTS {
+        rivals.retain(|other| self.store.slot(other.slot()).is_some_and(|slot| slot.top == *other));
+        if rivals.len() < most {
             return true;
         }
-        let Some(lowest) = unknown.iter().min_by(|a, b| a.order().cmp(&b.order())) else {
+        let Some(lowest) = rivals.iter().min_by(|a, b| a.order().cmp(&b.order())) else {
             return true;
         };
         if lowest.order() >= record.order() {

@@ -40,7 +40,7 @@ fn judge(records: &[Arc<Record>], me: PeerId) -> (Roster, Evaluation) {
         view.merge(record, None, NOW_S);
         roster.touch(record.origin());
     }
-    roster.refresh(&view, NOW_S);
+    roster.refresh(&view, &plexmesh_proto::admission::Admissions::default(), NOW_S);
     let evaluation = evaluate(&roster, roster.index_of(&me).expect("a member"));
     (roster, evaluation)
 }
@@ -224,7 +224,7 @@ proptest! {
         for record in &records {
             view.merge(record, None, NOW_S);
             roster.touch(record.origin());
-            let refreshed = roster.refresh(&view, NOW_S);
+            let refreshed = roster.refresh(&view, &plexmesh_proto::admission::Admissions::default(), NOW_S);
             let Some(me) = roster.index_of(&ids[0]) else { continue };
             if !met {
                 evaluation = evaluate(&roster, me);

@@ -6,11 +6,18 @@ mod common;
 use std::sync::Arc;
 
 use common::{Keys, finding_record, links_record, other_record, peer_record};
+use plexmesh_proto::admission::request::{
+    AdmissionAnswer, AdmissionRefusal, AdmissionRequest, Admitted,
+};
+use plexmesh_proto::admission::token::{Enroller, Secret, TokenId};
 use plexmesh_proto::exchange::message::{Cursor, ExchangeAnswer, ExchangeRequest, SketchRange};
 use plexmesh_proto::integrity::{FindingKind, Inventory};
 use plexmesh_proto::latency::MAX_HEARTBEAT_EDGES;
 use plexmesh_proto::membership::frame::Frame;
-use plexmesh_proto::record::{EdgeStatus, Heartbeat, Payload, Record, RecordError, Resources};
+use plexmesh_proto::record::{
+    EdgeStatus, Enrolment, Heartbeat, Invite, Payload, Record, RecordError, Resources, Revocation,
+    RevocationCause,
+};
 use plexmesh_proto::types::{PeerId, RecordId, StateDigest, Version};
 use plexmesh_proto::wire;
 use proptest::prelude::*;
@@ -63,6 +70,14 @@ proptest! {
         let bytes = wire::encode_frame(&frame);
         prop_assert!(bytes.len() <= wire::MAX_FRAME_BYTES);
         prop_assert_eq!(wire::decode_frame(&bytes), Ok(Some(frame)));
+    }
+
+    #[test]
+    fn no_bytes_harm_who_reads_requests_for_admission(
+        bytes in proptest::collection::vec(any::<u8>(), 0..600),
+    ) {
+        let _ = AdmissionRequest::decode(&bytes);
+        let _ = AdmissionAnswer::decode(&bytes);
     }
 
     #[test]
@@ -198,6 +213,48 @@ fn golden_bytes_of_a_finding() {
 }
 
 #[test]
+fn golden_bytes_of_what_lets_in_and_puts_out() {
+    let (peer, other) = (PeerId([3; 32]), Keys::new(1));
+    let note = "n".to_owned();
+    let invite = Invite { secret_hash: [1; 32], uses: 2, for_peer: Some(peer), note };
+    let bytes = [&[0x0a, 32][..], &[1; 32], &[0x10, 2, 0x1a, 32], &[3; 32], &[0x22, 1, b'n']];
+    assert_eq!(Payload::Invite(invite).encode(), bytes.concat());
+    let enrolment = Enrolment { token: TokenId([2; 16]), peer, uses: 1 };
+    let bytes = [&[0x0a, 16][..], &[2; 16], &[0x12, 32], &[3; 32], &[0x18, 1]];
+    assert_eq!(Payload::Enrolment(enrolment).encode(), bytes.concat());
+    let certificate = common::certificate(&mut Keys::new(99), other.id());
+    let (long, cause) = (certificate.encode(), RevocationCause::Forgotten);
+    let (reason, name) = ("r".to_owned(), "a".to_owned());
+    let revocation = Revocation { peer, cause, reason, name, certificate: Box::new(certificate) };
+    let length = [u8::try_from(long.len() & 127).expect("7 bits") | 128, 1];
+    let bytes =
+        [&[0x0a, 32][..], &[3; 32], &[0x10, 2, 0x1a, 1, b'r', 0x22, 1, b'a', 0x2a], &length, &long];
+    assert_eq!(Payload::Revocation(Box::new(revocation)).encode(), bytes.concat());
+}
+
+#[test]
+fn golden_bytes_of_a_request_for_admission_and_of_answers() {
+    let secret = Secret::from_slice(&[5; 16]);
+    let request = AdmissionRequest { wall_ms: 300, secret, agent_version: "1".to_owned() };
+    let bytes = [&[8, 0xac, 2, 0x12, 16][..], &[5; 16], &[0x1a, 1, b'1']].concat();
+    assert_eq!(request.encode(), bytes);
+    assert_eq!(AdmissionRequest::decode(&bytes), Ok(request));
+    let outcome = Err(AdmissionRefusal::Clock { offset_ms: -2 });
+    let refused = AdmissionAnswer { wall_ms: 1, outcome };
+    assert_eq!(refused.encode(), [8, 1, 0x1a, 4, 8, 6, 0x10, 3]);
+    assert_eq!(AdmissionAnswer::decode(&refused.encode()), Ok(refused));
+    let admitted = Admitted {
+        certificate: common::certificate(&mut Keys::new(99), PeerId([3; 32])),
+        mesh: common::MESH,
+        authorities: vec![PeerId([1; 32])],
+        seeds: vec![Enroller { peer: PeerId([2; 32]), addresses: vec!["/a".to_owned()] }],
+        secrets: vec![(1, [4; 32])],
+    };
+    let answer = AdmissionAnswer { wall_ms: 1, outcome: Ok(admitted) };
+    assert_eq!(AdmissionAnswer::decode(&answer.encode()), Ok(answer));
+}
+
+#[test]
 fn a_finding_whose_key_is_not_its_kind_is_refused() {
     let record = finding_record(&mut Keys::new(1), 1, 2, 3);
     let mut body = record.body().to_vec();
@@ -244,6 +301,7 @@ fn a_full_heartbeat_stays_within_its_300_bytes() {
             pending: 1_000,
             digest: [9; 8],
         }),
+        revocations: u32::MAX,
     };
     let mut keys = Keys::new(1);
     let (id, version) = (keys.id(), Version(u64::MAX));

@@ -80,7 +80,7 @@ fn members(overview: &Overview) -> usize {
     counts.filter(|(state, _)| **state != PeerState::Left).map(|(_, count)| count).sum()
 }
 
-fn refer(node: &AgentNode, peer: &PeerId) -> PeerRef {
+pub(super) fn refer(node: &AgentNode, peer: &PeerId) -> PeerRef {
     let name = node
         .roster()
         .find(peer)
@@ -90,11 +90,11 @@ fn refer(node: &AgentNode, peer: &PeerId) -> PeerRef {
 }
 
 /// A label; `None` if it was not given.
-fn filled(label: &str) -> Option<String> {
+pub(super) fn filled(label: &str) -> Option<String> {
     (!label.is_empty()).then(|| label.to_owned())
 }
 
-fn time_of(version: Version) -> WallTime {
+pub(super) fn time_of(version: Version) -> WallTime {
     WallTime::from_ms(version.ms())
 }
 

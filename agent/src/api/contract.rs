@@ -10,7 +10,7 @@ use super::problem::{Code, Problem};
 use super::schema::{
     ConfigCheck, ConfigFile, ConfigFlaw, ConfigKey, Envelope, Event, EventDetail, EventItems,
     Figures, IdentityTransfer, Item, Items, Kind, Leave, Liveness, MadeMesh, One, PeerRef,
-    Readiness, Script, SocketFigures, Stamp, State, Waited, Written,
+    Readiness, RevocationCause, Script, SocketFigures, Stamp, State, Waited, Written,
 };
 use super::tests::MeshOfOne;
 use crate::demo::DemoReport;
@@ -99,6 +99,8 @@ fn events() -> EventItems {
         EventDetail::PartitionChanged { inside: 2, outside: 1 },
         EventDetail::ConvergenceChanged { converged: true, state_digest },
         EventDetail::ShardsChanged { peer, code, before: 0, count: 2 },
+        EventDetail::MembershipEnded { peer: beta(), cause: RevocationCause::Revoked, by: beta() },
+        EventDetail::TokenOverused { peer: beta(), token: "00ff".to_owned() },
         EventDetail::LocalHealthChanged { score: 1 },
         EventDetail::Missed { count: 9 },
         EventDetail::Other,
@@ -190,6 +192,9 @@ fn sample_of(kind: Kind) -> Value {
         Kind::Figures => of(kind, figures()),
         Kind::IdentityExported | Kind::IdentityImported => value(One::local(kind, moved())),
         Kind::Integrity => value(sample::integrity()),
+        Kind::InviteList => value(sample::invites()),
+        Kind::Joined => value(One::local(kind, sample::joined())),
+        Kind::Keys => value(sample::keys()),
         Kind::Latency => value(sample::latency()),
         Kind::Left => of(kind, Leave { reason: "new disk".to_owned() }),
         Kind::Liveness => of(kind, Liveness { alive: true }),
@@ -197,6 +202,8 @@ fn sample_of(kind: Kind) -> Value {
         Kind::Peer => value(sample::detail()),
         Kind::PeerList => value(sample::peer_list()),
         Kind::Readiness => of(kind, Readiness { ready: true }),
+        Kind::RenewedCertificate => value(One::local(kind, sample::renewed())),
+        Kind::RevocationList => value(sample::revocations()),
         Kind::Script => {
             let script = Script { program: "bash".to_owned(), text: "text".to_owned() };
             value(One::local(kind, script))
@@ -204,6 +211,7 @@ fn sample_of(kind: Kind) -> Value {
         Kind::Scrub => value(sample::scrub()),
         Kind::ShardList => value(sample::shards()),
         Kind::Status => value(sample::status()),
+        Kind::Token => value(sample::token()),
         Kind::Topology => value(sample::topology()),
         Kind::Wait => {
             let condition = "converged".to_owned();

@@ -14,9 +14,9 @@ use serde_json::Value;
 use super::problem::Problem;
 use super::schema::{
     API_VERSION, AuditItems, ConfigCheck, ConfigFile, ConfigKey, Doctor, Envelope, Event,
-    EventItems, Figures, IdentityTransfer, Integrity, Kind, Latency, Leave, Liveness, MadeMesh,
-    Many, One, Peer, PeerDetail, Readiness, Script, Scrub, ShardItems, Status, Topology, Waited,
-    Why, Written,
+    EventItems, Figures, IdentityTransfer, Integrity, Invite, Joined, Keys, Kind, Latency, Leave,
+    Liveness, MadeMesh, MadeToken, Many, One, Peer, PeerDetail, Readiness, RenewedCertificate,
+    Revocation, Script, Scrub, ShardItems, Status, Topology, Waited, Why, Written,
 };
 use crate::demo::DemoReport;
 
@@ -61,6 +61,9 @@ pub(super) fn document(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
             One::<IdentityTransfer>::json_schema(generator)
         }
         Kind::Integrity => One::<Integrity>::json_schema(generator),
+        Kind::InviteList => Many::<Invite>::json_schema(generator),
+        Kind::Joined => One::<Joined>::json_schema(generator),
+        Kind::Keys => One::<Keys>::json_schema(generator),
         Kind::Latency => One::<Latency>::json_schema(generator),
         Kind::Left => One::<Leave>::json_schema(generator),
         Kind::Liveness => One::<Liveness>::json_schema(generator),
@@ -68,10 +71,13 @@ pub(super) fn document(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
         Kind::Peer => One::<PeerDetail>::json_schema(generator),
         Kind::PeerList => Many::<Peer>::json_schema(generator),
         Kind::Readiness => One::<Readiness>::json_schema(generator),
+        Kind::RenewedCertificate => One::<RenewedCertificate>::json_schema(generator),
+        Kind::RevocationList => Many::<Revocation>::json_schema(generator),
         Kind::Script => One::<Script>::json_schema(generator),
         Kind::Scrub => One::<Scrub>::json_schema(generator),
         Kind::ShardList => Envelope::<ShardItems>::json_schema(generator),
         Kind::Status => One::<Status>::json_schema(generator),
+        Kind::Token => One::<MadeToken>::json_schema(generator),
         Kind::Topology => One::<Topology>::json_schema(generator),
         Kind::Wait => One::<Waited>::json_schema(generator),
         Kind::Why => One::<Why>::json_schema(generator),

@@ -56,6 +56,8 @@ pub enum Code {
     NewerData,
     /// The agent has not found its mesh yet.
     NotReady,
+    /// What was asked for must not be.
+    Refused,
     /// The agent is stopping.
     Stopping,
     /// It did not come about in time.
@@ -85,6 +87,7 @@ impl Code {
             | Self::NotAudited
             | Self::NewerData
             | Self::NotReady
+            | Self::Refused
             | Self::Stopping
             | Self::UnknownPath => 7,
         }
@@ -107,6 +110,7 @@ impl Code {
             Self::NotAudited => "notAudited",
             Self::NotPermitted => "notPermitted",
             Self::NotReady => "notReady",
+            Self::Refused => "refused",
             Self::Stopping => "stopping",
             Self::TimedOut => "timedOut",
             Self::UnknownPath => "unknownPath",
@@ -123,7 +127,7 @@ impl Code {
             Self::NotFound | Self::UnknownPath => 404,
             Self::MethodNotAllowed => 405,
             Self::TimedOut => 408,
-            Self::Ambiguous => 409,
+            Self::Ambiguous | Self::Refused => 409,
             Self::Failed | Self::InUse | Self::MovedAway | Self::NewerData => 500,
             Self::Busy | Self::NoAgent | Self::NotReady | Self::Stopping => 503,
             Self::NotAudited => 507,

@@ -16,7 +16,7 @@ use axum::{Extension, Json, Router};
 use futures::stream::{self, Stream};
 use plexmesh_proto::event::Event as ProtoEvent;
 use plexmesh_proto::integrity::Verdict as ProtoVerdict;
-use plexmesh_proto::types::PeerId;
+use plexmesh_proto::types::{Now, PeerId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -38,8 +38,9 @@ use super::server::Counters;
 use super::table::{ROUTES, paths};
 use super::{metrics, openapi};
 use crate::audit::{AuditLog, Changed};
+use crate::certificate::Installer;
 use crate::events::EventEntry;
-use crate::query::{DriverHandle, QueryError, Snapshot};
+use crate::query::{AgentNode, DriverHandle, QueryError, Snapshot};
 use crate::scrub::ScrubHandle;
 
 /// Header by which the command line notices that agent and command are of different versions.
@@ -60,6 +61,8 @@ pub struct Agent {
     scrub: ScrubHandle,
     /// Where changes are written down.
     pub(super) audit: Arc<AuditLog>,
+    /// Who takes over certificates.
+    pub(super) installer: Installer,
     /// The agent was told of other peers: alone it is not ready.
     expects_company: bool,
     /// It has been converged once since the start.
@@ -74,11 +77,12 @@ impl Agent {
         driver: DriverHandle,
         scrub: ScrubHandle,
         audit: Arc<AuditLog>,
+        installer: Installer,
         expects_company: bool,
         closing: watch::Receiver<bool>,
     ) -> Self {
         let (settled, socket) = (AtomicBool::new(false), Counters::default());
-        Self { driver, scrub, audit, expects_company, settled, socket, closing }
+        Self { driver, scrub, audit, installer, expects_company, settled, socket, closing }
     }
 
     /// Whether the agent has found its mesh since it was started; once true, it stays so.
@@ -88,6 +92,13 @@ impl Agent {
             self.settled.store(true, Ordering::Relaxed);
         }
         self.settled.load(Ordering::Relaxed)
+    }
+
+    pub(super) async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut AgentNode, Now) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        Ok(self.driver.change(change).await?)
     }
 
     pub(super) async fn read<T: Send + 'static>(

@@ -17,6 +17,7 @@ mod edge;
 mod event;
 mod integrity;
 mod latency;
+mod membership;
 mod outcome;
 mod peer;
 mod scrub;
@@ -30,6 +31,11 @@ pub use edge::{CutDirection, Edge, EdgeFigures, EdgeStatus, Evidence, Topology};
 pub use event::{Event, EventDetail, EventItems};
 pub use integrity::{Integrity, PeerIntegrity, ShardFinding, Verdict, Verdicts};
 pub use latency::Latency;
+pub use membership::{
+    AuthoritiesRequest, AuthorityKey, CertificateRequest, DEFAULT_LIFETIME_S, DEFAULT_USES, Invite,
+    InviteRequest, Joined, Keys, MadeToken, PeerKeys, RenewedCertificate, Revocation,
+    RevocationCause, RevokeRequest,
+};
 pub use outcome::{
     IdentityTransfer, Leave, Liveness, MadeMesh, Readiness, Script, Waited, Written,
 };
@@ -72,6 +78,12 @@ pub enum Kind {
     IdentityImported,
     /// The shards of all peers.
     Integrity,
+    /// Tokens that the mesh knows.
+    InviteList,
+    /// A peer joined.
+    Joined,
+    /// The mesh's secret and its authorities.
+    Keys,
     /// A peer left.
     Left,
     /// Round-trip times.
@@ -86,6 +98,10 @@ pub enum Kind {
     PeerList,
     /// Whether the agent has found its mesh.
     Readiness,
+    /// A certificate was renewed.
+    RenewedCertificate,
+    /// Peers that were put out.
+    RevocationList,
     /// A text that another program reads.
     Script,
     /// How the scrub of this peer gets on.
@@ -94,6 +110,8 @@ pub enum Kind {
     ShardList,
     /// The mesh in a few figures.
     Status,
+    /// A token was made.
+    Token,
     /// Who watches whom.
     Topology,
     /// Outcome of `plexmesh wait`.
@@ -106,7 +124,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, by name.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 34] = [
         Self::AuditList,
         Self::Config,
         Self::ConfigCheck,
@@ -120,6 +138,9 @@ impl Kind {
         Self::IdentityExported,
         Self::IdentityImported,
         Self::Integrity,
+        Self::InviteList,
+        Self::Joined,
+        Self::Keys,
         Self::Left,
         Self::Latency,
         Self::Liveness,
@@ -127,10 +148,13 @@ impl Kind {
         Self::Peer,
         Self::PeerList,
         Self::Readiness,
+        Self::RenewedCertificate,
+        Self::RevocationList,
         Self::Script,
         Self::Scrub,
         Self::ShardList,
         Self::Status,
+        Self::Token,
         Self::Topology,
         Self::Wait,
         Self::Why,
@@ -154,6 +178,9 @@ impl Kind {
             Self::IdentityExported => "IdentityExported",
             Self::IdentityImported => "IdentityImported",
             Self::Integrity => "Integrity",
+            Self::InviteList => "InviteList",
+            Self::Joined => "Joined",
+            Self::Keys => "Keys",
             Self::Left => "Left",
             Self::Latency => "Latency",
             Self::Liveness => "Liveness",
@@ -161,10 +188,13 @@ impl Kind {
             Self::Peer => "Peer",
             Self::PeerList => "PeerList",
             Self::Readiness => "Readiness",
+            Self::RenewedCertificate => "RenewedCertificate",
+            Self::RevocationList => "RevocationList",
             Self::Script => "Script",
             Self::Scrub => "Scrub",
             Self::ShardList => "ShardList",
             Self::Status => "Status",
+            Self::Token => "Token",
             Self::Topology => "Topology",
             Self::Wait => "Wait",
             Self::Why => "Why",

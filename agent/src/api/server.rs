@@ -28,6 +28,7 @@ use super::schema::{One, SocketFigures};
 use super::socket::MAX_PATH_BYTES;
 use super::stall::StallGuard;
 use crate::audit::AuditLog;
+use crate::certificate::Installer;
 use crate::query::DriverHandle;
 use crate::scrub::ScrubHandle;
 
@@ -114,6 +115,7 @@ impl Server {
         driver: DriverHandle,
         scrub: ScrubHandle,
         audit: Arc<AuditLog>,
+        installer: Installer,
         expects_company: bool,
     ) -> Result<Self, BindError> {
         let failed = |source| BindError::Io { path: path.to_owned(), source };
@@ -125,7 +127,7 @@ impl Server {
         let listener = UnixListener::bind(path).map_err(failed)?;
         std::fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE)).map_err(failed)?;
         let (closing, closed) = watch::channel(false);
-        let agent = Arc::new(Agent::new(driver, scrub, audit, expects_company, closed));
+        let agent = Arc::new(Agent::new(driver, scrub, audit, installer, expects_company, closed));
         Ok(Self { listener, path: path.to_owned(), inode: inode(path), agent, closing })
     }
 

@@ -12,8 +12,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::audit;
 use super::guard::{self, Refusal};
+use super::membership;
 use super::routes::{self, Agent, Caller};
-use super::schema::{Kind, Leave, ScrubRequest};
+use super::schema::{CertificateRequest, InviteRequest, Kind, Leave, RevokeRequest, ScrubRequest};
 
 /// One route.
 pub(super) struct Route {
@@ -160,7 +161,7 @@ const fn read(
 }
 
 /// Every route.
-pub(super) static ROUTES: [Route; 18] = [
+pub(super) static ROUTES: [Route; 24] = [
     document("/livez", Kind::Liveness, "Whether the agent lives.", || get(routes::liveness)),
     document(
         "/readyz",
@@ -272,6 +273,65 @@ pub(super) static ROUTES: [Route; 18] = [
             Kind::Scrub,
             "Reads shards now, or takes them as they are for what they should be.",
             || post(routes::ask_scrub),
+        )
+    },
+    document("/v1/invites", Kind::InviteList, "The tokens that let peers in.", || {
+        get(membership::invites)
+    }),
+    Route {
+        method: Method::Post,
+        body: Some(InviteRequest::json_schema),
+        access: Access::Write {
+            refused: "this user may not let peers in",
+            instead: "sudo plexmesh invite",
+        },
+        ..document("/v1/invites", Kind::Token, "Makes a token with which a peer joins.", || {
+            post(membership::invite)
+        })
+    },
+    document("/v1/revocations", Kind::RevocationList, "Memberships that were ended.", || {
+        get(membership::revocations)
+    }),
+    Route {
+        method: Method::Post,
+        body: Some(RevokeRequest::json_schema),
+        access: Access::Write {
+            refused: "this user may not put peers out",
+            instead: "sudo plexmesh revoke PEER",
+        },
+        ..document(
+            "/v1/revocations",
+            Kind::RevocationList,
+            "Ends the membership of a peer that is not to be trusted any more.",
+            || post(membership::revoke),
+        )
+    },
+    Route {
+        method: Method::Post,
+        body: Some(RevokeRequest::json_schema),
+        access: Access::Write {
+            refused: "this user may not give peers up",
+            instead: "sudo plexmesh forget PEER",
+        },
+        ..document(
+            "/v1/forgotten",
+            Kind::RevocationList,
+            "Gives a peer up that is gone for good.",
+            || post(membership::forget),
+        )
+    },
+    Route {
+        method: Method::Post,
+        body: Some(CertificateRequest::json_schema),
+        access: Access::Write {
+            refused: "this user may not replace the certificate",
+            instead: "sudo plexmesh keys renew --authority FILE",
+        },
+        ..document(
+            "/v1/certificate",
+            Kind::RenewedCertificate,
+            "Takes over a renewed certificate of this peer.",
+            || post(membership::certificate),
         )
     },
     read("/v1/metrics", Answer::Metrics, "The agent and its view of the mesh in figures.", || {

@@ -8,6 +8,8 @@ use axum::body::{Body, to_bytes};
 use hyper::Request;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
+use plexmesh_net::{Identity, NetConfig};
+use plexmesh_proto::record::MeshId;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +23,10 @@ use super::server::{BindError, Server};
 use super::socket;
 use crate::api::schema::{AuditEntry, AuditOutcome};
 use crate::audit::{AuditLog, Since};
+use crate::certificate::Installer;
 use crate::cli::client::Client;
+use crate::identity::NodeKeys;
+use crate::mesh::{Bars, MeshAdmission};
 use crate::query::{DriverHandle, Query};
 use crate::run;
 use crate::scrub::ScrubHandle;
@@ -37,6 +42,15 @@ fn handle() -> (DriverHandle, mpsc::Receiver<Query>) {
 fn idle_scrub() -> ScrubHandle {
     let dir = tempfile::tempdir().unwrap();
     ScrubHandle::start(dir.path(), [0; 32], Default::default()).unwrap()
+}
+
+/// Takes over certificates for a driver that is not there, over a transport that reaches nobody.
+fn installer(driver: DriverHandle) -> Installer {
+    let keys = NodeKeys::new(Identity::generate());
+    let config = NetConfig::new(keys.identity().clone(), [0; 32], Vec::new());
+    let admission = MeshAdmission::new(keys, MeshId([0; 32]), Vec::new(), Bars::default());
+    let (net, _) = plexmesh_net::spawn(config, Arc::new(admission)).unwrap();
+    Installer::new(driver, net, "/nonexistent".into())
 }
 
 /// An audit log in a directory of its own, which goes with the test.
@@ -92,7 +106,8 @@ async fn ask_with(
     uid: u32,
 ) -> (u16, Value) {
     let closing = watch::channel(false).1;
-    let agent = Arc::new(Agent::new(driver, idle_scrub(), log, false, closing));
+    let agent =
+        Arc::new(Agent::new(driver.clone(), idle_scrub(), log, installer(driver), false, closing));
     let mut request = request;
     request.extensions_mut().insert(Caller { uid: Some(uid), pid: Some(7) });
     let answer = TowerToHyperService::new(router(agent)).call(request).await.unwrap();
@@ -224,7 +239,11 @@ async fn an_agent_whose_driver_is_gone_says_so() {
 async fn a_live_socket_is_left_alone_and_a_dead_one_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run/agent.sock");
-    let bind = || Server::bind(&path, handle().0, idle_scrub(), audit_log().1, false);
+    let bind = || {
+        let driver = handle().0;
+        let installer = installer(driver.clone());
+        Server::bind(&path, driver, idle_scrub(), audit_log().1, installer, false)
+    };
     let first = bind().unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o660);
@@ -244,7 +263,9 @@ async fn one_connection_too_many_is_told_why() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("agent.sock");
     let (driver, _queries) = handle();
-    let server = Server::bind(&path, driver, idle_scrub(), audit_log().1, false).unwrap();
+    let server =
+        Server::bind(&path, driver.clone(), idle_scrub(), audit_log().1, installer(driver), false)
+            .unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve(async move { stopped.await.unwrap_or(()) }));
     let mut open = Vec::new();

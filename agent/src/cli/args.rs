@@ -12,6 +12,10 @@ use crate::cli::logging::Loudness;
 use crate::cli::wait::Condition;
 use crate::time::parse_span;
 
+mod membership;
+
+pub use membership::{ForgetArgs, InviteArgs, InviteVerb, JoinArgs, RevokeArgs};
+
 /// Exit codes as every verb's help shows them.
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 no agent, 4 not permitted, \
                           5 not found, 6 timed out, 7 refused, 10 unhealthy (with --exit-code).";
@@ -169,6 +173,30 @@ pub enum Verb {
     /// Is the mesh well? As a Nagios plugin: one line, exit code 0, 1, 2 or 3
     #[command(after_help = check_help())]
     Check(CheckArgs),
+    /// Make a token with which a new peer joins; on an enroller
+    #[command(after_help = examples(
+        "plexmesh invite --uses 2 --expires 15m --note 'rack 7'",
+        "plexmesh invite list"
+    ))]
+    Invite(InviteArgs),
+    /// Make this peer a member of a mesh, with a token of `plexmesh invite`
+    #[command(after_help = examples(
+        "plexmesh join - --name beta",
+        "plexmesh join --token-file /run/plexmesh/token"
+    ))]
+    Join(JoinArgs),
+    /// End the membership of a peer that is not to be trusted any more; without a peer, what was ended
+    #[command(after_help = examples(
+        "plexmesh revoke gamma --reason 'stolen laptop'",
+        "plexmesh revoke"
+    ))]
+    Revoke(RevokeArgs),
+    /// Give up a peer that is gone for good: nobody looks for it any more
+    #[command(after_help = examples(
+        "plexmesh forget gamma",
+        "plexmesh forget gamma --yes --reason 'disk died'"
+    ))]
+    Forget(ForgetArgs),
     /// Take this peer out of the mesh and stop its agent
     #[command(after_help = examples("plexmesh leave --reason 'new disk'", "plexmesh leave --yes"))]
     Leave(LeaveArgs),

@@ -38,7 +38,8 @@ type Draw = Box<dyn Fn(Format) -> String>;
 /// first space is the verb.
 fn samples() -> Vec<(&'static str, Draw)> {
     use crate::render::{
-        audit, config, doctor, event, latency, local, peer, problem, shards, status, transfer, why,
+        audit, config, doctor, event, latency, local, membership, peer, problem, shards, status,
+        transfer, why,
     };
     vec![
         ("check", drawn(sample::status(), check::page)),
@@ -66,12 +67,17 @@ fn samples() -> Vec<(&'static str, Draw)> {
         ),
         ("init", drawn(local(Kind::MeshMade, made_mesh()), local::made)),
         ("integrity", drawn(sample::integrity(), shards::integrity)),
+        ("forget", drawn(sample::revocations(), membership::revocations)),
+        ("invite", drawn(sample::token(), membership::token)),
+        ("invite list", drawn(sample::invites(), membership::invites)),
+        ("join", drawn(local(Kind::Joined, sample::joined()), membership::joined)),
         ("latency", drawn(sample::latency(), latency::latency)),
         ("leave", drawn(local(Kind::Left, Leave { reason: "new disk".to_owned() }), local::left)),
         ("man", drawn(local(Kind::Script, script("man")), local::script)),
         ("man DIR", drawn(local(Kind::Written, written()), local::written)),
         ("peer", drawn(sample::detail(), peer::peer)),
         ("peers", drawn(sample::peer_list(), peer::peers)),
+        ("revoke", drawn(sample::revocations(), membership::revocations)),
         ("scrub", drawn(sample::scrub(), shards::scrub)),
         ("shards", drawn(sample::shards(), shards::shards)),
         ("status", drawn(sample::status(), status::status)),

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::args::{EventsArgs, Format, InitArgs, LatencyArgs, LeaveArgs, StatusArgs, Verb};
 use super::client::{Client, encoded, read_document};
 use super::output::Output;
-use super::{check, form, metrics, shards, wait};
+use super::{check, form, membership, metrics, shards, wait};
 use crate::api::problem::{Code, Problem};
 use crate::api::routes::MAX_REASON_BYTES;
 use crate::api::schema::{Event, Health, Kind, Leave, MadeMesh, One, Status, Topology};
@@ -66,6 +66,9 @@ pub async fn ask(verb: Verb, client: &mut Client, output: &Output) -> anyhow::Re
         Verb::Events(args) => events(&args, client, output).await?,
         Verb::Metrics(args) => metrics::metrics(&args, client, output).await?,
         Verb::Wait(args) => wait::wait(&args, client, output).await?,
+        Verb::Invite(args) => membership::invite(args, client, output).await?,
+        Verb::Revoke(args) => membership::revoke(args, client, output).await?,
+        Verb::Forget(args) => membership::forget(args, client, output).await?,
         Verb::Leave(args) => leave(args, client, output).await?,
         // These become an agent, or make one, and ask none.
         Verb::Completions(_)
@@ -75,6 +78,7 @@ pub async fn ask(verb: Verb, client: &mut Client, output: &Output) -> anyhow::Re
         | Verb::ExportIdentity(_)
         | Verb::ImportIdentity(_)
         | Verb::Init(_)
+        | Verb::Join(_)
         | Verb::Man(_)
         | Verb::Run(_) => {}
     }
@@ -222,10 +226,9 @@ async fn leave(args: LeaveArgs, client: &mut Client, output: &Output) -> anyhow:
         let status: One<Status> = client.document("/v1/status").await?;
         let stamp = status.stamp;
         let who = stamp.observed_by_name.or(stamp.observed_by).unwrap_or_default();
-        confirm(&format!(
-            "Take {} out of the mesh and stop its agent?",
-            render::text::clean(&output.screen(), &who)
-        ))?;
+        let who = render::text::clean(&output.screen(), &who);
+        let question = format!("Take {who} out of the mesh and stop its agent?");
+        confirm(&question, "plexmesh leave --yes")?;
     }
     let body = serde_json::to_vec(&Leave { reason: args.reason })?;
     let bytes = client.post("/v1/leave", body.into()).await?;
@@ -234,12 +237,12 @@ async fn leave(args: LeaveArgs, client: &mut Client, output: &Output) -> anyhow:
     Ok(())
 }
 
-/// Asks the person at the terminal.
-fn confirm(question: &str) -> Result<(), Problem> {
+/// Asks the person at the terminal; `unasked` is what to type where there is nobody.
+pub(super) fn confirm(question: &str, unasked: &str) -> Result<(), Problem> {
     if !io::stdin().is_terminal() {
         return Err(Problem::new(Code::Usage, "this asks first, and there is nobody to ask")
             .because("standard input is not a terminal")
-            .then("plexmesh leave --yes"));
+            .then(unasked));
     }
     let failed = |error: io::Error| Problem::new(Code::Failed, error.to_string());
     write!(io::stderr(), "{question} [y/N] ").map_err(failed)?;

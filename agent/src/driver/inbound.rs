@@ -50,10 +50,8 @@ impl Driver {
             NetEvent::Refused { peer, by, reason } => {
                 self.journal.refused(&peer_id_text(&peer), by, &reason);
             }
-            NetEvent::Admission { peer, address, token, .. } => {
-                // Strangers may not ask before the transport is told to let them.
-                let peer = short_id(&PeerId(peer));
-                tracing::debug!(peer, address, token, "a request for admission is not served");
+            NetEvent::Admission { peer, address, token, bytes } => {
+                self.on_admission(peer, &address, token, &bytes);
             }
             NetEvent::ObservedAddress { by, address } => {
                 let by = short_id(&PeerId(by));

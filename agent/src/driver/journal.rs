@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use crate::api::health;
-use crate::api::schema::{EdgeStatus, State};
+use crate::api::schema::{EdgeStatus, RevocationCause, State};
 use crate::events::{EventEntry, EventLog};
 use crate::identity::short_id;
 use crate::query::AgentNode;
@@ -62,7 +62,11 @@ impl Journal {
 fn called(peer: &PeerId, node: &AgentNode) -> String {
     let profile = node.roster().find(peer).and_then(|member| member.profile());
     let name = profile.map(|profile| profile.name.as_str()).unwrap_or_default();
-    // A name comes from its peer: what would break the line out of its form is left out.
+    clean(name, peer)
+}
+
+/// A name comes from its peer: what would break the line out of its form is left out.
+fn clean(name: &str, peer: &PeerId) -> String {
     let name: String = name.chars().filter(|c| !c.is_control()).collect();
     match name.as_str() {
         "" => short_id(peer),
@@ -123,6 +127,17 @@ fn log_event(event: &Event, called: &dyn Fn(&PeerId) -> String) {
         }
         Event::LocalHealthChanged { score } => {
             tracing::info!(score, "doubt of this peer in itself changed");
+        }
+        Event::MembershipEnded { peer, name, cause, by } => {
+            let peer = if name.is_empty() { called(peer) } else { clean(name, peer) };
+            let cause = RevocationCause::from(*cause).word();
+            tracing::info!(peer, cause, by = called(by), "a membership was ended");
+        }
+        Event::TokenOverused { peer, token } => {
+            tracing::warn!(
+                peer = called(peer), %token,
+                "a token was used on both sides of a cut: who came later is barred"
+            );
         }
         other => tracing::info!(event = ?other, "event"),
     }

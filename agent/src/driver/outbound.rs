@@ -35,6 +35,10 @@ impl Driver {
             Output::Verdict { token, verdict } => {
                 log_lost("verdict", self.net.verdict(token.0, net_verdict(verdict)));
             }
+            Output::Admissions(admissions) => {
+                self.bars.set(admissions);
+                self.put_out |= self.was_put_out();
+            }
             Output::Event(event) => self.journal.note(clock::wall_ms(), event, &self.node),
         }
     }

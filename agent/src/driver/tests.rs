@@ -10,7 +10,7 @@ use plexmesh_proto::{Config, Node};
 
 use super::*;
 use crate::identity::NodeKeys;
-use crate::mesh::{MeshAdmission, Seed};
+use crate::mesh::{Bars, MeshAdmission, Seed};
 use crate::query::{DriverHandle, QUERY_QUEUE};
 use crate::store::AgentStore;
 
@@ -38,7 +38,8 @@ impl Peer {
             u64::MAX,
         );
         let authorities = vec![authority.peer()];
-        let admission = MeshAdmission::new(keys.clone(), MESH, authorities.clone());
+        let admission =
+            MeshAdmission::new(keys.clone(), MESH, authorities.clone(), Bars::default());
         let mut config = NetConfig::new(keys.identity().clone(), MESH.0, certificate.encode());
         config.listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".into()];
         let (net, net_events) = plexmesh_net::spawn(config, Arc::new(admission)).unwrap();
@@ -68,6 +69,8 @@ impl Peer {
             shortage: watch::channel(None).1,
             announcement: Announcement::default(),
             addresses: AddressBook::new(seeds),
+            welcome: Welcome { mesh: MESH, authorities: vec![authority.peer()], secrets: None },
+            bars: Bars::default(),
             started_ms: clock::wall_ms(),
             watchdog: Watchdog::none(),
         });
@@ -158,7 +161,7 @@ async fn who_keeps_sending_what_does_not_decode_is_counted_and_disconnected() {
         0,
         u64::MAX,
     );
-    let admission = MeshAdmission::new(keys.clone(), MESH, vec![authority.peer()]);
+    let admission = MeshAdmission::new(keys.clone(), MESH, vec![authority.peer()], Bars::default());
     let config = NetConfig::new(keys.identity().clone(), MESH.0, certificate.encode());
     let (net, mut events) = plexmesh_net::spawn(config, Arc::new(admission)).unwrap();
     net.dial(seed.peer.0, vec![seed.address]).unwrap();

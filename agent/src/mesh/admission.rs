@@ -1,11 +1,43 @@
-//! Who may connect: peers whose certificate an authority of this mesh signed.
+//! Who may connect: peers whose certificate an authority of this mesh signed, or an enroller of it, and who
+//! were not put out.
+
+use std::sync::{Arc, PoisonError, RwLock};
 
 use plexmesh_net::{Admission, PeerKey};
+use plexmesh_proto::admission::{Admissions, Bar};
 use plexmesh_proto::record::{Certificate, CertificateError, MeshId};
 use plexmesh_proto::types::PeerId;
 
 use crate::clock;
 use crate::identity::NodeKeys;
+
+/// Who is barred, as the driver last heard: shared with the connections' tasks.
+#[derive(Clone, Debug, Default)]
+pub struct Bars(Arc<RwLock<Arc<Admissions>>>);
+
+impl Bars {
+    /// Takes over what follows from the records now.
+    pub fn set(&self, admissions: Arc<Admissions>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = admissions;
+    }
+
+    fn bar(&self, peer: &PeerId, certificate: &Certificate) -> Option<Bar> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).bar(peer, certificate)
+    }
+}
+
+/// Why a peer may not connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    #[error("its membership was ended by an admin")]
+    Ended,
+    #[error("the enroller that let it in was revoked")]
+    WithEnroller,
+    #[error("its token had been used by another peer before")]
+    TokenOverused,
+}
 
 /// Checks the certificates of connecting peers.
 #[derive(Debug)]
@@ -13,24 +45,26 @@ pub struct MeshAdmission {
     keys: NodeKeys,
     mesh: MeshId,
     authorities: Vec<PeerId>,
+    bars: Bars,
 }
 
 impl MeshAdmission {
-    /// Admits members of `mesh` that one of `authorities` vouches for.
+    /// Admits members of `mesh` that one of `authorities` vouches for and `bars` does not name.
     #[must_use]
-    pub const fn new(keys: NodeKeys, mesh: MeshId, authorities: Vec<PeerId>) -> Self {
-        Self { keys, mesh, authorities }
+    pub const fn new(keys: NodeKeys, mesh: MeshId, authorities: Vec<PeerId>, bars: Bars) -> Self {
+        Self { keys, mesh, authorities, bars }
     }
 
-    fn check(&self, peer: &PeerKey, bytes: &[u8], wall_s: u64) -> Result<(), CertificateError> {
-        let mut verifier = self.keys.clone();
-        Certificate::parse(bytes)?.check(
-            &mut verifier,
-            &self.mesh,
-            &self.authorities,
-            &PeerId(*peer),
-            wall_s,
-        )
+    fn check(&self, peer: &PeerKey, bytes: &[u8], wall_s: u64) -> Result<(), Refusal> {
+        let (mut verifier, peer) = (self.keys.clone(), PeerId(*peer));
+        let certificate = Certificate::parse(bytes)?;
+        certificate.check(&mut verifier, &self.mesh, &self.authorities, &peer, wall_s)?;
+        match self.bars.bar(&peer, &certificate) {
+            None => Ok(()),
+            Some(Bar::Revoked | Bar::Forgotten) => Err(Refusal::Ended),
+            Some(Bar::WithEnroller(_)) => Err(Refusal::WithEnroller),
+            Some(Bar::TokenOverused(_)) => Err(Refusal::TokenOverused),
+        }
     }
 }
 
@@ -59,7 +93,8 @@ mod tests {
         fn new() -> Self {
             let keys = || NodeKeys::new(Identity::generate());
             let authority = keys();
-            let admission = MeshAdmission::new(keys(), MESH, vec![authority.peer()]);
+            let admission =
+                MeshAdmission::new(keys(), MESH, vec![authority.peer()], Bars::default());
             Self { authority, peer: keys().peer().0, admission }
         }
 

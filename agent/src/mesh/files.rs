@@ -211,7 +211,7 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
 }
 
 /// Bytes from hexadecimal digits; `None` if it is anything else.
-pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> =
         text.chars().map(|c| Some(c.to_digit(16)? as u8)).collect::<Option<_>>()?;
     let (pairs, rest) = digits.as_chunks::<2>();

@@ -1,6 +1,7 @@
 //! What a newcomer writes once an enroller let it in: its certificate, the mesh's secrets and, last,
 //! `mesh.toml`, whose presence makes a mesh. All of them are there at the end, or only its key.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use plexmesh_proto::record::{Certificate, MeshId};
@@ -81,6 +82,8 @@ pub struct Joined {
 pub struct Newcomer {
     dir: PathBuf,
     keys: NodeKeys,
+    /// The key was made for this attempt.
+    is_new: bool,
 }
 
 impl Newcomer {
@@ -95,14 +98,26 @@ impl Newcomer {
         }
         files::make_private_dir(dir)?;
         format::claim(dir)?;
+        let is_new = !IDENTITY.path(dir).exists();
         let keys = NodeKeys::new(load_or_make(dir, &IDENTITY)?);
-        Ok(Self { dir: dir.to_owned(), keys })
+        Ok(Self { dir: dir.to_owned(), keys, is_new })
     }
 
     /// The keys that the enroller is shown.
     #[must_use]
     pub const fn keys(&self) -> &NodeKeys {
         &self.keys
+    }
+
+    /// Gives up: a key that was made for this attempt, and that nobody let in, goes again. Blocks.
+    pub fn abandon(self) {
+        if !self.is_new {
+            return;
+        }
+        // What cannot be removed is found and used by the next attempt.
+        for file in [IDENTITY.path(&self.dir), self.dir.join(format::FILE)] {
+            let _ = fs::remove_file(file);
+        }
     }
 
     /// Checks what an enroller answered to a token for the mesh `expected`, and writes it. The
@@ -152,8 +167,6 @@ impl Newcomer {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use plexmesh_proto::record::{CertificateError, Role};
 
     use super::*;

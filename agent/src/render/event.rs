@@ -53,7 +53,9 @@ fn paint(detail: &EventDetail) -> Option<Paint> {
             EdgeStatus::Lost | EdgeStatus::NoPath => Some(Paint::Bad),
         },
         EventDetail::PeerJoined { .. } => Some(Paint::Good),
-        EventDetail::Equivocation { .. } | EventDetail::IdentityCloned => Some(Paint::Bad),
+        EventDetail::Equivocation { .. }
+        | EventDetail::TokenOverused { .. }
+        | EventDetail::IdentityCloned => Some(Paint::Bad),
         EventDetail::PartitionChanged { outside, .. } => {
             Some(if *outside == 0 { Paint::Good } else { Paint::Bad })
         }
@@ -62,6 +64,7 @@ fn paint(detail: &EventDetail) -> Option<Paint> {
         }
         EventDetail::ClockSkew { .. }
         | EventDetail::LocalHealthChanged { .. }
+        | EventDetail::MembershipEnded { .. }
         | EventDetail::Missed { .. } => Some(Paint::Warn),
         EventDetail::ConvergenceChanged { .. } | EventDetail::Other => None,
     }

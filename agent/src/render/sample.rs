@@ -15,6 +15,10 @@ use crate::api::schema::{
 use crate::sources::SourceKind;
 use crate::time::WallTime;
 
+mod membership;
+
+pub(crate) use membership::{invites, joined, keys, renewed, revocations, token};
+
 const NOW: u64 = 1_700_000_000_000;
 const ALPHA: (&str, &str) = ("12D3KooWAlphaAAAA", "alpha");
 const BETA: (&str, &str) = ("12D3KooWBetaBBBBB", "beta");

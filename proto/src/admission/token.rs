@@ -143,6 +143,24 @@ pub struct Enroller {
     pub addresses: Vec<String>,
 }
 
+impl Enroller {
+    pub(super) fn to_wire(&self) -> schema::Enroller {
+        schema::Enroller { peer: self.peer.0.to_vec(), addresses: self.addresses.clone() }
+    }
+
+    pub(super) fn from_wire(wire: schema::Enroller) -> Result<Self, TokenError> {
+        let peer = PeerId::from_slice(&wire.peer);
+        let peer = peer.ok_or(TokenError::Malformed("an enroller's id"))?;
+        let addresses = wire.addresses;
+        let within = addresses.len() <= MAX_ENROLLER_ADDRESSES;
+        if within && addresses.iter().all(|address| is_address(address)) {
+            Ok(Self { peer, addresses })
+        } else {
+            Err(TokenError::Malformed("an enroller's addresses"))
+        }
+    }
+}
+
 /// A join token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinToken {
@@ -180,15 +198,11 @@ impl JoinToken {
     /// The text to hand over. It lets whoever has it in, so it is to be kept as a password is.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let enroller = |enroller: &Enroller| schema::Enroller {
-            peer: enroller.peer.0.to_vec(),
-            addresses: enroller.addresses.clone(),
-        };
         let bytes = schema::JoinToken {
             mesh_id: self.mesh.0.to_vec(),
             secret: self.secret.0.to_vec(),
             expires_s: self.expires_s,
-            enrollers: self.enrollers.iter().map(enroller).collect(),
+            enrollers: self.enrollers.iter().map(Enroller::to_wire).collect(),
         }
         .encode_to_vec();
         [PREFIX, &text::encode(&bytes)].concat()
@@ -228,16 +242,7 @@ impl JoinToken {
         if wire.enrollers.len() > MAX_ENROLLERS {
             return Err(MALFORMED("it names too many enrollers"));
         }
-        let enrollers = wire.enrollers.into_iter().map(|enroller| {
-            let peer = PeerId::from_slice(&enroller.peer).ok_or(MALFORMED("an enroller's id"))?;
-            let addresses = enroller.addresses;
-            let within = addresses.len() <= MAX_ENROLLER_ADDRESSES;
-            if within && addresses.iter().all(|address| is_address(address)) {
-                Ok(Enroller { peer, addresses })
-            } else {
-                Err(MALFORMED("an enroller's addresses"))
-            }
-        });
+        let enrollers = wire.enrollers.into_iter().map(Enroller::from_wire);
         let enrollers = enrollers.collect::<Result<_, _>>()?;
         Self::new(MeshId(mesh), secret, wire.expires_s, enrollers)
     }

@@ -3,10 +3,11 @@
 use alloc::sync::Arc;
 
 use super::{Node, clocks};
+use crate::admission::Admissions;
 use crate::clock::{self, MAX_SKEW_MS};
 use crate::event::Event;
 use crate::port::{Crypto, Verdict};
-use crate::record::{Heartbeat, Kind, Payload, Record};
+use crate::record::{Heartbeat, Kind, Payload, Record, Role};
 use crate::roster::{Refreshed, Roster};
 use crate::types::{Now, PeerId, SECOND};
 use crate::view::{EXPIRY_GRACE_S, Merge, RecordStore};
@@ -21,6 +22,8 @@ pub(super) enum Accepted {
     Merged(Merge),
     /// Its origin is no member, as far as this peer knows yet.
     Stranger,
+    /// Its origin, or what it hangs on, was put out; who passes it on may not know yet.
+    Barred,
     /// Signature or certificate is wrong: whoever passes it on did not check it.
     Forged,
 }
@@ -34,7 +37,8 @@ impl Accepted {
 impl<C: Crypto, S: RecordStore> Node<C, S> {
     /// Takes over what the store held at the start.
     pub(super) fn load_roster(&mut self, now: Now) {
-        self.roster = Roster::load(&self.view, now.wall_s());
+        self.admissions = Arc::new(Admissions::of_view(&self.view, now.wall_s()));
+        self.roster = Roster::load(&self.view, &self.admissions, now.wall_s());
         self.refreshed = Refreshed { rebuilt: true, relinked: true, ..Refreshed::default() };
     }
 
@@ -70,6 +74,10 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             Some(Accepted::Stranger) => {
                 self.count("record_of_stranger");
                 return Accepted::Stranger;
+            }
+            Some(Accepted::Barred) => {
+                self.count("record_of_barred");
+                return Accepted::Barred;
             }
             Some(_) => {
                 self.count("record_forged");
@@ -111,6 +119,16 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
                 if !checked || record.expires_s() > certificate.not_after_s {
                     return Some(Accepted::Forged);
                 }
+                if origin != config.certificate.peer
+                    && self.admissions.bar(&origin, certificate).is_some()
+                {
+                    return Some(Accepted::Barred);
+                }
+            }
+            Payload::Revocation(revocation) => {
+                if let Some(against) = self.vouch_for_revocation(record, revocation) {
+                    return Some(against);
+                }
             }
             _ => {
                 // Nothing that a member says outlives its membership; a renewal may be on its way.
@@ -120,6 +138,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
                 };
                 if record.expires_s() > certificate.not_after_s {
                     return Some(Accepted::Stranger);
+                }
+                if record.kind().is_admission() && !certificate.has_role(Role::Enroller) {
+                    return Some(Accepted::Forged);
                 }
             }
         }
@@ -135,6 +156,13 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         self.membership.on_word(&origin, record.version(), now.time);
         match record.payload() {
             Payload::Heartbeat(heartbeat) => self.latency.heard(origin, heartbeat),
+            // It counts at once; the others, of which many come together, with the next evaluation.
+            Payload::Revocation(_) => self.update_admissions(now),
+            Payload::Invite(_) => {}
+            Payload::Enrolment(_) => {
+                self.admissions_changed = true;
+                self.need_evaluation(now.time);
+            }
             _ => {
                 self.roster.touch(origin);
                 self.need_evaluation(now.time);

@@ -256,22 +256,29 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             coordinate: self.latency.packed_coordinate(),
             edges: latency::pack_edges(self.membership.edge_stats()),
             inventory: self.shards.inventory().cloned(),
+            revocations: self.admissions.acknowledgement(),
         };
         self.publish(Payload::Heartbeat(heartbeat), now);
     }
 
     /// Signs, keeps and sends out what this peer says.
     pub(super) fn publish(&mut self, payload: Payload, now: Now) {
-        let kind = payload.kind();
-        let version = self.clock.tick(now.wall_ms);
-        let expires_s = if kind.is_state() {
+        let expires_s = if payload.kind().is_state() {
             self.config.certificate.not_after_s
         } else {
             let interval = heartbeat_interval(self.roster.rings().len());
             let lives_s = HEARTBEAT_LIVES * interval / SECOND + HEARTBEAT_TRAVEL_S;
             // From the hybrid time: where the own clock is behind, the others would drop it at once.
-            (version.ms() / 1_000 + lives_s).min(self.config.certificate.not_after_s)
+            let hybrid_s = self.clock.last().ms().max(now.wall_ms) / 1_000;
+            (hybrid_s + lives_s).min(self.config.certificate.not_after_s)
         };
+        self.publish_until(payload, expires_s, now);
+    }
+
+    /// As [`Self::publish`], for what stops to count at a time of its own.
+    pub(super) fn publish_until(&mut self, payload: Payload, expires_s: u64, now: Now) {
+        let kind = payload.kind();
+        let version = self.clock.tick(now.wall_ms);
         self.publisher.first_version.get_or_insert(version);
         let (mesh, me) = (self.config.mesh, self.me());
         let record =
@@ -285,6 +292,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             self.roster.touch(me);
             self.need_evaluation(now.time);
             self.outputs.push_back(Output::Broadcast(record));
+        }
+        if kind.is_admission() {
+            self.update_admissions(now);
         }
     }
 }

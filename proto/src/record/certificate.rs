@@ -18,6 +18,8 @@ const MAX_CERTIFICATE_BYTES: usize = 1024;
 const MAX_ISSUER_BYTES: usize = 512;
 /// Length of the ring nonce, in bytes: enough that no joiner can search for a seat.
 const RING_NONCE_BYTES: usize = 16;
+/// How long a certificate lasts, in seconds: 90 days, so that a peer that is gone is forgotten within a quarter, and one that is up renews it long before.
+pub const CERTIFICATE_LIFETIME_S: u64 = 90 * 24 * 3_600;
 const SIGNATURE_CONTEXT: &[u8] = b"plexmesh/1/certificate";
 
 /// Which mesh: 32 bytes, chosen when the mesh is made.
@@ -125,17 +127,68 @@ impl Certificate {
         Self::sign(crypto, enroller.peer, Some(Box::new(enroller.clone())), terms)
     }
 
+    /// Renews this certificate with the authority key that `crypto` holds: same roles, same seat on the rings.
+    #[must_use]
+    pub fn renew(
+        &self,
+        crypto: &mut impl Crypto,
+        authority: PeerId,
+        not_before_s: u64,
+        not_after_s: u64,
+    ) -> Self {
+        let (mesh, peer, roles) = (self.mesh, self.peer, self.roles.clone());
+        let terms = Terms { mesh, peer, roles, not_before_s, not_after_s };
+        Self::sign_for_seat(crypto, authority, None, terms, self.ring_nonce)
+    }
+
+    /// Renews this plain member's certificate with the key of an enroller, as [`Self::issue_by_enroller`] makes one; the seat on the rings stays.
+    #[must_use]
+    pub fn renew_by_enroller(
+        &self,
+        crypto: &mut impl Crypto,
+        enroller: &Self,
+        not_before_s: u64,
+        not_after_s: u64,
+    ) -> Self {
+        let terms = Terms {
+            mesh: enroller.mesh,
+            peer: self.peer,
+            roles: alloc::vec![Role::Member],
+            not_before_s,
+            not_after_s: not_after_s.min(enroller.not_after_s),
+        };
+        let issuer = Some(Box::new(enroller.clone()));
+        Self::sign_for_seat(crypto, enroller.peer, issuer, terms, self.ring_nonce)
+    }
+
+    /// From two thirds of its life on it is to be renewed, in Unix seconds: a month is left then, for whoever has to walk to an authority key.
+    #[must_use]
+    pub const fn renewal_s(&self) -> u64 {
+        let life_s = self.not_after_s.saturating_sub(self.not_before_s);
+        self.not_before_s.saturating_add(life_s / 3 * 2)
+    }
+
     fn sign(
         crypto: &mut impl Crypto,
         signer: PeerId,
         issuer: Option<Box<Self>>,
         terms: Terms,
     ) -> Self {
-        let Terms { mesh, peer, roles, not_before_s, not_after_s } = terms;
         let mut ring_nonce = [0; RING_NONCE_BYTES];
         for chunk in ring_nonce.chunks_mut(8) {
             chunk.copy_from_slice(&crypto.random_u64().to_le_bytes());
         }
+        Self::sign_for_seat(crypto, signer, issuer, terms, ring_nonce)
+    }
+
+    fn sign_for_seat(
+        crypto: &mut impl Crypto,
+        signer: PeerId,
+        issuer: Option<Box<Self>>,
+        terms: Terms,
+        ring_nonce: [u8; RING_NONCE_BYTES],
+    ) -> Self {
+        let Terms { mesh, peer, roles, not_before_s, not_after_s } = terms;
         let body = schema::CertificateBody {
             mesh_id: mesh.0.to_vec(),
             peer: peer.0.to_vec(),

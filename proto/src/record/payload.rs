@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use prost::Message;
 
 use super::Kind;
+use super::admission::{Enrolment, Invite, MAX_REASON_BYTES, Revocation};
 use super::certificate::Certificate;
 use crate::integrity::{Inventory, ShardFinding};
 use crate::schema;
@@ -19,9 +20,7 @@ pub const MAX_ADDRESSES: usize = 8;
 /// Longest address, in bytes.
 const MAX_ADDRESS_BYTES: usize = 128;
 /// Longest name, region, zone, tier or agent version, in bytes.
-const MAX_LABEL_BYTES: usize = 64;
-/// Longest reason for leaving, in bytes.
-const MAX_REASON_BYTES: usize = 256;
+pub(super) const MAX_LABEL_BYTES: usize = 64;
 /// Longest packed coordinate or edge list of a heartbeat, in bytes: keeps a heartbeat near its 300 bytes.
 const MAX_PACKED_BYTES: usize = 256;
 
@@ -43,6 +42,9 @@ pub enum PayloadError {
     /// A finding of a kind that no version may have.
     #[error("the kind of a finding is out of range")]
     Finding,
+    /// A token's id or hash has the wrong length.
+    #[error("a token's id or hash has the wrong length")]
+    Token,
     /// The certificate inside does not parse.
     #[error("the certificate does not parse")]
     Certificate,
@@ -64,6 +66,12 @@ pub enum Payload {
     },
     /// What is wrong with shards of a peer.
     Finding(ShardFinding),
+    /// A token that lets peers in.
+    Invite(Invite),
+    /// A peer that was let in.
+    Enrolment(Enrolment),
+    /// A membership that was ended.
+    Revocation(Box<Revocation>),
     /// A kind of a later version of the protocol.
     Unknown(Kind, Vec<u8>),
 }
@@ -174,6 +182,8 @@ pub struct Heartbeat {
     pub edges: Vec<u8>,
     /// Summary of its shards; `None` while it looks at none.
     pub inventory: Option<Inventory>,
+    /// Summary of the revocations in force that it knows; 0 for none.
+    pub revocations: u32,
 }
 
 /// What a host measures of itself; `None` is unknown.
@@ -208,6 +218,9 @@ impl Payload {
             Self::Heartbeat(_) => Kind::HEARTBEAT,
             Self::Leave { .. } => Kind::LEAVE,
             Self::Finding(_) => Kind::FINDING,
+            Self::Invite(_) => Kind::INVITE,
+            Self::Enrolment(_) => Kind::ENROLMENT,
+            Self::Revocation(_) => Kind::REVOCATION,
             Self::Unknown(kind, _) => *kind,
         }
     }
@@ -217,6 +230,9 @@ impl Payload {
     pub fn key(&self) -> Box<[u8]> {
         match self {
             Self::Finding(finding) => Box::new([finding.key()]),
+            Self::Invite(invite) => Box::new(invite.token().0),
+            Self::Enrolment(enrolment) => Box::new(enrolment.peer.0),
+            Self::Revocation(revocation) => Box::new(revocation.peer.0),
             _ => Box::default(),
         }
     }
@@ -230,6 +246,9 @@ impl Payload {
             Self::Heartbeat(heartbeat) => heartbeat.to_wire().encode_to_vec(),
             Self::Leave { reason } => schema::Leave { reason: reason.clone() }.encode_to_vec(),
             Self::Finding(finding) => finding.to_wire().encode_to_vec(),
+            Self::Invite(invite) => invite.to_wire().encode_to_vec(),
+            Self::Enrolment(enrolment) => enrolment.to_wire().encode_to_vec(),
+            Self::Revocation(revocation) => revocation.to_wire().encode_to_vec(),
             Self::Unknown(_, bytes) => bytes.clone(),
         }
     }
@@ -263,6 +282,18 @@ impl Payload {
             Kind::FINDING => {
                 let wire = schema::Finding::decode(bytes).map_err(|_| ENCODING)?;
                 Self::Finding(ShardFinding::from_wire(&wire)?)
+            }
+            Kind::INVITE => {
+                let wire = schema::Invite::decode(bytes).map_err(|_| ENCODING)?;
+                Self::Invite(Invite::from_wire(wire)?)
+            }
+            Kind::ENROLMENT => {
+                let wire = schema::Enrolment::decode(bytes).map_err(|_| ENCODING)?;
+                Self::Enrolment(Enrolment::from_wire(&wire)?)
+            }
+            Kind::REVOCATION => {
+                let wire = schema::Revocation::decode(bytes).map_err(|_| ENCODING)?;
+                Self::Revocation(Box::new(Revocation::from_wire(wire)?))
             }
             _ => Self::Unknown(kind, bytes.to_vec()),
         })
@@ -433,6 +464,7 @@ impl Heartbeat {
             coordinate: self.coordinate.clone(),
             edges: self.edges.clone(),
             inventory: self.inventory.as_ref().map(Inventory::to_wire),
+            revocations: self.revocations,
         }
     }
 
@@ -453,16 +485,17 @@ impl Heartbeat {
             coordinate: wire.coordinate,
             edges: wire.edges,
             inventory: wire.inventory.as_ref().map(Inventory::from_wire).transpose()?,
+            revocations: wire.revocations,
         })
     }
 }
 
-const fn within(size: usize, cap: usize) -> Result<(), PayloadError> {
+pub(super) const fn within(size: usize, cap: usize) -> Result<(), PayloadError> {
     if size <= cap { Ok(()) } else { Err(PayloadError::TooLarge) }
 }
 
 /// Cuts a text to at most `cap` bytes, between two characters.
-fn clip(text: &mut String, cap: usize) {
+pub(super) fn clip(text: &mut String, cap: usize) {
     let mut end = cap.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -89,6 +89,13 @@ pub fn of_record(world: &World, record: &Record) -> String {
         Payload::Heartbeat(_) => "Heartbeat".to_owned(),
         Payload::Leave { .. } => "Leave".to_owned(),
         Payload::Finding(finding) => format!("Finding: {}", finding.kind.in_words(finding.count)),
+        Payload::Invite(invite) => format!("Invite: {} uses", invite.uses),
+        Payload::Enrolment(enrolment) => {
+            format!("Enrolment: {}", peer(world, &enrolment.peer))
+        }
+        Payload::Revocation(revocation) => {
+            format!("Revocation: {}", peer(world, &revocation.peer))
+        }
         Payload::Unknown(kind, _) => format!("kind {}", kind.0),
     }
 }

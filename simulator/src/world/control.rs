@@ -5,9 +5,9 @@ use std::sync::Arc;
 use plexmesh_proto::integrity::ShardReport;
 use plexmesh_proto::port::Input;
 use plexmesh_proto::record::{Certificate, Payload, Profile, Record, Role};
-use plexmesh_proto::types::{PeerId, Version};
+use plexmesh_proto::types::{Now, PeerId, Version};
 
-use super::{Happening, World};
+use super::{Happening, VirtualNode, World};
 use crate::builder::CERTIFICATE_S;
 use crate::host::{Disk, Host};
 use crate::keys::VirtualCrypto;
@@ -31,16 +31,7 @@ impl World {
         let index = self.hosts.len();
         let id = self.crypto_of(index).peer_id();
         let wall_s = self.now_at(index).wall_s();
-        let authority = self.keys.authority.peer_id();
-        let certificate = Certificate::issue(
-            &mut self.keys.authority,
-            authority,
-            self.keys.mesh,
-            id,
-            vec![Role::Member],
-            wall_s.saturating_sub(60),
-            wall_s + CERTIFICATE_S,
-        );
+        let certificate = self.issue(id, vec![Role::Member], wall_s);
         self.hosts.push(Host::new(id, certificate, profile(index), seeds));
         self.meters.push(Meter::default());
         self.index.insert(id, index);
@@ -98,6 +89,47 @@ impl World {
         }
         self.feed(host, Input::Leave { reason: reason.to_owned() }, 0);
         self.settle();
+    }
+
+    /// Has an operator's command done by the node of a host, and what the node then wants; `None` if
+    /// the host is off.
+    pub fn command<T>(
+        &mut self,
+        host: usize,
+        command: impl FnOnce(&mut VirtualNode, Now) -> T,
+    ) -> Option<T> {
+        let now = self.now_at(host);
+        let done = command(self.hosts.get_mut(host)?.node.as_mut()?, now);
+        self.drain(host);
+        self.settle();
+        Some(done)
+    }
+
+    /// Gives a host a certificate with these roles, from the authority, for when it next starts.
+    pub fn set_roles(&mut self, host: usize, roles: Vec<Role>) {
+        let Some(id) = self.peer_id(host) else { return };
+        let certificate = self.issue(id, roles, self.now_at(host).wall_s());
+        self.set_certificate(host, certificate);
+    }
+
+    /// Gives a host a certificate for when it next starts.
+    pub fn set_certificate(&mut self, host: usize, certificate: Certificate) {
+        if let Some(host) = self.hosts.get_mut(host) {
+            host.certificate = certificate;
+        }
+    }
+
+    fn issue(&mut self, peer: PeerId, roles: Vec<Role>, wall_s: u64) -> Certificate {
+        let authority = self.keys.authority.peer_id();
+        Certificate::issue(
+            &mut self.keys.authority,
+            authority,
+            self.keys.mesh,
+            peer,
+            roles,
+            wall_s.saturating_sub(60),
+            wall_s + CERTIFICATE_S,
+        )
     }
 
     /// A host's scrub tells what it found.

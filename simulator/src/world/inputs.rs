@@ -192,6 +192,11 @@ impl World {
             return;
         };
         node.handle(input, now);
+        self.drain(index);
+    }
+
+    /// Carries out all that a node wants, and makes sure that it wakes in time.
+    pub(super) fn drain(&mut self, index: usize) {
         while let Some(output) = self
             .hosts
             .get_mut(index)

@@ -55,6 +55,8 @@ impl World {
                 self.publish(index, &record);
             }
             Output::Verdict { token, verdict } => self.judge(index, token, verdict),
+            // A node closes connections with whom it bars by itself.
+            Output::Admissions(_) => {}
             Output::Event(event) => self.told(index, &event),
         }
     }

@@ -84,6 +84,14 @@ fn detail(node: &AgentNode, event: &ProtoEvent) -> EventDetail {
             before: *before,
             count: *count,
         },
+        ProtoEvent::MembershipEnded { peer, name, cause, by } => EventDetail::MembershipEnded {
+            peer: PeerRef { name: super::filled(name), ..who(peer) },
+            cause: (*cause).into(),
+            by: who(by),
+        },
+        ProtoEvent::TokenOverused { peer, token } => {
+            EventDetail::TokenOverused { peer: who(peer), token: token.to_string() }
+        }
         _ => EventDetail::Other,
     }
 }
@@ -112,6 +120,12 @@ fn sentence(detail: &EventDetail, event: &ProtoEvent) -> String {
         EventDetail::PartitionChanged { outside: 0, .. } => "the cut has healed".to_owned(),
         EventDetail::PartitionChanged { inside, outside } => {
             format!("the mesh is cut: {inside} on this side, {outside} on the other")
+        }
+        EventDetail::MembershipEnded { peer, cause, by } => {
+            format!("{} was {} by {}", label(peer), cause.word(), label(by))
+        }
+        EventDetail::TokenOverused { peer, token } => {
+            format!("{} is barred: its token {token} had been used before", label(peer))
         }
         EventDetail::ConvergenceChanged { converged: true, .. } => {
             "all neighbours agree".to_owned()

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::edge::EdgeStatus;
+use super::membership::RevocationCause;
 use super::peer::{PeerRef, State};
 use crate::time::WallTime;
 
@@ -76,6 +77,22 @@ pub enum EventDetail {
         inside: usize,
         /// Members on the other side.
         outside: usize,
+    },
+    /// An admin ended a membership.
+    MembershipEnded {
+        /// Whose.
+        peer: PeerRef,
+        /// Why.
+        cause: RevocationCause,
+        /// The admin.
+        by: PeerRef,
+    },
+    /// A token was used on both sides of a cut; who came later is barred.
+    TokenOverused {
+        /// Who is barred.
+        peer: PeerRef,
+        /// The token's id.
+        token: String,
     },
     /// The view began or ceased to equal those of all neighbours.
     ConvergenceChanged {

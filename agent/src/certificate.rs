@@ -1,0 +1,160 @@
+//! This peer's certificate: installing a renewed one, and asking an enroller for it in time.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use plexmesh_net::{NetHandle, ask_admission};
+use plexmesh_proto::admission::request::{AdmissionAnswer, AdmissionRequest};
+use plexmesh_proto::membership::state::PeerState;
+use plexmesh_proto::record::{Certificate, Role};
+use plexmesh_proto::types::PeerId;
+use thiserror::Error;
+use tokio::task::spawn_blocking;
+
+use crate::clock;
+use crate::identity::{NodeKeys, short_id};
+use crate::mesh::{self, MeshError};
+use crate::query::{DriverHandle, QueryError, Snapshot};
+
+/// The first look after a start: an agent has found its neighbours by then.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+/// Between two looks at the certificate: a small part of the month in which it can be renewed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// How long an enroller may take to answer.
+const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Enrollers asked in one go.
+const MAX_ASKED: usize = 3;
+/// Looks that are left out after all enrollers refused or were silent: an hour's worth.
+const REST_LOOKS: u32 = 60;
+
+/// Why a certificate was not taken over.
+#[derive(Debug, Error)]
+pub enum InstallError {
+    /// It is not one of this peer that counts now.
+    #[error("this is no certificate that makes this peer a member now")]
+    NotOurs,
+    /// It could not be written.
+    #[error(transparent)]
+    File(#[from] MeshError),
+    /// The driver did not come round to it.
+    #[error(transparent)]
+    Driver(#[from] QueryError),
+}
+
+/// Takes over renewed certificates of this peer.
+#[derive(Clone, Debug)]
+pub struct Installer {
+    driver: DriverHandle,
+    net: NetHandle,
+    dir: PathBuf,
+}
+
+impl Installer {
+    /// An installer for the peer in `dir`.
+    #[must_use]
+    pub const fn new(driver: DriverHandle, net: NetHandle, dir: PathBuf) -> Self {
+        Self { driver, net, dir }
+    }
+
+    /// Takes a certificate over: checks it, writes it down, and shows it to others from now on.
+    ///
+    /// # Errors
+    /// [`InstallError`]; the former one holds then.
+    pub async fn install(&self, certificate: Certificate) -> Result<(), InstallError> {
+        let taken = certificate.clone();
+        let taken = self.driver.change(move |node, now| node.set_certificate(taken, now)).await?;
+        if !taken {
+            return Err(InstallError::NotOurs);
+        }
+        // A certificate is far below the limit of a hello.
+        let _ = self.net.set_certificate(&certificate.encode());
+        self.net.set_admitting(certificate.has_role(Role::Enroller));
+        let (dir, lapses_s) = (self.dir.clone(), certificate.not_after_s);
+        let written = spawn_blocking(move || mesh::write_certificate(&dir, &certificate));
+        written.await.map_err(|_| InstallError::Driver(QueryError::Stopped))??;
+        tracing::info!(lapses_s, "a renewed certificate was taken over");
+        Ok(())
+    }
+}
+
+/// Renews the certificate of a plain member in time. Ends with the driver.
+pub async fn keep_renewed(installer: Installer, keys: NodeKeys) {
+    let (mut rest, mut wait) = (0, FIRST_LOOK);
+    loop {
+        tokio::time::sleep(wait).await;
+        wait = LOOK_INTERVAL;
+        if rest > 0 {
+            rest -= 1;
+            continue;
+        }
+        match installer.driver.read(whom_to_ask).await {
+            Err(QueryError::Stopped) => return,
+            Err(QueryError::Busy) | Ok(None) => {}
+            Ok(Some(enrollers)) => {
+                if !renew(&installer, &keys, enrollers).await {
+                    rest = REST_LOOKS;
+                }
+            }
+        }
+    }
+}
+
+/// Enrollers that are up with their addresses; `None` while there is nothing to renew, or nobody
+/// but an authority can.
+fn whom_to_ask(moment: &Snapshot<'_>) -> Option<Vec<(PeerId, Vec<String>)>> {
+    let own = moment.node.certificate();
+    let plain = own.roles.iter().all(|role| *role == Role::Member);
+    if !plain || moment.now.wall_s() < own.renewal_s() {
+        return None;
+    }
+    let members = moment.node.roster().members().iter().zip(moment.node.evaluation().states());
+    let enrollers = members.filter_map(|(member, state)| {
+        let enrolls = member.certificate()?.has_role(Role::Enroller);
+        let addresses = member.profile()?.addresses.clone();
+        (enrolls && state == PeerState::Up && !addresses.is_empty())
+            .then(|| (member.id(), addresses))
+    });
+    Some(enrollers.take(MAX_ASKED).collect())
+}
+
+/// Asks one enroller after the other; whether a certificate came.
+async fn renew(
+    installer: &Installer,
+    keys: &NodeKeys,
+    enrollers: Vec<(PeerId, Vec<String>)>,
+) -> bool {
+    for (enroller, addresses) in enrollers {
+        match ask(keys, enroller, addresses).await {
+            Ok(certificate) => match installer.install(certificate).await {
+                Ok(()) => return true,
+                Err(error) => tracing::warn!(%error, "a renewed certificate was not taken over"),
+            },
+            Err(reason) => {
+                tracing::info!(enroller = short_id(&enroller), reason, "no renewed certificate");
+            }
+        }
+    }
+    tracing::warn!(
+        "the certificate is to be renewed, and no enroller that is up does it; it will be asked \
+         for again in an hour"
+    );
+    false
+}
+
+async fn ask(
+    keys: &NodeKeys,
+    enroller: PeerId,
+    addresses: Vec<String>,
+) -> Result<Certificate, String> {
+    let request = AdmissionRequest {
+        wall_ms: clock::wall_ms(),
+        secret: None,
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let identity = keys.identity();
+    let answer =
+        ask_admission(identity, enroller.0, addresses, request.encode(), ASK_TIMEOUT).await;
+    let answer = answer.map_err(|error| error.to_string())?;
+    let answer = AdmissionAnswer::decode(&answer).map_err(|error| error.to_string())?;
+    Ok(answer.outcome.map_err(|refusal| refusal.to_string())?.certificate)
+}
