@@ -176,6 +176,20 @@ pub fn init(dir: &Path, labels: Labels, wall_s: u64) -> Result<Made, MeshError> 
     })
 }
 
+/// Renews a certificate for 90 days with the authority key in a file.
+///
+/// # Errors
+/// If the file does not read.
+pub fn renew(authority: &Path, own: &Certificate, wall_s: u64) -> Result<Certificate, MeshError> {
+    let secret = AUTHORITY.read_at(authority)?;
+    let malformed =
+        || FileError::Malformed { path: authority.to_owned(), reason: "not 32 bytes of key" };
+    let secret = secret.try_into().map_err(|_| malformed())?;
+    let mut key = NodeKeys::new(Identity::from_secret_bytes(secret));
+    let id = key.peer();
+    Ok(own.renew(&mut key, id, wall_s, wall_s.saturating_add(CERTIFICATE_LIFETIME_S)))
+}
+
 /// Writes a renewed certificate of the peer in `dir`, in the place of the former one.
 ///
 /// # Errors

@@ -167,6 +167,7 @@ fn sample_of(kind: Kind) -> Value {
     }
     match kind {
         Kind::AuditList => value(sample::audit()),
+        Kind::Certificate => value(sample::certificate()),
         Kind::Config => {
             let items = vec![config_key(json!("24h")), config_key(Value::Null)];
             value(Envelope::new(kind, Stamp::local(), Items { items }))
@@ -194,7 +195,6 @@ fn sample_of(kind: Kind) -> Value {
         Kind::Integrity => value(sample::integrity()),
         Kind::InviteList => value(sample::invites()),
         Kind::Joined => value(One::local(kind, sample::joined())),
-        Kind::Keys => value(sample::keys()),
         Kind::Latency => value(sample::latency()),
         Kind::Left => of(kind, Leave { reason: "new disk".to_owned() }),
         Kind::Liveness => of(kind, Liveness { alive: true }),
@@ -202,7 +202,6 @@ fn sample_of(kind: Kind) -> Value {
         Kind::Peer => value(sample::detail()),
         Kind::PeerList => value(sample::peer_list()),
         Kind::Readiness => of(kind, Readiness { ready: true }),
-        Kind::RenewedCertificate => value(One::local(kind, sample::renewed())),
         Kind::RevocationList => value(sample::revocations()),
         Kind::Script => {
             let script = Script { program: "bash".to_owned(), text: "text".to_owned() };
@@ -299,6 +298,9 @@ async fn what_an_agent_answers_is_valid_by_its_schema() {
         "/v1/figures",
         "/v1/integrity",
         "/v1/audit",
+        "/v1/certificate",
+        "/v1/invites",
+        "/v1/revocations",
     ] {
         assert_valid(&mesh.client.document(at).await.unwrap());
     }

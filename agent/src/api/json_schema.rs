@@ -14,8 +14,8 @@ use serde_json::Value;
 use super::problem::Problem;
 use super::schema::{
     API_VERSION, AuditItems, ConfigCheck, ConfigFile, ConfigKey, Doctor, Envelope, Event,
-    EventItems, Figures, IdentityTransfer, Integrity, Invite, Joined, Keys, Kind, Latency, Leave,
-    Liveness, MadeMesh, MadeToken, Many, One, Peer, PeerDetail, Readiness, RenewedCertificate,
+    EventItems, Figures, IdentityTransfer, Integrity, Invite, Joined, Kind, Latency, Leave,
+    Liveness, MadeMesh, MadeToken, Many, One, OwnCertificate, Peer, PeerDetail, Readiness,
     Revocation, Script, Scrub, ShardItems, Status, Topology, Waited, Why, Written,
 };
 use crate::demo::DemoReport;
@@ -48,6 +48,7 @@ pub(super) fn generator(place: &'static str) -> SchemaGenerator {
 pub(super) fn document(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
     let mut schema = match kind {
         Kind::AuditList => Envelope::<AuditItems>::json_schema(generator),
+        Kind::Certificate => One::<OwnCertificate>::json_schema(generator),
         Kind::Config => Many::<ConfigKey>::json_schema(generator),
         Kind::ConfigCheck => One::<ConfigCheck>::json_schema(generator),
         Kind::ConfigFile => One::<ConfigFile>::json_schema(generator),
@@ -63,7 +64,6 @@ pub(super) fn document(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
         Kind::Integrity => One::<Integrity>::json_schema(generator),
         Kind::InviteList => Many::<Invite>::json_schema(generator),
         Kind::Joined => One::<Joined>::json_schema(generator),
-        Kind::Keys => One::<Keys>::json_schema(generator),
         Kind::Latency => One::<Latency>::json_schema(generator),
         Kind::Left => One::<Leave>::json_schema(generator),
         Kind::Liveness => One::<Liveness>::json_schema(generator),
@@ -71,7 +71,6 @@ pub(super) fn document(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
         Kind::Peer => One::<PeerDetail>::json_schema(generator),
         Kind::PeerList => Many::<Peer>::json_schema(generator),
         Kind::Readiness => One::<Readiness>::json_schema(generator),
-        Kind::RenewedCertificate => One::<RenewedCertificate>::json_schema(generator),
         Kind::RevocationList => Many::<Revocation>::json_schema(generator),
         Kind::Script => One::<Script>::json_schema(generator),
         Kind::Scrub => One::<Scrub>::json_schema(generator),

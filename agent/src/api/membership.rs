@@ -20,13 +20,14 @@ use super::problem::{Code, Problem};
 use super::routes::Agent;
 use super::schema::{
     CertificateRequest, Envelope, Invite, InviteRequest, Item, Items, Kind, MadeToken, Many, One,
-    PeerRef, RenewedCertificate, Revocation, RevokeRequest, State as Word,
+    OwnCertificate, PeerRef, Revocation, RevokeRequest, Signer, State as Word,
 };
 use super::select::select;
 use crate::audit::Changed;
 use crate::certificate::InstallError;
 use crate::mesh::files::from_hex;
 use crate::query::{AgentNode, Snapshot};
+use crate::text::hex;
 use crate::time::WallTime;
 
 type Done<T> = Result<(Extension<Effect>, Json<T>), Problem>;
@@ -228,8 +229,32 @@ fn revocation_list(moment: &Snapshot<'_>, only: Option<PeerId>) -> Many<Revocati
 
 pub(super) async fn certificate(
     State(agent): State<Arc<Agent>>,
+) -> Result<Json<One<OwnCertificate>>, Problem> {
+    agent.read(own_certificate).await.map(Json)
+}
+
+fn own_certificate(moment: &Snapshot<'_>) -> One<OwnCertificate> {
+    let own = moment.node.certificate();
+    let role = |role: &Role| match role {
+        Role::Member => "member",
+        Role::Enroller => "enroller",
+        Role::Admin => "admin",
+    };
+    let item = OwnCertificate {
+        peer: peer_id_text(&own.peer.0),
+        roles: own.roles.iter().map(|it| role(it).to_owned()).collect(),
+        signed_by: own.enroller().map_or(Signer::Authority, |_| Signer::Enroller),
+        renewal_at: WallTime::from_s(own.renewal_s()),
+        certificate_lapses_at: WallTime::from_s(own.not_after_s),
+        certificate: hex(&own.encode()),
+    };
+    envelope(moment, Kind::Certificate, Item { item })
+}
+
+pub(super) async fn install_certificate(
+    State(agent): State<Arc<Agent>>,
     body: Bytes,
-) -> Done<One<RenewedCertificate>> {
+) -> Done<One<OwnCertificate>> {
     let request: CertificateRequest = parse(&body)?;
     let certificate = from_hex(&request.certificate)
         .and_then(|bytes| Certificate::parse(&bytes).ok())
@@ -242,14 +267,7 @@ pub(super) async fn certificate(
         InstallError::Driver(error) => error.into(),
         InstallError::File(error) => Problem::new(Code::Failed, format!("{error:#}")),
     })?;
-    let item = agent
-        .read(|moment| RenewedCertificate {
-            peer: peer_id_text(&moment.node.me().0),
-            certificate_lapses_at: WallTime::from_s(moment.node.certificate().not_after_s),
-        })
-        .await?;
-    let stamp = agent.read(answer::stamp).await?;
+    let document = agent.read(own_certificate).await?;
     let at = |s| json!({ "certificateLapsesAt": WallTime::from_s(s) });
-    let changed = Changed { before: at(before), after: at(after) };
-    done(changed, Envelope::new(Kind::RenewedCertificate, stamp, Item { item }))
+    done(Changed { before: at(before), after: at(after) }, document)
 }

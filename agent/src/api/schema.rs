@@ -32,9 +32,8 @@ pub use event::{Event, EventDetail, EventItems};
 pub use integrity::{Integrity, PeerIntegrity, ShardFinding, Verdict, Verdicts};
 pub use latency::Latency;
 pub use membership::{
-    AuthoritiesRequest, AuthorityKey, CertificateRequest, DEFAULT_LIFETIME_S, DEFAULT_USES, Invite,
-    InviteRequest, Joined, Keys, MadeToken, PeerKeys, RenewedCertificate, Revocation,
-    RevocationCause, RevokeRequest,
+    CertificateRequest, DEFAULT_LIFETIME_S, DEFAULT_USES, Invite, InviteRequest, Joined, MadeToken,
+    OwnCertificate, Revocation, RevocationCause, RevokeRequest, Signer,
 };
 pub use outcome::{
     IdentityTransfer, Leave, Liveness, MadeMesh, Readiness, Script, Waited, Written,
@@ -54,6 +53,8 @@ pub const API_VERSION: &str = "plexmesh/v1";
 pub enum Kind {
     /// What was changed over the socket, by whom.
     AuditList,
+    /// The certificate of the peer that was asked.
+    Certificate,
     /// What is configured.
     Config,
     /// What is wrong with a configuration.
@@ -82,8 +83,6 @@ pub enum Kind {
     InviteList,
     /// A peer joined.
     Joined,
-    /// The mesh's secret and its authorities.
-    Keys,
     /// A peer left.
     Left,
     /// Round-trip times.
@@ -98,8 +97,6 @@ pub enum Kind {
     PeerList,
     /// Whether the agent has found its mesh.
     Readiness,
-    /// A certificate was renewed.
-    RenewedCertificate,
     /// Peers that were put out.
     RevocationList,
     /// A text that another program reads.
@@ -124,8 +121,9 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, by name.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 33] = [
         Self::AuditList,
+        Self::Certificate,
         Self::Config,
         Self::ConfigCheck,
         Self::ConfigFile,
@@ -140,7 +138,6 @@ impl Kind {
         Self::Integrity,
         Self::InviteList,
         Self::Joined,
-        Self::Keys,
         Self::Left,
         Self::Latency,
         Self::Liveness,
@@ -148,7 +145,6 @@ impl Kind {
         Self::Peer,
         Self::PeerList,
         Self::Readiness,
-        Self::RenewedCertificate,
         Self::RevocationList,
         Self::Script,
         Self::Scrub,
@@ -166,6 +162,7 @@ impl Kind {
     pub const fn word(self) -> &'static str {
         match self {
             Self::AuditList => "AuditList",
+            Self::Certificate => "Certificate",
             Self::Config => "Config",
             Self::ConfigCheck => "ConfigCheck",
             Self::ConfigFile => "ConfigFile",
@@ -180,7 +177,6 @@ impl Kind {
             Self::Integrity => "Integrity",
             Self::InviteList => "InviteList",
             Self::Joined => "Joined",
-            Self::Keys => "Keys",
             Self::Left => "Left",
             Self::Latency => "Latency",
             Self::Liveness => "Liveness",
@@ -188,7 +184,6 @@ impl Kind {
             Self::Peer => "Peer",
             Self::PeerList => "PeerList",
             Self::Readiness => "Readiness",
-            Self::RenewedCertificate => "RenewedCertificate",
             Self::RevocationList => "RevocationList",
             Self::Script => "Script",
             Self::Scrub => "Scrub",

@@ -161,7 +161,7 @@ const fn read(
 }
 
 /// Every route.
-pub(super) static ROUTES: [Route; 24] = [
+pub(super) static ROUTES: [Route; 25] = [
     document("/livez", Kind::Liveness, "Whether the agent lives.", || get(routes::liveness)),
     document(
         "/readyz",
@@ -320,18 +320,21 @@ pub(super) static ROUTES: [Route; 24] = [
             || post(membership::forget),
         )
     },
+    document("/v1/certificate", Kind::Certificate, "The certificate of this peer.", || {
+        get(membership::certificate)
+    }),
     Route {
         method: Method::Post,
         body: Some(CertificateRequest::json_schema),
         access: Access::Write {
             refused: "this user may not replace the certificate",
-            instead: "sudo plexmesh keys renew --authority FILE",
+            instead: "sudo plexmesh certificate --renew-with FILE",
         },
         ..document(
             "/v1/certificate",
-            Kind::RenewedCertificate,
+            Kind::Certificate,
             "Takes over a renewed certificate of this peer.",
-            || post(membership::certificate),
+            || post(membership::install_certificate),
         )
     },
     read("/v1/metrics", Answer::Metrics, "The agent and its view of the mesh in figures.", || {

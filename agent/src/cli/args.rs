@@ -14,7 +14,7 @@ use crate::time::parse_span;
 
 mod membership;
 
-pub use membership::{ForgetArgs, InviteArgs, InviteVerb, JoinArgs, RevokeArgs};
+pub use membership::{CertificateArgs, ForgetArgs, InviteArgs, InviteVerb, JoinArgs, RevokeArgs};
 
 /// Exit codes as every verb's help shows them.
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 no agent, 4 not permitted, \
@@ -185,6 +185,12 @@ pub enum Verb {
         "plexmesh join --token-file /run/plexmesh/token"
     ))]
     Join(JoinArgs),
+    /// The certificate of this peer; renew that of an enroller or admin with an authority key
+    #[command(after_help = examples(
+        "plexmesh certificate",
+        "plexmesh certificate --renew-with /media/usb/authority.key"
+    ))]
+    Certificate(CertificateArgs),
     /// End the membership of a peer that is not to be trusted any more; without a peer, what was ended
     #[command(after_help = examples(
         "plexmesh revoke gamma --reason 'stolen laptop'",

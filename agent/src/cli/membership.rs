@@ -1,20 +1,26 @@
-//! The verbs that let peers in and put them out.
+//! The verbs that let peers in and put them out, and the one about this peer's certificate.
 
 use std::time::{Duration, Instant};
 
 use plexmesh_net::parse_peer_id;
+use plexmesh_proto::record::Certificate;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::args::{ForgetArgs, InviteArgs, InviteVerb, RevokeArgs};
+use super::args::{CertificateArgs, ForgetArgs, InviteArgs, InviteVerb, RevokeArgs};
 use super::client::{Client, encoded, read_document};
 use super::output::Output;
 use super::verbs::{View, confirm};
 use crate::api::problem::{Code, Problem};
 use crate::api::schema::{
-    InviteRequest, MadeToken, Many, One, PeerDetail, PeerRef, Revocation, RevokeRequest,
+    CertificateRequest, InviteRequest, MadeToken, Many, One, OwnCertificate, PeerDetail, PeerRef,
+    Revocation, RevokeRequest,
 };
+use crate::mesh;
+use crate::mesh::files::from_hex;
 use crate::render;
+use crate::text::hex;
+use crate::time::WallTime;
 
 /// Between two looks at who knows already.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
@@ -101,6 +107,29 @@ pub(super) async fn forget(
     let request = RevokeRequest { peer: found.id, reason: args.reason, with_enrolled: false };
     let document: Many<Revocation> = post(client, "/v1/forgotten", &request).await?;
     output.document(&document, render::membership::revocations)?;
+    Ok(())
+}
+
+/// Shows this peer's certificate, or renews it with an authority key. The key is read here; the agent
+/// sees only what it signed.
+pub(super) async fn certificate(
+    args: CertificateArgs,
+    client: &mut Client,
+    output: &Output,
+) -> anyhow::Result<()> {
+    const PATH: &str = "/v1/certificate";
+    let Some(authority) = args.renew_with else {
+        View::new(PATH, None, render::membership::certificate).show(client, output).await?;
+        return Ok(());
+    };
+    let own: One<OwnCertificate> = client.document(PATH).await?;
+    let own = from_hex(&own.body.item.certificate)
+        .and_then(|bytes| Certificate::parse(&bytes).ok())
+        .ok_or_else(|| Problem::new(Code::Failed, "the agent's certificate makes no sense"))?;
+    let renewed = mesh::renew(&authority, &own, WallTime::now().ms() / 1_000)?;
+    let request = CertificateRequest { certificate: hex(&renewed.encode()) };
+    let document: One<OwnCertificate> = post(client, PATH, &request).await?;
+    output.document(&document, render::membership::certificate)?;
     Ok(())
 }
 

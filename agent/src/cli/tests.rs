@@ -42,6 +42,7 @@ fn samples() -> Vec<(&'static str, Draw)> {
         transfer, why,
     };
     vec![
+        ("certificate", drawn(sample::certificate(), membership::certificate)),
         ("check", drawn(sample::status(), check::page)),
         ("completions", drawn(local(Kind::Script, script("bash")), local::script)),
         ("config check", drawn(local(Kind::ConfigCheck, flawed()), config::check)),

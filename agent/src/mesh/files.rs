@@ -91,20 +91,25 @@ impl Sealed {
     }
 
     pub(super) fn read(&self, dir: &Path) -> Result<Vec<u8>, FileError> {
-        let path = self.path(dir);
-        let text = read_text(&path, self.secret)?;
+        self.read_at(&self.path(dir))
+    }
+
+    /// Reads a file of this kind that lies anywhere.
+    pub(super) fn read_at(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+        let malformed = |reason| FileError::Malformed { path: path.to_owned(), reason };
+        let text = read_text(path, self.secret)?;
         let mut lines = text.lines();
         let (header, content) = (lines.next().unwrap_or_default(), lines.next());
         let Some(version) = header.strip_prefix(self.label).and_then(|r| r.strip_prefix(" v"))
         else {
-            return Err(self.malformed(dir, "its first line is another one"));
+            return Err(malformed("its first line is another one"));
         };
         if version != self.version.to_string() {
-            return Err(self.malformed(dir, "its format is of another version of plexmesh"));
+            return Err(malformed("its format is of another version of plexmesh"));
         }
         match (content.and_then(from_hex), lines.next()) {
             (Some(bytes), None) => Ok(bytes),
-            _ => Err(self.malformed(dir, "its second line is not the only one or not hexadecimal")),
+            _ => Err(malformed("its second line is not the only one or not hexadecimal")),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Who is let in, who is put out, and the keys of the mesh.
+//! Who is let in, who is put out, and the certificate that says so.
 
 use super::header::header;
 use super::page::{Line, Page};
@@ -6,7 +6,7 @@ use super::table::{Cell, Table};
 use super::terminal::{Paint, Screen};
 use super::text::{Names, clean};
 use crate::api::schema::{
-    AuthorityKey, Invite, Joined, Keys, MadeToken, Many, One, RenewedCertificate, Revocation,
+    Invite, Joined, MadeToken, Many, One, OwnCertificate, Revocation, Signer,
 };
 
 /// A token that was made, and what to do with it.
@@ -107,46 +107,6 @@ pub fn revocations(screen: &Screen, document: &Many<Revocation>) -> Page {
     page
 }
 
-/// The mesh's secret, who holds which epoch of it, and the authorities.
-#[must_use]
-pub fn keys(screen: &Screen, document: &One<Keys>) -> Page {
-    let keys = &document.body.item;
-    let names = Names::of(screen, keys.peers.iter().map(|it| &it.peer));
-    let mut page = Page::new("keys");
-    page.line(header(screen, &document.stamp));
-    page.gap();
-    let epoch = |epoch: Option<u32>| epoch.map_or_else(|| "none".to_owned(), |it| it.to_string());
-    page.line(format!(
-        "secret of epoch {}; {} of {} peers that are up hold the latest, {}",
-        epoch(keys.epoch),
-        keys.up_to_date,
-        keys.members_up,
-        epoch(keys.latest_epoch)
-    ));
-    let mut table = Table::new(["PEER", "EPOCH"]);
-    for item in &keys.peers {
-        let cell = match item.epoch {
-            None => Cell::unknown(),
-            same if same == keys.latest_epoch => Cell::painted(Paint::Good, epoch(same)),
-            other => Cell::painted(Paint::Warn, epoch(other)),
-        };
-        table.row([names.cell(&item.peer.id), cell.right()]);
-    }
-    page.table(table);
-    page.gap();
-    page.table(authorities(&keys.authorities));
-    page
-}
-
-fn authorities(items: &[AuthorityKey]) -> Table {
-    let mut table = Table::new(["AUTHORITY", "GOOD UNTIL"]);
-    for item in items {
-        let until = item.good_until.map_or_else(|| "for good".to_owned(), |at| at.to_string());
-        table.row([item.id.as_str().into(), until.into()]);
-    }
-    table
-}
-
 /// A peer that joined.
 #[must_use]
 pub fn joined(_: &Screen, document: &One<Joined>) -> Page {
@@ -177,16 +137,29 @@ fn ahead(seconds: f64) -> String {
     format!("{:.1} s {word}", seconds.abs())
 }
 
-/// A certificate that was renewed.
+/// This peer's certificate.
 #[must_use]
-pub fn renewed(_: &Screen, document: &One<RenewedCertificate>) -> Page {
-    let renewed = &document.body.item;
-    let lapses = renewed.certificate_lapses_at.to_string();
+pub fn certificate(screen: &Screen, document: &One<OwnCertificate>) -> Page {
+    let own = &document.body.item;
+    let signer = match own.signed_by {
+        Signer::Authority => "an authority",
+        Signer::Enroller => "an enroller",
+    };
+    let facts = [
+        ("peer", own.peer.clone()),
+        ("roles", own.roles.join(", ")),
+        ("signed by", signer.to_owned()),
+        ("renew from", own.renewal_at.to_string()),
+        ("lapses", own.certificate_lapses_at.to_string()),
+    ];
     let mut table = Table::facts();
-    table.row(["peer".into(), renewed.peer.as_str().into()]);
-    table.row(["certificate until".into(), lapses.as_str().into()]);
-    let mut page = Page::new("keys renew");
-    page.line(format!("the certificate counts until {lapses}"));
-    page.data(table);
+    for (name, value) in &facts {
+        table.row([(*name).into(), value.as_str().into()]);
+    }
+    let lines = facts.iter().map(|(name, value)| format!("  {name:10}  {value}").into()).collect();
+    let mut page = Page::new("certificate");
+    page.line(header(screen, &document.stamp));
+    page.gap();
+    page.drawn(lines, table);
     page
 }

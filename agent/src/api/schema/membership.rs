@@ -150,52 +150,6 @@ pub struct Revocation {
     pub waiting_for: Vec<PeerRef>,
 }
 
-/// The mesh's secret and its authorities.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Keys {
-    /// The epoch of the mesh's secret that this peer holds; `null` for none.
-    pub epoch: Option<u32>,
-    /// The highest epoch that any peer says it holds; `null` for none.
-    pub latest_epoch: Option<u32>,
-    /// Peers that are up, this one included.
-    pub members_up: usize,
-    /// How many of these hold the latest epoch.
-    pub up_to_date: usize,
-    /// What each peer holds.
-    pub peers: Vec<PeerKeys>,
-    /// The keys whose certificates make enrollers and admins.
-    pub authorities: Vec<AuthorityKey>,
-}
-
-/// What one peer holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PeerKeys {
-    /// Who.
-    pub peer: PeerRef,
-    /// The epoch that its heartbeat names; `null` if it has none, or did not say.
-    pub epoch: Option<u32>,
-}
-
-/// An authority.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AuthorityKey {
-    /// Its id.
-    pub id: String,
-    /// Until when its certificates count; `null` for good.
-    pub good_until: Option<WallTime>,
-}
-
-/// The body of a request to take over a set of authorities.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct AuthoritiesRequest {
-    /// The statement that an authority signed, in hexadecimal.
-    pub statement: String,
-}
-
 /// The body of a request to take over a certificate of this peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -204,14 +158,32 @@ pub struct CertificateRequest {
     pub certificate: String,
 }
 
-/// A certificate that was taken over.
+/// The certificate of the peer that was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct RenewedCertificate {
+pub struct OwnCertificate {
     /// Whose.
     pub peer: String,
+    /// What the peer may do: `member`, `enroller`, `admin`.
+    pub roles: Vec<String>,
+    /// Who signed: an authority, or an enroller.
+    pub signed_by: Signer,
+    /// From when on it can be renewed by itself, or should be with an authority key.
+    pub renewal_at: WallTime,
     /// When it lapses.
     pub certificate_lapses_at: WallTime,
+    /// The certificate, in hexadecimal.
+    pub certificate: String,
+}
+
+/// Who signed a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Signer {
+    /// An authority key of the mesh.
+    Authority,
+    /// An enroller.
+    Enroller,
 }
 
 /// A peer that joined.

@@ -1,5 +1,6 @@
 //! Arguments of the verbs that let peers in and put them out.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -57,6 +58,14 @@ pub struct JoinArgs {
     /// Storage tier label
     #[arg(long)]
     pub tier: Option<String>,
+}
+
+/// Arguments of `plexmesh certificate`.
+#[derive(Clone, Debug, Args)]
+pub struct CertificateArgs {
+    /// Renew it for 90 days with this authority key, which may lie on a medium that was offline
+    #[arg(long, value_name = "FILE")]
+    pub renew_with: Option<PathBuf>,
 }
 
 /// Arguments of `plexmesh revoke`.

@@ -2,8 +2,8 @@
 
 use super::{ALPHA, BETA, GAMMA, NOW, refer, stamp};
 use crate::api::schema::{
-    AuthorityKey, Envelope, Invite, Item, Items, Joined, Keys, Kind, MadeToken, Many, One,
-    PeerKeys, RenewedCertificate, Revocation, RevocationCause,
+    Envelope, Invite, Item, Items, Joined, Kind, MadeToken, Many, One, OwnCertificate, Revocation,
+    RevocationCause, Signer,
 };
 use crate::time::WallTime;
 
@@ -59,25 +59,6 @@ pub(crate) fn revocations() -> Many<Revocation> {
     Envelope::new(Kind::RevocationList, stamp(), Items { items: vec![item] })
 }
 
-pub(crate) fn keys() -> One<Keys> {
-    let holds = |peer, epoch| PeerKeys { peer: refer(peer), epoch };
-    let item = Keys {
-        epoch: Some(2),
-        latest_epoch: Some(2),
-        members_up: 2,
-        up_to_date: 1,
-        peers: vec![holds(ALPHA, Some(2)), holds(BETA, Some(1)), holds(GAMMA, None)],
-        authorities: vec![
-            AuthorityKey { id: "12D3KooWAuthority".to_owned(), good_until: None },
-            AuthorityKey {
-                id: "12D3KooWLost".to_owned(),
-                good_until: Some(WallTime::from_ms(NOW + HOUR_MS)),
-            },
-        ],
-    };
-    Envelope::new(Kind::Keys, stamp(), Item { item })
-}
-
 pub(crate) fn joined() -> Joined {
     Joined {
         mesh: "00ff".to_owned(),
@@ -89,9 +70,14 @@ pub(crate) fn joined() -> Joined {
     }
 }
 
-pub(crate) fn renewed() -> RenewedCertificate {
-    RenewedCertificate {
+pub(crate) fn certificate() -> One<OwnCertificate> {
+    let item = OwnCertificate {
         peer: ALPHA.0.to_owned(),
+        roles: vec!["member".to_owned(), "enroller".to_owned()],
+        signed_by: Signer::Authority,
+        renewal_at: WallTime::from_ms(NOW),
         certificate_lapses_at: WallTime::from_ms(NOW + HOUR_MS),
-    }
+        certificate: "00ff".to_owned(),
+    };
+    Envelope::new(Kind::Certificate, stamp(), Item { item })
 }
