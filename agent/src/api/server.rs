@@ -137,7 +137,6 @@ impl Server {
 
     /// What is served, for who asks without a connection. A request without a [`Caller`] extension
     /// may change nothing.
-    #[must_use]
     pub fn router(&self) -> Router {
         routes::router(self.agent.clone())
     }
