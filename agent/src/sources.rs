@@ -19,6 +19,8 @@ mod manifest;
 mod root;
 mod tree;
 
+pub use manifest::{Records, parse as parse_manifest};
+
 use root::Root;
 
 /// Shards of one source that are looked at: ten times what a peer of 100 GiB holds. More are

@@ -137,12 +137,18 @@ impl Server {
         &self.path
     }
 
+    /// What is served, for who asks without a connection. A request without a [`Caller`] extension
+    /// may change nothing.
+    pub fn router(&self) -> Router {
+        routes::router(self.agent.clone())
+    }
+
     /// Serves until `stop` is ready; then lets open answers finish, for two seconds at most, and
     /// removes the socket.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut connections = JoinSet::new();
-        let router = routes::router(self.agent.clone());
+        let router = self.router();
         let readiness = tokio::spawn(routes::watch_readiness(self.agent.clone()));
         tokio::pin!(stop);
         loop {

@@ -30,7 +30,8 @@ const STAND_IN: Duration = Duration::from_secs(60);
 /// Longest shard id, in bytes: what the name of a file may have, without its prefix.
 const MAX_ID_BYTES: usize = 249;
 
-type Records = BTreeMap<Box<str>, Expected>;
+/// What is expected of shards, by id.
+pub type Records = BTreeMap<Box<str>, Expected>;
 
 /// The last good copy.
 #[derive(Debug, Default)]
@@ -84,20 +85,24 @@ impl Cache {
         if before.size_bytes > MAX_BYTES {
             return Err(io::Error::other(format!("it is longer than {MAX_BYTES} bytes")));
         }
-        let mut text = BufReader::with_capacity(64 * 1024, (&file).take(MAX_BYTES));
-        let parsed: Parsed = serde_json::from_reader(&mut text).map_err(without_text)?;
+        let text = BufReader::with_capacity(64 * 1024, (&file).take(MAX_BYTES));
+        let (records, refused) = parse(text)?;
         let (_, after) = root.open_file(MANIFEST)?;
         if before != after {
             return Err(io::Error::other("it changed while it was read"));
         }
-        *self = Self {
-            records: parsed.records,
-            refused: parsed.refused,
-            read: Some(before),
-            bad_since: None,
-        };
+        *self = Self { records, refused, read: Some(before), bad_since: None };
         Ok(())
     }
+}
+
+/// The records of a manifest's text, and how many were left alone.
+///
+/// # Errors
+/// If it is no JSON object of records, or cannot be read.
+pub fn parse(text: impl Read) -> io::Result<(Records, usize)> {
+    let parsed: Parsed = serde_json::from_reader(text).map_err(without_text)?;
+    Ok((parsed.records, parsed.refused))
 }
 
 /// Why a manifest does not parse, without what stands in it: that names shards and clients, and the

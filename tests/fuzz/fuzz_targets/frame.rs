@@ -1,0 +1,6 @@
+//! Fuzzer of the target `frame`, see `tests/src/fuzz.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    plexmesh_tests::fuzz::run("frame", bytes);
+});
