@@ -68,8 +68,8 @@ impl Behaviour {
         Ok(Self {
             limits: connection_limits::Behaviour::new(limits(connection_limit)),
             identify: identify::Behaviour::new(identify),
-            probe: probe_stream::Behaviour::new(counters),
-            exchange: exchange::behaviour(timing.request_timeout),
+            probe: probe_stream::Behaviour::new(Arc::clone(&counters)),
+            exchange: exchange::behaviour(timing.request_timeout, counters),
             broadcast: broadcast(topic)?,
         })
     }

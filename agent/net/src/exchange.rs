@@ -4,6 +4,7 @@
 //! QUIC: without it a response cut short would pass for a complete one.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -11,6 +12,7 @@ use libp2p::StreamProtocol;
 use libp2p::request_response::{Behaviour, Codec, Config, ProtocolSupport};
 
 use crate::config::{MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES};
+use crate::stats::Counters;
 
 /// Streams in both directions on one connection. A peer has one exchange a second and seldom
 /// more than two in flight; sixteen of the largest responses are 4 MiB.
@@ -18,9 +20,12 @@ const MAX_CONCURRENT_STREAMS: usize = 16;
 
 const PROTOCOL: StreamProtocol = StreamProtocol::new("/plexmesh/1/exchange");
 
-pub(crate) fn behaviour(request_timeout: Duration) -> Behaviour<ExchangeCodec> {
+pub(crate) fn behaviour(
+    request_timeout: Duration,
+    counters: Arc<Counters>,
+) -> Behaviour<ExchangeCodec> {
     Behaviour::with_codec(
-        ExchangeCodec,
+        ExchangeCodec { counters },
         [(PROTOCOL, ProtocolSupport::Full)],
         Config::default()
             .with_request_timeout(request_timeout)
@@ -29,8 +34,22 @@ pub(crate) fn behaviour(request_timeout: Duration) -> Behaviour<ExchangeCodec> {
 }
 
 /// Carries raw bytes within the limits.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ExchangeCodec;
+#[derive(Debug, Clone)]
+pub(crate) struct ExchangeCodec {
+    counters: Arc<Counters>,
+}
+
+/// A request that is being read. The behaviour drops the reading at the timeout and reports
+/// neither that nor a request that breaks off, so what is not read to its end is counted here.
+struct Reading(Option<Arc<Counters>>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if let Some(counters) = &self.0 {
+            counters.requests_broken.increment();
+        }
+    }
+}
 
 impl Codec for ExchangeCodec {
     type Protocol = StreamProtocol;
@@ -41,7 +60,10 @@ impl Codec for ExchangeCodec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        read_bounded(io, MAX_REQUEST_BYTES).await
+        let mut reading = Reading(Some(Arc::clone(&self.counters)));
+        let request = read_bounded(io, MAX_REQUEST_BYTES).await?;
+        reading.0 = None;
+        Ok(request)
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>

@@ -87,6 +87,8 @@ counters! {
     requests_sent,
     /// Requests received.
     requests_received,
+    /// Requests of others that were longer than they may be, broke off, or took too long to come.
+    requests_broken,
     /// Responses sent.
     responses_sent,
     /// Responses received.

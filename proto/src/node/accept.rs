@@ -89,6 +89,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         self.clock.observe(record.version(), now.wall_ms);
         let before = self.counted(record);
         let merge = self.view.merge(record, from, now.wall_s());
+        if merge == Merge::Crowded {
+            self.count("record_crowded");
+        }
         if merge == Merge::Contradiction {
             self.count("equivocation");
             self.emit(Event::Equivocation { peer: record.origin() });
