@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    plexmesh_tests::fuzz::run("certificate", bytes);
+    let _ = plexmesh_tests::fuzz::run("certificate", bytes);
 });
