@@ -192,6 +192,13 @@ impl Agent {
         &self.handle
     }
 
+    /// Takes over certificates for this agent.
+    #[must_use]
+    pub fn installer(&self) -> Installer {
+        let dir = self.settings.borrow().data_dir.clone();
+        Installer::new(self.handle.clone(), self.net.clone(), dir)
+    }
+
     /// What the agent runs with, as of the last time that its configuration was read.
     #[must_use]
     pub fn settings(&self) -> watch::Receiver<Arc<Settings>> {

@@ -95,7 +95,8 @@ impl Asked {
             let scrub = ScrubHandle::start(beside.path(), [0; 32], Default::default())?;
             let audit = Arc::new(AuditLog::open(beside.path()));
             let socket = beside.path().join("agent.sock");
-            let server = Server::bind(&socket, agent.handle().clone(), scrub, audit, false)?;
+            let (driver, installer) = (agent.handle().clone(), agent.installer());
+            let server = Server::bind(&socket, driver, scrub, audit, installer, false)?;
             Ok::<_, anyhow::Error>((agent, server))
         })?;
         let asked =

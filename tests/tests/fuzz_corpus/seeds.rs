@@ -85,6 +85,7 @@ fn payloads() -> [(&'static str, Payload); 6] {
         resources: Resources { cpu_permille: Some(12), ..Resources::default() },
         coordinate: vec![1; 20],
         edges: vec![1; 18],
+        revocations: 0,
         inventory: Some(Inventory { sources: 1, pending: 10, ..Inventory::default() }),
     };
     [
