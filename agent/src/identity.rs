@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crypto_box::aead::OsRng;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use plexmesh_net::{Identity, peer_id_text};
 use plexmesh_proto::port::Crypto;
 use plexmesh_proto::types::PeerId;
@@ -32,6 +34,13 @@ impl NodeKeys {
         PeerId(self.identity.public())
     }
 
+    /// The X25519 half of the key pair, as libsodium derives it.
+    fn sealing_key(&self) -> crypto_box::SecretKey {
+        crypto_box::SecretKey::from(
+            SigningKey::from_bytes(&self.identity.secret_bytes()).to_scalar_bytes(),
+        )
+    }
+
     /// The key pair, for the transport.
     #[must_use]
     pub fn identity(&self) -> &Identity {
@@ -46,6 +55,16 @@ impl Crypto for NodeKeys {
 
     fn verify(&mut self, key: &PeerId, message: &[u8], signature: &[u8; 64]) -> bool {
         plexmesh_net::verify(&key.0, message, signature)
+    }
+
+    fn seal(&mut self, to: &PeerId, secret: &[u8; 32]) -> Vec<u8> {
+        let Ok(key) = VerifyingKey::from_bytes(&to.0) else { return Vec::new() };
+        let key = crypto_box::PublicKey::from(key.to_montgomery().to_bytes());
+        key.seal(&mut OsRng, secret).unwrap_or_default()
+    }
+
+    fn open(&mut self, sealed: &[u8]) -> Option<[u8; 32]> {
+        self.sealing_key().unseal(sealed).ok()?.try_into().ok()
     }
 
     fn random_u64(&mut self) -> u64 {
@@ -63,6 +82,8 @@ pub fn short_id(peer: &PeerId) -> String {
 
 #[cfg(test)]
 mod tests {
+    use plexmesh_proto::record::MAX_SEALED_BYTES;
+
     use super::*;
 
     #[test]
@@ -73,6 +94,22 @@ mod tests {
         let me = keys.peer();
         assert!(keys.verify(&me, b"text", &signature));
         assert!(!keys.verify(&other, b"text", &signature));
+    }
+
+    #[test]
+    fn what_is_sealed_to_a_peer_it_alone_opens_and_no_changed_byte_passes() {
+        let mut keys = NodeKeys::new(Identity::generate());
+        let mut other = NodeKeys::new(Identity::generate());
+        let sealed = other.seal(&keys.peer(), &[7; 32]);
+        assert!(sealed.len() <= MAX_SEALED_BYTES);
+        assert_eq!(keys.open(&sealed), Some([7; 32]));
+        assert_eq!(other.open(&sealed), None);
+        for place in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[place] ^= 1;
+            assert_eq!(keys.open(&changed), None, "byte {place}");
+        }
+        assert_eq!(keys.open(&[]), None);
     }
 
     #[test]

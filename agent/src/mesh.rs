@@ -198,6 +198,14 @@ pub fn write_certificate(dir: &Path, certificate: &Certificate) -> Result<(), Me
     Ok(CERTIFICATE.write(dir, &certificate.encode())?)
 }
 
+/// Replaces the secrets of the mesh in `dir`.
+///
+/// # Errors
+/// If the file cannot be written; the old one stays then.
+pub fn write_secrets(dir: &Path, secrets: &MeshSecrets) -> Result<(), MeshError> {
+    Ok(secrets.write(dir)?)
+}
+
 /// Reads what makes this peer a member; `None` if there is no mesh in `dir`.
 ///
 /// # Errors

@@ -28,6 +28,7 @@ use crate::driver::{AddressBook, Announcement, Driver, Ended, Parts, Welcome};
 use crate::host::resources::{self, Sampler};
 use crate::host::room;
 use crate::identity::{NodeKeys, short_id};
+use crate::mesh::secret::MeshSecrets;
 use crate::mesh::{self, Bars, Labels, Membership, MeshAdmission, Seed, format, moved};
 use crate::query::{AgentNode, DriverHandle, QUERY_QUEUE};
 use crate::scrub::ScrubHandle;
@@ -136,7 +137,7 @@ impl Agent {
         let seeds = [settings.seeds.clone(), membership.seeds.clone()].concat();
         let secret = inventory_secret(&membership.keys);
         let keys = membership.keys.clone();
-        let welcome = welcome(&membership);
+        let welcome = welcome(&membership, &settings.data_dir);
         let installer = Installer::new(handle.clone(), net.clone(), settings.data_dir.clone());
         let node = node(membership, store, announcement.profile(), &seeds, loaded.last_version);
         let company = !seeds.is_empty() || node.roster().members().len() > 1;
@@ -266,11 +267,12 @@ fn take_directory(data_dir: &Path) -> anyhow::Result<(DirectoryLock, Membership)
     Ok((lock, membership(data_dir)?))
 }
 
-fn welcome(membership: &Membership) -> Welcome {
+fn welcome(membership: &Membership, data_dir: &Path) -> Welcome {
     Welcome {
         mesh: membership.mesh,
         authorities: membership.authorities.clone(),
         secrets: membership.secrets.clone(),
+        data_dir: data_dir.to_owned(),
     }
 }
 
@@ -306,6 +308,7 @@ fn node(
         profile,
         seeds: seeds.into_iter().collect(),
         last_version,
+        key_epoch: membership.secrets.as_ref().map_or(0, MeshSecrets::newest),
     };
     Node::new(config, membership.keys, store, clock::now())
 }

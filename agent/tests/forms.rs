@@ -27,6 +27,7 @@ const VERBS: &[(&str, &[&str], i32)] = &[
     ("events", &["--audit"], 0),
     ("init", &[], 0),
     ("integrity", &["--exit-code"], 10),
+    ("keys", &[], 0),
     ("latency", &[], 0),
     ("leave", &["--yes"], 0),
     ("man", &[], 0),

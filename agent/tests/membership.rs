@@ -40,6 +40,28 @@ impl Agent {
     }
 
     fn start(&mut self) {
+        self.spawn();
+        until("the agent answers", || self.json(&["status"]).map(drop));
+    }
+
+    fn kill(&mut self) {
+        let mut process = self.process.take().unwrap();
+        // It may have ended by itself.
+        let _ = process.kill();
+        process.wait().unwrap();
+    }
+
+    /// Whether this peer hears nobody; or has stopped because it heard that it was put out, which it
+    /// does only if that reached it before its connections were closed.
+    fn is_out(&mut self) -> Result<(), String> {
+        match self.process.as_mut().unwrap().try_wait().unwrap() {
+            None => self.sees_up(&["gamma"]),
+            Some(status) if status.code() == Some(7) => Ok(()),
+            Some(status) => Err(status.to_string()),
+        }
+    }
+
+    fn spawn(&mut self) {
         let log = File::options().create(true).append(true).open(self.dir.join("log")).unwrap();
         let mut command = plexmesh();
         command
@@ -51,7 +73,6 @@ impl Agent {
             .stdout(Stdio::null())
             .stderr(log);
         self.process = Some(command.spawn().unwrap());
-        until("the agent answers", || self.json(&["status"]).map(drop));
     }
 
     /// What was said on a command line with this data directory.
@@ -147,10 +168,17 @@ fn a_token_lets_in_as_many_as_it_says_and_a_revoked_peer_is_cut_off_by_all() {
         let told = agent.item(&["revoke"]);
         assert_eq!((&told["cause"], &told["reason"]), (&"revoked".into(), &"stolen".into()));
     }
+    let secret = |agent: &Agent| fs::read(agent.dir.join("mesh.secret")).unwrap();
+    let (old, kept) = (secret(&beta), secret(&gamma));
+    refused(&beta.typed(&["keys", "rotate"], ""), 7, "role of an admin");
+    let rotated = alpha.item(&["keys", "rotate"]);
+    assert_eq!((&rotated["latestEpoch"], &rotated["upToDate"]), (&2.into(), &2.into()));
+    assert!(secret(&alpha) == secret(&beta) && secret(&beta) != old);
+    assert_eq!(secret(&gamma), kept, "who was put out is given nothing");
     // Started again it stays out.
-    gamma.process.take().unwrap().kill().unwrap();
-    gamma.start();
-    until("it finds nobody", || gamma.sees_up(&["gamma"]));
+    gamma.kill();
+    gamma.spawn();
+    until("it is out", || gamma.is_out());
     for agent in [&alpha, &beta] {
         agent.sees_up(&["alpha", "beta"]).unwrap();
     }
@@ -190,7 +218,7 @@ fn who_is_gone_can_be_forgotten_and_join_again() {
     let mut beta = Agent::joined(root.path(), "beta", &token);
     until("two that see each other", || alpha.sees_up(&["alpha", "beta"]));
     refused(&alpha.typed(&["forget", "beta", "--yes"], ""), 7, "is up");
-    beta.process.take().unwrap().kill().unwrap();
+    beta.kill();
     until("it can be forgotten", || alpha.json(&["forget", "beta", "--yes"]).map(drop));
     until("it is gone", || match alpha.json(&["peers"])?["items"].as_array().map(Vec::len) {
         Some(1) => Ok(()),

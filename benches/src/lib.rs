@@ -47,6 +47,15 @@ impl Crypto for Keys {
             .is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
     }
 
+    fn seal(&mut self, to: &PeerId, secret: &[u8; 32]) -> Vec<u8> {
+        [to.0, *secret].concat()
+    }
+
+    fn open(&mut self, sealed: &[u8]) -> Option<[u8; 32]> {
+        let secret = sealed.strip_prefix(&self.id().0)?;
+        secret.try_into().ok()
+    }
+
     fn random_u64(&mut self) -> u64 {
         4
     }

@@ -22,4 +22,6 @@ pub struct Config {
     pub seeds: Vec<PeerId>,
     /// The highest version of an earlier start; default if none is known.
     pub last_version: Version,
+    /// The newest epoch of the mesh's secret that the driver holds; 0 for none.
+    pub key_epoch: u32,
 }

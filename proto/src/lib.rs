@@ -36,6 +36,7 @@ pub mod event;
 pub mod exchange;
 pub mod health;
 pub mod integrity;
+pub mod keys;
 pub mod latency;
 pub mod membership;
 mod node;
@@ -52,7 +53,7 @@ pub mod wire;
 pub use config::Config;
 pub use event::Event;
 pub use node::{
-    InviteRefusal, InviteReport, InviteTerms, Invited, MAX_INVITE_LIFETIME_S, MAX_INVITE_USES,
-    Node, RevokeRefusal,
+    InviteRefusal, InviteReport, InviteTerms, Invited, KeysRefusal, MAX_INVITE_LIFETIME_S,
+    MAX_INVITE_USES, Node, RevokeRefusal, Rotation,
 };
 pub use port::{Crypto, Input, Output, Verdict};

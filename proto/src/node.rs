@@ -26,6 +26,7 @@ use crate::view::{RecordStore, View};
 mod accept;
 mod admission;
 mod clocks;
+mod keys;
 mod publish;
 mod reports;
 mod shards;
@@ -36,6 +37,7 @@ pub use admission::{
     RevokeRefusal,
 };
 use clocks::Clocks;
+pub use keys::{KeysRefusal, Rotation};
 use publish::Publisher;
 use shards::Shards;
 
@@ -77,6 +79,8 @@ pub struct Node<C, S> {
     admissions: Arc<Admissions>,
     /// Enrolments came since.
     admissions_changed: bool,
+    /// The record whose secret was taken last, by its hash.
+    key_taken: Option<[u8; 32]>,
     /// Who fell with its enroller.
     fallen: BTreeSet<PeerId>,
     roster: Roster,
@@ -131,6 +135,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         let mut node = Self {
             admissions: Arc::default(),
             admissions_changed: false,
+            key_taken: None,
             fallen: BTreeSet::new(),
             roster: Roster::default(),
             evaluation: Evaluation::default(),
@@ -254,6 +259,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         let alone = self.config.seeds.is_empty() && self.view.is_empty();
         self.publisher.start(now.time, alone);
         self.outputs.push_back(Output::Admissions(self.admissions.clone()));
+        self.take_key_epoch(now);
         self.exchange.start(alone || !self.roster.members().is_empty());
         self.seed_at = now.time;
         self.keep_changed = true;

@@ -9,6 +9,7 @@ use crate::admission::Admissions;
 use crate::event::Event;
 use crate::exchange::message::{ExchangeAnswer, ExchangeRequest};
 use crate::integrity::ShardReport;
+use crate::keys::MeshSecret;
 use crate::membership::frame::Frame;
 use crate::record::{Profile, Record, Resources};
 use crate::types::{PeerId, RequestId, Token};
@@ -20,6 +21,12 @@ pub trait Crypto {
 
     /// Whether `signature` is `key`'s Ed25519 signature of `message`, checked strictly (RFC 8032, no small-order keys).
     fn verify(&mut self, key: &PeerId, message: &[u8], signature: &[u8; 64]) -> bool;
+
+    /// Seals the mesh's secret, so that `to` alone can open it; at most [`MAX_SEALED_BYTES`](crate::record::MAX_SEALED_BYTES) bytes, none if `to` is no key.
+    fn seal(&mut self, to: &PeerId, secret: &[u8; 32]) -> Vec<u8>;
+
+    /// Opens what was sealed to the node's own key; `None` if it was sealed to another or changed.
+    fn open(&mut self, sealed: &[u8]) -> Option<[u8; 32]>;
 
     /// 64 random bits. Seeded in the virtual world.
     fn random_u64(&mut self) -> u64;
@@ -148,6 +155,13 @@ pub enum Output {
     },
     /// Who is barred from now on: no connection with them is to be established.
     Admissions(Arc<Admissions>),
+    /// The mesh's secret of a higher epoch than the one held, or the one that counts of two of one epoch: the driver keeps it.
+    KeyEpoch {
+        /// The epoch.
+        epoch: u32,
+        /// The secret.
+        secret: MeshSecret,
+    },
     /// Something that a person or a log may want to know.
     Event(Event),
 }

@@ -14,6 +14,7 @@ use crate::types::{PeerId, RecordId, Version};
 
 mod admission;
 mod certificate;
+mod keys;
 mod payload;
 mod shards;
 
@@ -21,6 +22,7 @@ pub use admission::{
     Enrolment, Invite, MAX_NOTE_BYTES, MAX_REASON_BYTES, Revocation, RevocationCause,
 };
 pub use certificate::{CERTIFICATE_LIFETIME_S, Certificate, CertificateError, MeshId, Role};
+pub use keys::{KeyEpoch, MAX_KEY_EPOCH, MAX_SEALED_BYTES};
 pub use payload::{
     Availability, EdgeStatus, Evidence, Heartbeat, LinkEdge, Links, MAX_ADDRESSES, MAX_EDGES,
     Payload, PayloadError, Profile, Resources,
@@ -54,6 +56,8 @@ impl Kind {
     pub const ENROLMENT: Self = Self(schema::Kind::Enrolment as u32);
     /// A membership that was ended.
     pub const REVOCATION: Self = Self(schema::Kind::Revocation as u32);
+    /// The mesh's secret for a member.
+    pub const KEY_EPOCH: Self = Self(schema::Kind::KeyEpoch as u32);
 
     /// Whether records of this kind count in the state digest.
     #[must_use]
@@ -70,7 +74,7 @@ impl Kind {
     /// Whether this version of the protocol knows the kind.
     #[must_use]
     pub fn is_known(self) -> bool {
-        const KNOWN: [Kind; 8] = [
+        const KNOWN: [Kind; 9] = [
             Kind::PEER,
             Kind::LINKS,
             Kind::HEARTBEAT,
@@ -79,6 +83,7 @@ impl Kind {
             Kind::INVITE,
             Kind::ENROLMENT,
             Kind::REVOCATION,
+            Kind::KEY_EPOCH,
         ];
         KNOWN.contains(&self)
     }

@@ -28,7 +28,7 @@ pub const EXPIRY_GRACE_S: u64 = 600;
 pub const MAX_UNKNOWN_SLOTS: usize = 16;
 /// Most tokens of one enroller that are known at a time: what somebody makes who lets in a whole mesh one by one within an hour.
 pub const MAX_INVITES: usize = 1_024;
-/// Most enrolments and most revocations of one origin: every peer of the largest mesh.
+/// Most enrolments, revocations and sealed secrets of one origin, each: every peer of the largest mesh.
 pub const MAX_ENROLMENTS: usize = 8_192;
 
 /// What became of a record.
@@ -320,7 +320,7 @@ impl<S: RecordStore> View<S> {
         let kind = record.kind();
         let most = match kind {
             Kind::INVITE => MAX_INVITES,
-            Kind::ENROLMENT | Kind::REVOCATION => MAX_ENROLMENTS,
+            Kind::ENROLMENT | Kind::REVOCATION | Kind::KEY_EPOCH => MAX_ENROLMENTS,
             kind if kind.is_known() => return true,
             _ => MAX_UNKNOWN_SLOTS,
         };

@@ -52,6 +52,7 @@ impl Pair {
                 profile: Profile::default(),
                 seeds: Vec::new(),
                 last_version: Version::default(),
+                key_epoch: 0,
             };
             Node::new(config, own, store, now(Time(0)))
         });

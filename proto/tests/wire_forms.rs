@@ -15,8 +15,8 @@ use plexmesh_proto::integrity::{FindingKind, Inventory};
 use plexmesh_proto::latency::MAX_HEARTBEAT_EDGES;
 use plexmesh_proto::membership::frame::Frame;
 use plexmesh_proto::record::{
-    EdgeStatus, Enrolment, Heartbeat, Invite, Payload, Record, RecordError, Resources, Revocation,
-    RevocationCause,
+    EdgeStatus, Enrolment, Heartbeat, Invite, KeyEpoch, MAX_KEY_EPOCH, Payload, Record,
+    RecordError, Resources, Revocation, RevocationCause,
 };
 use plexmesh_proto::types::{PeerId, RecordId, StateDigest, Version};
 use plexmesh_proto::wire;
@@ -225,11 +225,19 @@ fn golden_bytes_of_what_lets_in_and_puts_out() {
     let certificate = common::certificate(&mut Keys::new(99), other.id());
     let (long, cause) = (certificate.encode(), RevocationCause::Forgotten);
     let (reason, name) = ("r".to_owned(), "a".to_owned());
-    let revocation = Revocation { peer, cause, reason, name, certificate: Box::new(certificate) };
+    let certificate = Box::new(certificate);
+    let sealed = KeyEpoch { epoch: 2, recipient: peer, sealed: vec![7; 4], certificate };
+    let certificate = sealed.certificate.clone();
+    let revocation = Revocation { peer, cause, reason, name, certificate };
     let length = [u8::try_from(long.len() & 127).expect("7 bits") | 128, 1];
     let bytes =
         [&[0x0a, 32][..], &[3; 32], &[0x10, 2, 0x1a, 1, b'r', 0x22, 1, b'a', 0x2a], &length, &long];
     assert_eq!(Payload::Revocation(Box::new(revocation)).encode(), bytes.concat());
+    let bytes =
+        [&[8, 2, 0x12, 32][..], &[3; 32], &[0x1a, 4, 7, 7, 7, 7, 0x22], &length, &long].concat();
+    let payload = Payload::KeyEpoch(sealed);
+    assert_eq!(payload.encode(), bytes);
+    assert_eq!(Payload::decode(payload.kind(), &bytes), Ok(payload));
 }
 
 #[test]
@@ -302,6 +310,7 @@ fn a_full_heartbeat_stays_within_its_300_bytes() {
             digest: [9; 8],
         }),
         revocations: u32::MAX,
+        key_epoch: MAX_KEY_EPOCH,
     };
     let mut keys = Keys::new(1);
     let (id, version) = (keys.id(), Version(u64::MAX));

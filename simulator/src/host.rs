@@ -48,6 +48,8 @@ pub(crate) struct Disk {
     /// Records; `None` is an empty disk.
     pub(crate) store: Option<SharedStore>,
     pub(crate) last_version: Version,
+    /// Newest epoch of the mesh's secret.
+    pub(crate) key_epoch: u32,
 }
 
 impl Host {
@@ -81,6 +83,7 @@ impl Host {
     pub(crate) fn stop(&mut self) {
         if let Some(mut node) = self.node.take() {
             self.disk.last_version = node.last_version();
+            self.disk.key_epoch = node.key_epoch();
             self.disk.store = Some(node.store_mut().take());
         }
         self.armed = None;

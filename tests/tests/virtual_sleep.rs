@@ -57,17 +57,19 @@ fn mesh(own: u64) -> World {
     world
 }
 
-/// Peers that run, and have for a while.
-fn is_well(world: &World, host: usize) -> bool {
+/// Peers that run and have a network, and have had for a while.
+fn is_well(world: &World, naps: &[Nap], host: usize) -> bool {
     let since = world.truth(host).running_since;
     let ago = since.map(|since| world.now_at(host).time.since(since));
-    ago.is_some_and(|ago| Duration::from_micros(ago) > BACK)
+    let runs = ago.is_some_and(|ago| Duration::from_micros(ago) > BACK);
+    let naps = naps.iter().find(|nap| nap.host == host);
+    runs && naps.is_none_or(|nap| world.elapsed() > nap.network + BACK)
 }
 
 /// What `host` itself reports, or says, against peers that are well.
-fn accusations_by(world: &World, host: usize) -> Vec<String> {
+fn accusations_by(world: &World, naps: &[Nap], host: usize) -> Vec<String> {
     let node = world.node(host).unwrap();
-    let well = |subject: &usize| *subject != host && is_well(world, *subject);
+    let well = |subject: &usize| *subject != host && is_well(world, naps, *subject);
     let edges = node.edges(world.now_at(host)).into_iter().filter(|edge| {
         let blames = matches!(edge.edge.status, EdgeStatus::Checking | EdgeStatus::Lost);
         edge.observer == node.me() && blames && well(&world.host_of(&edge.subject).unwrap())
@@ -149,7 +151,7 @@ fn naps(own: u64, lid: Lid) {
                 seen.insert(state);
             }
             if elapsed > nap.ends {
-                let accused = accusations_by(&world, nap.host);
+                let accused = accusations_by(&world, &naps, nap.host);
                 assert!(accused.is_empty(), "after {:?}: {accused:?}", elapsed - begun);
             }
         }

@@ -195,6 +195,7 @@ fn sample_of(kind: Kind) -> Value {
         Kind::Integrity => value(sample::integrity()),
         Kind::InviteList => value(sample::invites()),
         Kind::Joined => value(One::local(kind, sample::joined())),
+        Kind::Keys => value(sample::keys()),
         Kind::Latency => value(sample::latency()),
         Kind::Left => of(kind, Leave { reason: "new disk".to_owned() }),
         Kind::Liveness => of(kind, Liveness { alive: true }),
@@ -300,6 +301,7 @@ async fn what_an_agent_answers_is_valid_by_its_schema() {
         "/v1/audit",
         "/v1/certificate",
         "/v1/invites",
+        "/v1/keys",
         "/v1/revocations",
     ] {
         assert_valid(&mesh.client.document(at).await.unwrap());

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::problem::Problem;
 use super::schema::{
     API_VERSION, AuditItems, ConfigCheck, ConfigFile, ConfigKey, Doctor, Envelope, Event,
-    EventItems, Figures, IdentityTransfer, Integrity, Invite, Joined, Kind, Latency, Leave,
+    EventItems, Figures, IdentityTransfer, Integrity, Invite, Joined, Keys, Kind, Latency, Leave,
     Liveness, MadeMesh, MadeToken, Many, One, OwnCertificate, Peer, PeerDetail, Readiness,
     Revocation, Script, Scrub, ShardItems, Status, Topology, Waited, Why, Written,
 };
@@ -64,6 +64,7 @@ pub(super) fn document(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
         Kind::Integrity => One::<Integrity>::json_schema(generator),
         Kind::InviteList => Many::<Invite>::json_schema(generator),
         Kind::Joined => One::<Joined>::json_schema(generator),
+        Kind::Keys => One::<Keys>::json_schema(generator),
         Kind::Latency => One::<Latency>::json_schema(generator),
         Kind::Left => One::<Leave>::json_schema(generator),
         Kind::Liveness => One::<Liveness>::json_schema(generator),

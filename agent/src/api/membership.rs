@@ -19,8 +19,8 @@ use super::guard::Effect;
 use super::problem::{Code, Problem};
 use super::routes::Agent;
 use super::schema::{
-    CertificateRequest, Envelope, Invite, InviteRequest, Item, Items, Kind, MadeToken, Many, One,
-    OwnCertificate, PeerRef, Revocation, RevokeRequest, Signer, State as Word,
+    CertificateRequest, Envelope, Invite, InviteRequest, Item, Items, Keys, Kind, MadeToken, Many,
+    One, OwnCertificate, PeerKeys, PeerRef, Revocation, RevokeRequest, Signer, State as Word,
 };
 use super::select::select;
 use crate::audit::Changed;
@@ -225,6 +225,48 @@ fn revocation_list(moment: &Snapshot<'_>, only: Option<PeerId>) -> Many<Revocati
         waiting_for: waiting.clone(),
     });
     envelope(moment, Kind::RevocationList, Items { items: items.collect() })
+}
+
+pub(super) async fn keys(State(agent): State<Arc<Agent>>) -> Result<Json<One<Keys>>, Problem> {
+    agent.read(key_epochs).await.map(Json)
+}
+
+pub(super) async fn rotate(State(agent): State<Arc<Agent>>) -> Done<One<Keys>> {
+    let before = agent.read(|moment| moment.node.key_epoch()).await?;
+    let secret = rand::random();
+    let rotated = agent.change(move |node, now| node.rotate_keys(secret, now)).await?;
+    let rotation = rotated.map_err(|refusal| {
+        Problem::new(Code::Refused, refusal.to_string())
+            .because("only an authority key gives the role of an admin")
+            .then("plexmesh certificate")
+    })?;
+    let after = json!({ "epoch": rotation.epoch, "recipients": rotation.recipients });
+    let changed = Changed { before: json!({ "epoch": before }), after };
+    done(changed, agent.read(key_epochs).await?)
+}
+
+fn key_epochs(moment: &Snapshot<'_>) -> One<Keys> {
+    let node = moment.node;
+    let known = |epoch: u32| (epoch > 0).then_some(epoch);
+    let peers: Vec<PeerKeys> = node
+        .key_progress(moment.now)
+        .into_iter()
+        .map(|(peer, epoch)| PeerKeys {
+            peer: refer(node, &peer),
+            epoch: epoch.and_then(known),
+            up: node.state_of(&peer) == Some(PeerState::Up),
+        })
+        .collect();
+    let latest_epoch = peers.iter().filter_map(|peer| peer.epoch).max();
+    let up = || peers.iter().filter(|peer| peer.up);
+    let item = Keys {
+        epoch: known(node.key_epoch()),
+        latest_epoch,
+        members_up: up().count(),
+        up_to_date: up().filter(|peer| peer.epoch.is_some() && peer.epoch == latest_epoch).count(),
+        peers,
+    };
+    envelope(moment, Kind::Keys, Item { item })
 }
 
 pub(super) async fn certificate(

@@ -32,8 +32,8 @@ pub use event::{Event, EventDetail, EventItems};
 pub use integrity::{Integrity, PeerIntegrity, ShardFinding, Verdict, Verdicts};
 pub use latency::Latency;
 pub use membership::{
-    CertificateRequest, DEFAULT_LIFETIME_S, DEFAULT_USES, Invite, InviteRequest, Joined, MadeToken,
-    OwnCertificate, Revocation, RevocationCause, RevokeRequest, Signer,
+    CertificateRequest, DEFAULT_LIFETIME_S, DEFAULT_USES, Invite, InviteRequest, Joined, Keys,
+    MadeToken, OwnCertificate, PeerKeys, Revocation, RevocationCause, RevokeRequest, Signer,
 };
 pub use outcome::{
     IdentityTransfer, Leave, Liveness, MadeMesh, Readiness, Script, Waited, Written,
@@ -83,6 +83,8 @@ pub enum Kind {
     InviteList,
     /// A peer joined.
     Joined,
+    /// The epochs of the mesh's secret.
+    Keys,
     /// A peer left.
     Left,
     /// Round-trip times.
@@ -121,7 +123,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, by name.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::AuditList,
         Self::Certificate,
         Self::Config,
@@ -138,6 +140,7 @@ impl Kind {
         Self::Integrity,
         Self::InviteList,
         Self::Joined,
+        Self::Keys,
         Self::Left,
         Self::Latency,
         Self::Liveness,
@@ -177,6 +180,7 @@ impl Kind {
             Self::Integrity => "Integrity",
             Self::InviteList => "InviteList",
             Self::Joined => "Joined",
+            Self::Keys => "Keys",
             Self::Left => "Left",
             Self::Latency => "Latency",
             Self::Liveness => "Liveness",

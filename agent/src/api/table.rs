@@ -161,7 +161,7 @@ const fn read(
 }
 
 /// Every route.
-pub(super) static ROUTES: [Route; 25] = [
+pub(super) static ROUTES: [Route; 27] = [
     document("/livez", Kind::Liveness, "Whether the agent lives.", || get(routes::liveness)),
     document(
         "/readyz",
@@ -319,6 +319,19 @@ pub(super) static ROUTES: [Route; 25] = [
             "Gives a peer up that is gone for good.",
             || post(membership::forget),
         )
+    },
+    document("/v1/keys", Kind::Keys, "Who holds which epoch of the mesh's secret.", || {
+        get(membership::keys)
+    }),
+    Route {
+        method: Method::Post,
+        access: Access::Write {
+            refused: "this user may not replace the secret of the mesh",
+            instead: "sudo plexmesh keys rotate",
+        },
+        ..document("/v1/keys", Kind::Keys, "Gives all members a new secret of the mesh.", || {
+            post(membership::rotate)
+        })
     },
     document("/v1/certificate", Kind::Certificate, "The certificate of this peer.", || {
         get(membership::certificate)

@@ -14,7 +14,10 @@ use crate::time::parse_span;
 
 mod membership;
 
-pub use membership::{CertificateArgs, ForgetArgs, InviteArgs, InviteVerb, JoinArgs, RevokeArgs};
+pub use membership::{
+    CertificateArgs, ForgetArgs, InviteArgs, InviteVerb, JoinArgs, KeysArgs, KeysVerb, RevokeArgs,
+    RotateArgs,
+};
 
 /// Exit codes as every verb's help shows them.
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 no agent, 4 not permitted, \
@@ -185,6 +188,9 @@ pub enum Verb {
         "plexmesh join --token-file /run/plexmesh/token"
     ))]
     Join(JoinArgs),
+    /// Who holds which epoch of the mesh's secret; have it replaced
+    #[command(after_help = examples("plexmesh keys", "plexmesh keys rotate"))]
+    Keys(KeysArgs),
     /// The certificate of this peer; renew that of an enroller or admin with an authority key
     #[command(after_help = examples(
         "plexmesh certificate",

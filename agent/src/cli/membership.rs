@@ -7,14 +7,16 @@ use plexmesh_proto::record::Certificate;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::args::{CertificateArgs, ForgetArgs, InviteArgs, InviteVerb, RevokeArgs};
+use super::args::{
+    CertificateArgs, ForgetArgs, InviteArgs, InviteVerb, KeysArgs, KeysVerb, RevokeArgs,
+};
 use super::client::{Client, encoded, read_document};
 use super::output::Output;
 use super::verbs::{View, confirm};
 use crate::api::problem::{Code, Problem};
 use crate::api::schema::{
-    CertificateRequest, InviteRequest, MadeToken, Many, One, OwnCertificate, PeerDetail, PeerRef,
-    Revocation, RevokeRequest,
+    CertificateRequest, InviteRequest, Keys, MadeToken, Many, One, OwnCertificate, PeerDetail,
+    PeerRef, Revocation, RevokeRequest,
 };
 use crate::mesh;
 use crate::mesh::files::from_hex;
@@ -107,6 +109,39 @@ pub(super) async fn forget(
     let request = RevokeRequest { peer: found.id, reason: args.reason, with_enrolled: false };
     let document: Many<Revocation> = post(client, "/v1/forgotten", &request).await?;
     output.document(&document, render::membership::revocations)?;
+    Ok(())
+}
+
+/// Shows who holds which epoch of the mesh's secret, or replaces it and waits until all do.
+pub(super) async fn keys(
+    args: KeysArgs,
+    client: &mut Client,
+    output: &Output,
+) -> anyhow::Result<()> {
+    const PATH: &str = "/v1/keys";
+    let Some(KeysVerb::Rotate(rotate)) = args.what else {
+        let view = View::new(PATH, args.repeat.watch, render::membership::keys);
+        view.show(client, output).await?;
+        return Ok(());
+    };
+    let mut document: One<Keys> = post(client, PATH, &serde_json::json!({})).await?;
+    let give_up = Instant::now() + rotate.timeout;
+    let waits = |document: &One<Keys>| {
+        let keys = &document.body.item;
+        keys.up_to_date < keys.members_up
+    };
+    while waits(&document) && Instant::now() < give_up {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+        document = client.document(PATH).await?;
+    }
+    output.document(&document, render::membership::keys)?;
+    if waits(&document) && !rotate.timeout.is_zero() {
+        let message = "not all peers that are up hold the new secret yet";
+        return Err(Problem::new(Code::TimedOut, message)
+            .because("they say so with a heartbeat; those that are cut off get it later")
+            .then("plexmesh keys")
+            .into());
+    }
     Ok(())
 }
 

@@ -72,6 +72,7 @@ fn samples() -> Vec<(&'static str, Draw)> {
         ("invite", drawn(sample::token(), membership::token)),
         ("invite list", drawn(sample::invites(), membership::invites)),
         ("join", drawn(local(Kind::Joined, sample::joined()), membership::joined)),
+        ("keys", drawn(sample::keys(), membership::keys)),
         ("latency", drawn(sample::latency(), latency::latency)),
         ("leave", drawn(local(Kind::Left, Leave { reason: "new disk".to_owned() }), local::left)),
         ("man", drawn(local(Kind::Script, script("man")), local::script)),

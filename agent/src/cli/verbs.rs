@@ -68,6 +68,7 @@ pub async fn ask(verb: Verb, client: &mut Client, output: &Output) -> anyhow::Re
         Verb::Wait(args) => wait::wait(&args, client, output).await?,
         Verb::Invite(args) => membership::invite(args, client, output).await?,
         Verb::Certificate(args) => membership::certificate(args, client, output).await?,
+        Verb::Keys(args) => membership::keys(args, client, output).await?,
         Verb::Revoke(args) => membership::revoke(args, client, output).await?,
         Verb::Forget(args) => membership::forget(args, client, output).await?,
         Verb::Leave(args) => leave(args, client, output).await?,

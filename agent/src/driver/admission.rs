@@ -1,5 +1,7 @@
 //! Answers strangers that ask to be let in, and members that ask for a renewed certificate.
 
+use std::path::PathBuf;
+
 use plexmesh_net::PeerKey;
 use plexmesh_proto::admission::Bar;
 use plexmesh_proto::admission::request::{
@@ -24,6 +26,8 @@ pub struct Welcome {
     pub authorities: Vec<PeerId>,
     /// What members alone know; `None` if this peer was not given it yet.
     pub secrets: Option<MeshSecrets>,
+    /// Where this peer keeps them.
+    pub data_dir: PathBuf,
 }
 
 impl Driver {

@@ -9,6 +9,8 @@ use plexmesh_proto::wire;
 use super::Driver;
 use crate::clock;
 use crate::identity::short_id;
+use crate::mesh::secret::{MeshSecret, MeshSecrets};
+use crate::mesh::write_secrets;
 
 impl Driver {
     /// Does one thing. A command that the transport has no room for is counted there; where the
@@ -39,8 +41,27 @@ impl Driver {
                 self.bars.set(admissions);
                 self.put_out |= self.was_put_out();
             }
+            Output::KeyEpoch { epoch, secret } => {
+                self.keep_secret(epoch, MeshSecret::new(secret.0))
+            }
             Output::Event(event) => self.journal.note(clock::wall_ms(), event, &self.node),
         }
+    }
+
+    /// Keeps a new secret of the mesh, for itself and for those that it lets in.
+    fn keep_secret(&mut self, epoch: u32, secret: MeshSecret) {
+        let secrets = match &self.welcome.secrets {
+            Some(held) => held.with(epoch, secret),
+            None => MeshSecrets::new(vec![(epoch, secret)]).ok(),
+        };
+        let Some(secrets) = secrets else { return };
+        // A hundred bytes, once a rotation. What is not written is taken from the records again at
+        // the next start.
+        match write_secrets(&self.welcome.data_dir, &secrets) {
+            Ok(()) => tracing::info!(epoch, "the mesh has a new secret"),
+            Err(error) => tracing::error!(%error, epoch, "the mesh's new secret is not written"),
+        }
+        self.welcome.secrets = Some(secrets);
     }
 
     fn connect(&mut self, peer: PeerId, announced: &[String]) {

@@ -51,6 +51,7 @@ impl Peer {
             profile: Profile::default(),
             seeds: seeds.iter().map(|seed| seed.peer).collect(),
             last_version: Version::default(),
+            key_epoch: 0,
         };
         let node = Node::new(config, keys, AgentStore::in_memory(), clock::now());
         let (query_sender, queries) = mpsc::channel(QUERY_QUEUE);
@@ -69,7 +70,12 @@ impl Peer {
             shortage: watch::channel(None).1,
             announcement: Announcement::default(),
             addresses: AddressBook::new(seeds),
-            welcome: Welcome { mesh: MESH, authorities: vec![authority.peer()], secrets: None },
+            welcome: Welcome {
+                mesh: MESH,
+                authorities: vec![authority.peer()],
+                secrets: None,
+                data_dir: std::path::PathBuf::new(),
+            },
             bars: Bars::default(),
             started_ms: clock::wall_ms(),
             watchdog: Watchdog::none(),

@@ -82,6 +82,23 @@ impl MeshSecrets {
         if rises && begins_well { Ok(Self(epochs)) } else { Err(SecretError::Order) }
     }
 
+    /// These with one of a higher epoch, or another one of the newest; the oldest goes if there are too
+    /// many. `None` if the epoch is lower.
+    #[must_use]
+    pub fn with(&self, epoch: u32, secret: MeshSecret) -> Option<Self> {
+        let mut epochs = self.0.clone();
+        epochs.retain(|(other, _)| *other != epoch);
+        epochs.push((epoch, secret));
+        let surplus = epochs.len().saturating_sub(MAX_EPOCHS);
+        Self::new(epochs.split_off(surplus)).ok()
+    }
+
+    /// The newest epoch.
+    #[must_use]
+    pub fn newest(&self) -> u32 {
+        self.0.last().map_or(0, |(epoch, _)| *epoch)
+    }
+
     /// Epochs with their secrets, by rising epoch.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &MeshSecret)> {
         self.0.iter().map(|(epoch, secret)| (*epoch, secret))

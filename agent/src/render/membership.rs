@@ -6,7 +6,7 @@ use super::table::{Cell, Table};
 use super::terminal::{Paint, Screen};
 use super::text::{Names, clean};
 use crate::api::schema::{
-    Invite, Joined, MadeToken, Many, One, OwnCertificate, Revocation, Signer,
+    Invite, Joined, Keys, MadeToken, Many, One, OwnCertificate, Revocation, Signer,
 };
 
 /// A token that was made, and what to do with it.
@@ -102,6 +102,35 @@ pub fn revocations(screen: &Screen, document: &Many<Revocation>) -> Page {
             waiting.join(", ").into(),
             clean(screen, item.reason.as_deref().unwrap_or_default()).into(),
         ]);
+    }
+    page.table(table);
+    page
+}
+
+/// Who holds which epoch of the mesh's secret.
+#[must_use]
+pub fn keys(screen: &Screen, document: &One<Keys>) -> Page {
+    let keys = &document.body.item;
+    let names = Names::of(screen, keys.peers.iter().map(|it| &it.peer));
+    let epoch = |epoch: Option<u32>| epoch.map_or_else(|| "none".to_owned(), |it| it.to_string());
+    let mut page = Page::new("keys");
+    page.line(format!(
+        "{} of {} peers that are up hold the mesh's secret of epoch {}",
+        keys.up_to_date,
+        keys.members_up,
+        epoch(keys.latest_epoch)
+    ));
+    page.line(header(screen, &document.stamp));
+    page.gap();
+    let mut table = Table::new(["PEER", "EPOCH", "UP"]);
+    for item in &keys.peers {
+        let cell = match item.epoch {
+            None => Cell::unknown(),
+            same if same == keys.latest_epoch => Cell::painted(Paint::Good, epoch(same)),
+            other => Cell::painted(Paint::Warn, epoch(other)),
+        };
+        let up = if item.up { "yes" } else { "no" };
+        table.row([names.cell(&item.peer.id), cell.right(), up.into()]);
     }
     page.table(table);
     page

@@ -133,6 +133,11 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
                     return Some(against);
                 }
             }
+            Payload::KeyEpoch(epoch) => {
+                if let Some(against) = self.vouch_for_key_epoch(record, epoch) {
+                    return Some(against);
+                }
+            }
             _ => {
                 // Nothing that a member says outlives its membership; a renewal may be on its way.
                 let held = member.as_deref().map(Record::payload);
@@ -162,6 +167,11 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             // It counts at once; the others, of which many come together, with the next evaluation.
             Payload::Revocation(_) => self.update_admissions(now),
             Payload::Invite(_) => {}
+            Payload::KeyEpoch(epoch) => {
+                if epoch.recipient == self.me() {
+                    self.take_key_epoch(now);
+                }
+            }
             Payload::Enrolment(_) => {
                 self.admissions_changed = true;
                 self.need_evaluation(now.time);

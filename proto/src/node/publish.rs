@@ -257,6 +257,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             edges: latency::pack_edges(self.membership.edge_stats()),
             inventory: self.shards.inventory().cloned(),
             revocations: self.admissions.acknowledgement(),
+            key_epoch: self.config.key_epoch,
         };
         self.publish(Payload::Heartbeat(heartbeat), now);
     }

@@ -9,6 +9,7 @@ use prost::Message;
 use super::Kind;
 use super::admission::{Enrolment, Invite, MAX_REASON_BYTES, Revocation};
 use super::certificate::Certificate;
+use super::keys::KeyEpoch;
 use crate::integrity::{Inventory, ShardFinding};
 use crate::schema;
 use crate::types::{PeerId, Version};
@@ -45,6 +46,9 @@ pub enum PayloadError {
     /// A token's id or hash has the wrong length.
     #[error("a token's id or hash has the wrong length")]
     Token,
+    /// Epochs begin with 1.
+    #[error("epoch 0 is none")]
+    Epoch,
     /// The certificate inside does not parse.
     #[error("the certificate does not parse")]
     Certificate,
@@ -72,6 +76,8 @@ pub enum Payload {
     Enrolment(Enrolment),
     /// A membership that was ended.
     Revocation(Box<Revocation>),
+    /// The mesh's secret for a member.
+    KeyEpoch(KeyEpoch),
     /// A kind of a later version of the protocol.
     Unknown(Kind, Vec<u8>),
 }
@@ -184,6 +190,8 @@ pub struct Heartbeat {
     pub inventory: Option<Inventory>,
     /// Summary of the revocations in force that it knows; 0 for none.
     pub revocations: u32,
+    /// Newest epoch of the mesh's secret that it holds; 0 for none.
+    pub key_epoch: u32,
 }
 
 /// What a host measures of itself; `None` is unknown.
@@ -221,6 +229,7 @@ impl Payload {
             Self::Invite(_) => Kind::INVITE,
             Self::Enrolment(_) => Kind::ENROLMENT,
             Self::Revocation(_) => Kind::REVOCATION,
+            Self::KeyEpoch(_) => Kind::KEY_EPOCH,
             Self::Unknown(kind, _) => *kind,
         }
     }
@@ -233,6 +242,7 @@ impl Payload {
             Self::Invite(invite) => Box::new(invite.token().0),
             Self::Enrolment(enrolment) => Box::new(enrolment.peer.0),
             Self::Revocation(revocation) => Box::new(revocation.peer.0),
+            Self::KeyEpoch(epoch) => Box::new(epoch.recipient.0),
             _ => Box::default(),
         }
     }
@@ -249,6 +259,7 @@ impl Payload {
             Self::Invite(invite) => invite.to_wire().encode_to_vec(),
             Self::Enrolment(enrolment) => enrolment.to_wire().encode_to_vec(),
             Self::Revocation(revocation) => revocation.to_wire().encode_to_vec(),
+            Self::KeyEpoch(epoch) => epoch.to_wire().encode_to_vec(),
             Self::Unknown(_, bytes) => bytes.clone(),
         }
     }
@@ -294,6 +305,10 @@ impl Payload {
             Kind::REVOCATION => {
                 let wire = schema::Revocation::decode(bytes).map_err(|_| ENCODING)?;
                 Self::Revocation(Box::new(Revocation::from_wire(wire)?))
+            }
+            Kind::KEY_EPOCH => {
+                let wire = schema::KeyEpoch::decode(bytes).map_err(|_| ENCODING)?;
+                Self::KeyEpoch(KeyEpoch::from_wire(wire)?)
             }
             _ => Self::Unknown(kind, bytes.to_vec()),
         })
@@ -465,6 +480,7 @@ impl Heartbeat {
             edges: self.edges.clone(),
             inventory: self.inventory.as_ref().map(Inventory::to_wire),
             revocations: self.revocations,
+            key_epoch: self.key_epoch,
         }
     }
 
@@ -486,6 +502,7 @@ impl Heartbeat {
             edges: wire.edges,
             inventory: wire.inventory.as_ref().map(Inventory::from_wire).transpose()?,
             revocations: wire.revocations,
+            key_epoch: wire.key_epoch,
         })
     }
 }

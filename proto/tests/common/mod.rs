@@ -51,6 +51,15 @@ impl Crypto for Keys {
             .is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
     }
 
+    fn seal(&mut self, to: &PeerId, secret: &[u8; 32]) -> Vec<u8> {
+        [to.0, *secret].concat()
+    }
+
+    fn open(&mut self, sealed: &[u8]) -> Option<[u8; 32]> {
+        let secret = sealed.strip_prefix(&self.id().0)?;
+        secret.try_into().ok()
+    }
+
     fn random_u64(&mut self) -> u64 {
         self.count += 1;
         self.count.wrapping_mul(0x9e37_79b9_7f4a_7c15)

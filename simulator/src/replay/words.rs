@@ -96,6 +96,9 @@ pub fn of_record(world: &World, record: &Record) -> String {
         Payload::Revocation(revocation) => {
             format!("Revocation: {}", peer(world, &revocation.peer))
         }
+        Payload::KeyEpoch(epoch) => {
+            format!("KeyEpoch {}: {}", epoch.epoch, peer(world, &epoch.recipient))
+        }
         Payload::Unknown(kind, _) => format!("kind {}", kind.0),
     }
 }

@@ -33,6 +33,7 @@ impl World {
             profile: host.profile.clone(),
             seeds,
             last_version: disk.last_version,
+            key_epoch: disk.key_epoch,
         };
         host.starts += 1;
         let (start, verified) = (host.starts, self.verified.clone());

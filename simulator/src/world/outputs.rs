@@ -57,6 +57,8 @@ impl World {
             Output::Verdict { token, verdict } => self.judge(index, token, verdict),
             // A node closes connections with whom it bars by itself.
             Output::Admissions(_) => {}
+            // Nothing in a virtual world is encrypted; the heartbeat tells what a node holds.
+            Output::KeyEpoch { .. } => {}
             Output::Event(event) => self.told(index, &event),
         }
     }

@@ -27,6 +27,14 @@ const PEER: PeerId = PeerId([1; 32]);
 struct NoKeys;
 
 impl Crypto for NoKeys {
+    fn seal(&mut self, _: &PeerId, _: &[u8; 32]) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn open(&mut self, _: &[u8]) -> Option<[u8; 32]> {
+        None
+    }
+
     fn sign(&mut self, _: &[u8]) -> [u8; 64] {
         [3; 64]
     }
@@ -86,6 +94,7 @@ fn payloads() -> [(&'static str, Payload); 6] {
         coordinate: vec![1; 20],
         edges: vec![1; 18],
         revocations: 0,
+        key_epoch: 0,
         inventory: Some(Inventory { sources: 1, pending: 10, ..Inventory::default() }),
     };
     [

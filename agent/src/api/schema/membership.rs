@@ -150,6 +150,34 @@ pub struct Revocation {
     pub waiting_for: Vec<PeerRef>,
 }
 
+/// The epochs of the mesh's secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Keys {
+    /// The epoch of the mesh's secret that this peer holds; `null` for none.
+    pub epoch: Option<u32>,
+    /// The highest epoch that any member says it holds; `null` for none.
+    pub latest_epoch: Option<u32>,
+    /// Members that are up, this one included.
+    pub members_up: usize,
+    /// How many of these say that they hold the latest epoch.
+    pub up_to_date: usize,
+    /// What each member holds.
+    pub peers: Vec<PeerKeys>,
+}
+
+/// What one member holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerKeys {
+    /// Who.
+    pub peer: PeerRef,
+    /// The epoch that its heartbeat names; `null` if it has none, or did not say.
+    pub epoch: Option<u32>,
+    /// Whether it is up.
+    pub up: bool,
+}
+
 /// The body of a request to take over a certificate of this peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

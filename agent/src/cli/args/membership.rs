@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::examples;
+use super::{WatchArgs, examples};
 use crate::api::schema::DEFAULT_USES;
 use crate::cli::join::TokenArgs;
 use crate::time::parse_span;
@@ -66,6 +66,34 @@ pub struct CertificateArgs {
     /// Renew it for 90 days with this authority key, which may lie on a medium that was offline
     #[arg(long, value_name = "FILE")]
     pub renew_with: Option<PathBuf>,
+}
+
+/// Arguments of `plexmesh keys`.
+#[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct KeysArgs {
+    /// What to do; without it, who holds what.
+    #[command(subcommand)]
+    pub what: Option<KeysVerb>,
+    /// Repeat.
+    #[command(flatten)]
+    pub repeat: WatchArgs,
+}
+
+/// What can be done about keys.
+#[derive(Clone, Debug, Subcommand)]
+pub enum KeysVerb {
+    /// Give all members a new secret of the mesh, as after a peer was revoked; on an admin
+    #[command(after_help = examples("plexmesh keys rotate", "plexmesh keys rotate --timeout 0s"))]
+    Rotate(RotateArgs),
+}
+
+/// Arguments of `plexmesh keys rotate`.
+#[derive(Clone, Debug, Args)]
+pub struct RotateArgs {
+    /// How long to wait until all peers that are up hold it; 0s does not wait
+    #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = parse_span)]
+    pub timeout: Duration,
 }
 
 /// Arguments of `plexmesh revoke`.

@@ -2,8 +2,8 @@
 
 use super::{ALPHA, BETA, GAMMA, NOW, refer, stamp};
 use crate::api::schema::{
-    Envelope, Invite, Item, Items, Joined, Kind, MadeToken, Many, One, OwnCertificate, Revocation,
-    RevocationCause, Signer,
+    Envelope, Invite, Item, Items, Joined, Keys, Kind, MadeToken, Many, One, OwnCertificate,
+    PeerKeys, Revocation, RevocationCause, Signer,
 };
 use crate::time::WallTime;
 
@@ -57,6 +57,22 @@ pub(crate) fn revocations() -> Many<Revocation> {
         waiting_for: vec![refer(BETA)],
     };
     Envelope::new(Kind::RevocationList, stamp(), Items { items: vec![item] })
+}
+
+pub(crate) fn keys() -> One<Keys> {
+    let holds = |peer, epoch, up| PeerKeys { peer: refer(peer), epoch, up };
+    let item = Keys {
+        epoch: Some(2),
+        latest_epoch: Some(2),
+        members_up: 2,
+        up_to_date: 1,
+        peers: vec![
+            holds(ALPHA, Some(2), true),
+            holds(BETA, Some(1), true),
+            holds(GAMMA, None, false),
+        ],
+    };
+    Envelope::new(Kind::Keys, stamp(), Item { item })
 }
 
 pub(crate) fn joined() -> Joined {
