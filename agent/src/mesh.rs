@@ -36,16 +36,13 @@ pub mod transfer;
 mod undo;
 
 pub use admission::{Bars, MeshAdmission};
+pub use plexmesh_proto::record::CERTIFICATE_LIFETIME_S;
 pub use seed::{Seed, SeedError};
 
 use description::Description;
 use files::{FileError, Sealed};
 use format::FormatError;
 use secret::MeshSecrets;
-
-/// How long a certificate lasts, in seconds: 90 days, so that a peer that nobody vouches for any
-/// more is out within a quarter.
-pub const CERTIFICATE_LIFETIME_S: u64 = 90 * 24 * 3_600;
 
 const IDENTITY: Sealed =
     Sealed { file: "identity.key", label: "plexmesh identity", version: 1, secret: true };

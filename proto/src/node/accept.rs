@@ -38,6 +38,8 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     /// Takes over what the store held at the start.
     pub(super) fn load_roster(&mut self, now: Now) {
         self.admissions = Arc::new(Admissions::of_view(&self.view, now.wall_s()));
+        // A start that was cut short may have kept a revocation, and what the revoked peer had said.
+        self.purge_barred();
         self.roster = Roster::load(&self.view, &self.admissions, now.wall_s());
         self.refreshed = Refreshed { rebuilt: true, relinked: true, ..Refreshed::default() };
     }

@@ -382,6 +382,19 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             return;
         }
         self.tell_of_bars(&before);
+        let barred = self.purge_barred();
+        let members: Vec<PeerId> = self.roster.members().iter().map(|it| it.id()).collect();
+        members.into_iter().for_each(|peer| self.roster.touch(peer));
+        for peer in self.connected.intersection(&barred) {
+            self.outputs.push_back(Output::Disconnect { peer: *peer });
+        }
+        self.outputs.push_back(Output::Admissions(self.admissions.clone()));
+        self.publisher.request(Kind::HEARTBEAT, now.time, true);
+        self.need_evaluation(now.time);
+    }
+
+    /// Drops from the view what barred peers said, and gives who they are.
+    pub(super) fn purge_barred(&mut self) -> BTreeSet<PeerId> {
         let barred = self.barred();
         let admissions = self.admissions.clone();
         let purged = self.view.purge(&|record| {
@@ -392,14 +405,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         for _ in 0..purged {
             self.count("record_purged");
         }
-        let members: Vec<PeerId> = self.roster.members().iter().map(|it| it.id()).collect();
-        members.into_iter().for_each(|peer| self.roster.touch(peer));
-        for peer in self.connected.intersection(&barred) {
-            self.outputs.push_back(Output::Disconnect { peer: *peer });
-        }
-        self.outputs.push_back(Output::Admissions(self.admissions.clone()));
-        self.publisher.request(Kind::HEARTBEAT, now.time, true);
-        self.need_evaluation(now.time);
+        barred
     }
 
     /// Everybody but this peer that is barred, as far as records or connections tell.
