@@ -6,6 +6,7 @@
 
 pub mod answer;
 mod audit;
+mod authority;
 pub mod group;
 mod guard;
 pub mod health;

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use plexmesh_net::{NetHandle, ask_admission};
+use plexmesh_proto::ReplaceRefusal;
 use plexmesh_proto::admission::request::{AdmissionAnswer, AdmissionRequest};
 use plexmesh_proto::membership::state::PeerState;
-use plexmesh_proto::record::{Certificate, Role};
+use plexmesh_proto::record::{AuthorityChange, Certificate, Role};
 use plexmesh_proto::types::PeerId;
 use thiserror::Error;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 
 use crate::clock;
 use crate::identity::{NodeKeys, short_id};
@@ -41,6 +42,20 @@ pub enum InstallError {
     Driver(#[from] QueryError),
 }
 
+/// Why an authority key was not replaced.
+#[derive(Debug, Error)]
+pub enum ReplaceFailure {
+    /// The protocol does not take it.
+    #[error(transparent)]
+    Refused(#[from] ReplaceRefusal),
+    /// The certificate could not be written.
+    #[error(transparent)]
+    File(#[from] MeshError),
+    /// The driver did not come round to it.
+    #[error(transparent)]
+    Driver(#[from] QueryError),
+}
+
 /// Takes over renewed certificates of this peer.
 #[derive(Clone, Debug)]
 pub struct Installer {
@@ -62,18 +77,41 @@ impl Installer {
     /// [`InstallError`]; the former one holds then.
     pub async fn install(&self, certificate: Certificate) -> Result<(), InstallError> {
         let taken = certificate.clone();
-        let taken = self.driver.change(move |node, now| node.set_certificate(taken, now)).await?;
-        if !taken {
-            return Err(InstallError::NotOurs);
-        }
-        // A certificate is far below the limit of a hello.
-        let _ = self.net.set_certificate(&certificate.encode());
+        let shown = self.driver.change(move |node, now| {
+            node.set_certificate(taken, now).then(|| node.credential().encode())
+        });
+        let Some(shown) = shown.await? else { return Err(InstallError::NotOurs) };
+        // A credential is below the limit of a hello.
+        let _ = self.net.set_certificate(&shown);
         self.net.set_admitting(certificate.has_role(Role::Enroller));
-        let (dir, lapses_s) = (self.dir.clone(), certificate.not_after_s);
-        let written = spawn_blocking(move || mesh::write_certificate(&dir, &certificate));
-        written.await.map_err(|_| InstallError::Driver(QueryError::Stopped))??;
+        let lapses_s = certificate.not_after_s;
+        self.write(certificate).await.map_err(|_| InstallError::Driver(QueryError::Stopped))??;
         tracing::info!(lapses_s, "a renewed certificate was taken over");
         Ok(())
+    }
+
+    /// Takes over that an authority key was replaced, with a certificate of this peer that counts after it; `chain` ends with what is new.
+    ///
+    /// # Errors
+    /// [`ReplaceFailure`]; if it was the certificate's file, the mesh knows of the replacement already.
+    pub async fn replace_authority(
+        &self,
+        chain: Vec<AuthorityChange>,
+        certificate: Certificate,
+    ) -> Result<(), ReplaceFailure> {
+        let taken = certificate.clone();
+        let replaced =
+            self.driver.change(move |node, now| node.replace_authority(&chain, taken, now));
+        replaced.await??;
+        self.write(certificate)
+            .await
+            .map_err(|_| ReplaceFailure::Driver(QueryError::Stopped))??;
+        Ok(())
+    }
+
+    async fn write(&self, certificate: Certificate) -> Result<Result<(), MeshError>, JoinError> {
+        let dir = self.dir.clone();
+        spawn_blocking(move || mesh::write_certificate(&dir, &certificate)).await
     }
 }
 
@@ -104,17 +142,24 @@ pub async fn keep_renewed(installer: Installer, keys: NodeKeys) {
 fn whom_to_ask(moment: &Snapshot<'_>) -> Option<Vec<(PeerId, Vec<String>)>> {
     let own = moment.node.certificate();
     let plain = own.roles.iter().all(|role| *role == Role::Member);
-    if !plain || moment.now.wall_s() < own.renewal_s() {
+    let authorities = moment.node.authorities();
+    // Better today than when the time of a replaced authority key is over.
+    let hangs_on_old =
+        |certificate: &Certificate| !authorities.is_in_force(&certificate.authority());
+    let due = moment.now.wall_s() >= own.renewal_s();
+    if !plain || !(due || hangs_on_old(own)) {
         return None;
     }
     let members = moment.node.roster().members().iter().zip(moment.node.evaluation().states());
     let enrollers = members.filter_map(|(member, state)| {
-        let enrolls = member.certificate()?.has_role(Role::Enroller);
+        let theirs = member.certificate()?;
+        let enrolls = theirs.has_role(Role::Enroller) && (due || !hangs_on_old(theirs));
         let addresses = member.profile()?.addresses.clone();
         (enrolls && state == PeerState::Up && !addresses.is_empty())
             .then(|| (member.id(), addresses))
     });
-    Some(enrollers.take(MAX_ASKED).collect())
+    let enrollers: Vec<_> = enrollers.take(MAX_ASKED).collect();
+    (due || !enrollers.is_empty()).then_some(enrollers)
 }
 
 /// Asks one enroller after the other; whether a certificate came.

@@ -8,6 +8,7 @@ use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 
 pub mod args;
+mod authority;
 pub mod check;
 pub mod client;
 pub mod config;

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::clock;
 use crate::events::EventEntry;
 use crate::host::room::Shortage;
-use crate::mesh::Bars;
+use crate::mesh::Gate;
 use crate::query::{AgentNode, Query, Snapshot};
 use crate::supervisor::Watchdog;
 
@@ -74,8 +74,8 @@ pub struct Parts {
     pub addresses: AddressBook,
     /// What newcomers are given.
     pub welcome: Welcome,
-    /// Where it is kept who may not connect.
-    pub bars: Bars,
+    /// Where it is kept who may connect.
+    pub gate: Gate,
     /// Unix milliseconds at which the agent started.
     pub started_ms: u64,
     /// Who is told that the driver still steps.
@@ -108,7 +108,7 @@ pub struct Driver {
     announcement: Announcement,
     addresses: AddressBook,
     welcome: Welcome,
-    bars: Bars,
+    gate: Gate,
     /// This peer is no member any more.
     put_out: bool,
     journal: Journal,
@@ -150,7 +150,7 @@ impl Driver {
             announcement: parts.announcement,
             addresses: parts.addresses,
             welcome: parts.welcome,
-            bars: parts.bars,
+            gate: parts.gate,
             put_out: false,
             journal: Journal::new(parts.events),
             strikes: Strikes::default(),

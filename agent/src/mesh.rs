@@ -3,7 +3,7 @@
 //! | file | content | mode |
 //! |---|---|---|
 //! | `identity.key` | Ed25519 secret of this peer | 0600 |
-//! | `mesh.toml` | mesh id, authority keys, seeds, this peer's labels | 0644 |
+//! | `mesh.toml` | mesh id, authority keys and what replaced them, seeds, this peer's labels | 0644 |
 //! | `certificate` | this peer's certificate | 0644 |
 //! | `mesh.secret` | what members alone know, in up to two epochs | 0600 |
 //! | `authority.key`, `authority-spare.key` | the mesh's authorities, where it was made | 0600 |
@@ -14,9 +14,10 @@
 //! from the keys that an interrupted attempt left.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use plexmesh_net::Identity;
-use plexmesh_proto::record::{Certificate, CertificateError, MeshId, Role};
+use plexmesh_proto::record::{Authorities, Certificate, CertificateError, MeshId, Role};
 use plexmesh_proto::types::PeerId;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -24,6 +25,7 @@ use thiserror::Error;
 use crate::identity::NodeKeys;
 
 mod admission;
+pub mod authority;
 mod description;
 pub mod envelope;
 pub mod files;
@@ -35,7 +37,7 @@ mod seed;
 pub mod transfer;
 mod undo;
 
-pub use admission::{Bars, MeshAdmission};
+pub use admission::{Gate, MeshAdmission};
 pub use plexmesh_proto::record::CERTIFICATE_LIFETIME_S;
 pub use seed::{Seed, SeedError};
 
@@ -118,7 +120,7 @@ pub struct Membership {
     /// Which mesh.
     pub mesh: MeshId,
     /// Keys whose certificates make members.
-    pub authorities: Vec<PeerId>,
+    pub authorities: Arc<Authorities>,
     /// This peer's certificate; checked.
     pub certificate: Certificate,
     /// What members alone know; `None` if this peer was not given it yet.
@@ -163,7 +165,8 @@ pub fn init(dir: &Path, labels: Labels, wall_s: u64) -> Result<Made, MeshError> 
     let roles = vec![Role::Member, Role::Enroller, Role::Admin];
     let certificate = issue(&NodeKeys::new(authority.clone()), mesh, peer, roles, wall_s);
     CERTIFICATE.write(dir, &certificate.encode())?;
-    let authorities = vec![PeerId(authority.public()), PeerId(spare.public())];
+    let founding = vec![PeerId(authority.public()), PeerId(spare.public())];
+    let authorities = Arc::new(Authorities::from(founding));
     Description { mesh, authorities, seeds: Vec::new(), labels }.write(dir)?;
     Ok(Made {
         mesh,
@@ -178,13 +181,25 @@ pub fn init(dir: &Path, labels: Labels, wall_s: u64) -> Result<Made, MeshError> 
 /// # Errors
 /// If the file does not read.
 pub fn renew(authority: &Path, own: &Certificate, wall_s: u64) -> Result<Certificate, MeshError> {
-    let secret = AUTHORITY.read_at(authority)?;
-    let malformed =
-        || FileError::Malformed { path: authority.to_owned(), reason: "not 32 bytes of key" };
-    let secret = secret.try_into().map_err(|_| malformed())?;
-    let mut key = NodeKeys::new(Identity::from_secret_bytes(secret));
+    Ok(renew_by(&mut authority::read(authority)?, own, wall_s))
+}
+
+fn renew_by(key: &mut NodeKeys, own: &Certificate, wall_s: u64) -> Certificate {
     let id = key.peer();
-    Ok(own.renew(&mut key, id, wall_s, wall_s.saturating_add(CERTIFICATE_LIFETIME_S)))
+    own.renew(key, id, wall_s, wall_s.saturating_add(CERTIFICATE_LIFETIME_S))
+}
+
+/// Writes down in `dir` whose certificates make members.
+///
+/// # Errors
+/// If `mesh.toml` cannot be read or replaced; it stays as it is then.
+pub fn write_authorities(dir: &Path, authorities: &Arc<Authorities>) -> Result<(), MeshError> {
+    let Some(mut description) = Description::read(dir)? else { return Ok(()) };
+    if description.authorities == *authorities {
+        return Ok(());
+    }
+    description.authorities = authorities.clone();
+    description.write(dir)
 }
 
 /// Writes a renewed certificate of the peer in `dir`, in the place of the former one.
@@ -253,8 +268,8 @@ pub fn enrol(
 
 /// Who can let others in from a data directory.
 enum Issuer {
-    Authority(NodeKeys, MeshId, Vec<PeerId>),
-    Enroller(NodeKeys, Box<Certificate>, Vec<PeerId>),
+    Authority(NodeKeys, MeshId, Arc<Authorities>),
+    Enroller(NodeKeys, Box<Certificate>, Arc<Authorities>),
 }
 
 impl Issuer {
@@ -270,13 +285,13 @@ impl Issuer {
         }
         let description = Description::read(dir)?.ok_or(MeshError::NoAuthority(path.clone()))?;
         let authority = NodeKeys::new(read_key(dir, &AUTHORITY)?);
-        if !description.authorities.contains(&authority.peer()) {
+        if !description.authorities.is_in_force(&authority.peer()) {
             return Err(MeshError::OtherAuthority(path));
         }
         Ok(Self::Authority(authority, description.mesh, description.authorities))
     }
 
-    fn mesh(&self) -> (MeshId, Vec<PeerId>) {
+    fn mesh(&self) -> (MeshId, Arc<Authorities>) {
         match self {
             Self::Authority(_, mesh, authorities) => (*mesh, authorities.clone()),
             Self::Enroller(_, own, authorities) => (own.mesh, authorities.clone()),

@@ -2,6 +2,7 @@
 //! [`api::schema`](crate::api::schema) alone: nothing is shown that `-o json` does not have.
 
 pub mod audit;
+pub mod authority;
 pub mod config;
 pub mod csv;
 pub mod doctor;

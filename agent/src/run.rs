@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use plexmesh_net::{NetConfig, NetEvent, NetHandle, peer_id_text};
+use plexmesh_proto::admission::credential::Credential;
 use plexmesh_proto::record::Profile;
 use plexmesh_proto::types::{PeerId, Version};
 use plexmesh_proto::{Config, Node};
@@ -29,7 +30,7 @@ use crate::host::resources::{self, Sampler};
 use crate::host::room;
 use crate::identity::{NodeKeys, short_id};
 use crate::mesh::secret::MeshSecrets;
-use crate::mesh::{self, Bars, Labels, Membership, MeshAdmission, Seed, format, moved};
+use crate::mesh::{self, Gate, Labels, Membership, MeshAdmission, Seed, format, moved};
 use crate::query::{AgentNode, DriverHandle, QUERY_QUEUE};
 use crate::scrub::ScrubHandle;
 use crate::settings::Settings;
@@ -125,9 +126,9 @@ impl Agent {
         let (lock, membership) = take_directory(&settings.data_dir)?;
         let (store, loaded) = open_store(&settings.data_dir, &membership).await?;
         let closer = store.closer();
-        let bars = Bars::default();
+        let gate = Gate::new(membership.authorities.clone());
         let (net, net_events, early_events, listening) =
-            open_net(&settings, &membership, bars.clone()).await?;
+            open_net(&settings, &membership, gate.clone()).await?;
 
         let (query_sender, queries) = mpsc::channel(QUERY_QUEUE);
         let (events, _) = broadcast::channel(EVENT_QUEUE);
@@ -161,7 +162,7 @@ impl Agent {
             announcement,
             addresses: AddressBook::new(seeds),
             welcome,
-            bars,
+            gate,
             started_ms,
             watchdog: supervisor.watchdog(),
         });
@@ -416,12 +417,13 @@ type OpenNet = (NetHandle, mpsc::Receiver<NetEvent>, Vec<NetEvent>, Vec<String>)
 async fn open_net(
     settings: &Settings,
     membership: &Membership,
-    bars: Bars,
+    gate: Gate,
 ) -> anyhow::Result<OpenNet> {
     let keys = &membership.keys;
-    let admission =
-        MeshAdmission::new(keys.clone(), membership.mesh, membership.authorities.clone(), bars);
-    let certificate = membership.certificate.encode();
+    let admission = MeshAdmission::new(keys.clone(), membership.mesh, gate);
+    let (certificate, authorities) = (&membership.certificate, &membership.authorities);
+    let (certificate, changes) = (certificate.clone(), authorities.changes().to_vec());
+    let certificate = Credential { certificate, changes }.encode();
     let mut config = NetConfig::new(keys.identity().clone(), membership.mesh.0, certificate);
     config.listen.clone_from(&settings.listen);
     let (net, mut events) = plexmesh_net::spawn(config, Arc::new(admission))?;

@@ -18,6 +18,7 @@ use serde_json::Value;
 const FORMS: [&str; 8] = ["table", "wide", "json", "ndjson", "yaml", "csv", "markdown", "html"];
 /// What is typed after each verb, and the exit code.
 const VERBS: &[(&str, &[&str], i32)] = &[
+    ("authority", &[], 0),
     ("certificate", &[], 0),
     ("check", &[], 2),
     ("completions", &["bash"], 0),

@@ -1,8 +1,9 @@
 //! What a node is told once, when it is made.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::record::{Certificate, MeshId, Profile};
+use crate::record::{Authorities, Certificate, MeshId, Profile};
 use crate::types::{PeerId, Version};
 
 /// Identity, mesh and starting points of one node.
@@ -13,7 +14,7 @@ pub struct Config {
     /// Which mesh.
     pub mesh: MeshId,
     /// Keys whose certificates make members.
-    pub authorities: Vec<PeerId>,
+    pub authorities: Arc<Authorities>,
     /// This peer's certificate; names its key.
     pub certificate: Certificate,
     /// What this peer says of itself.

@@ -5,7 +5,7 @@ use alloc::string::String;
 use crate::admission::token::TokenId;
 use crate::integrity::FindingKind;
 use crate::membership::state::PeerState;
-use crate::record::{EdgeStatus, RevocationCause};
+use crate::record::{EdgeStatus, Replacement, RevocationCause};
 use crate::types::{PeerId, StateDigest};
 
 /// Something that happened in a node.
@@ -77,6 +77,11 @@ pub enum Event {
         cause: RevocationCause,
         /// The admin.
         by: PeerId,
+    },
+    /// An authority key was replaced by another one.
+    AuthorityReplaced {
+        /// Which by which.
+        replacement: Replacement,
     },
     /// A token was used on both sides of a cut; who came later is barred.
     TokenOverused {

@@ -54,6 +54,6 @@ pub use config::Config;
 pub use event::Event;
 pub use node::{
     InviteRefusal, InviteReport, InviteTerms, Invited, KeysRefusal, MAX_INVITE_LIFETIME_S,
-    MAX_INVITE_USES, Node, RevokeRefusal, Rotation,
+    MAX_INVITE_USES, Node, ReplaceRefusal, RevokeRefusal, Rotation,
 };
 pub use port::{Crypto, Input, Output, Verdict};

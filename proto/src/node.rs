@@ -25,6 +25,7 @@ use crate::view::{RecordStore, View};
 
 mod accept;
 mod admission;
+mod authorities;
 mod clocks;
 mod keys;
 mod publish;
@@ -36,6 +37,7 @@ pub use admission::{
     InviteRefusal, InviteReport, InviteTerms, Invited, MAX_INVITE_LIFETIME_S, MAX_INVITE_USES,
     RevokeRefusal,
 };
+pub use authorities::ReplaceRefusal;
 use clocks::Clocks;
 pub use keys::{KeysRefusal, Rotation};
 use publish::Publisher;
@@ -79,6 +81,8 @@ pub struct Node<C, S> {
     admissions: Arc<Admissions>,
     /// Enrolments came since.
     admissions_changed: bool,
+    /// Replaced authority keys whose time was over, as of the last look.
+    authorities_ended: usize,
     /// The record whose secret was taken last, by its hash.
     key_taken: Option<[u8; 32]>,
     /// Who fell with its enroller.
@@ -135,6 +139,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         let mut node = Self {
             admissions: Arc::default(),
             admissions_changed: false,
+            authorities_ended: 0,
             key_taken: None,
             fallen: BTreeSet::new(),
             roster: Roster::default(),
@@ -258,6 +263,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         self.resume(now);
         let alone = self.config.seeds.is_empty() && self.view.is_empty();
         self.publisher.start(now.time, alone);
+        self.outputs.push_back(Output::Authorities(self.config.authorities.clone()));
         self.outputs.push_back(Output::Admissions(self.admissions.clone()));
         self.take_key_epoch(now);
         self.exchange.start(alone || !self.roster.members().is_empty());
@@ -506,6 +512,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     fn expire(&mut self, now: Now) {
         self.expire_at = now.time.plus(EXPIRY_INTERVAL);
+        self.end_authorities(now);
         if !self.view.has_expired(now.wall_s()) {
             return;
         }

@@ -11,7 +11,7 @@ use crate::exchange::message::{ExchangeAnswer, ExchangeRequest};
 use crate::integrity::ShardReport;
 use crate::keys::MeshSecret;
 use crate::membership::frame::Frame;
-use crate::record::{Profile, Record, Resources};
+use crate::record::{Authorities, Profile, Record, Resources};
 use crate::types::{PeerId, RequestId, Token};
 
 /// Keys, signatures and randomness, as the driver provides them.
@@ -155,6 +155,8 @@ pub enum Output {
     },
     /// Who is barred from now on: no connection with them is to be established.
     Admissions(Arc<Admissions>),
+    /// Whose certificates make members from now on: the driver keeps it.
+    Authorities(Arc<Authorities>),
     /// The mesh's secret of a higher epoch than the one held, or the one that counts of two of one epoch: the driver keeps it.
     KeyEpoch {
         /// The epoch.

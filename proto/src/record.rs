@@ -13,6 +13,7 @@ use crate::schema;
 use crate::types::{PeerId, RecordId, Version};
 
 mod admission;
+mod authorities;
 mod certificate;
 mod keys;
 mod payload;
@@ -21,7 +22,13 @@ mod shards;
 pub use admission::{
     Enrolment, Invite, MAX_NOTE_BYTES, MAX_REASON_BYTES, Revocation, RevocationCause,
 };
-pub use certificate::{CERTIFICATE_LIFETIME_S, Certificate, CertificateError, MeshId, Role};
+pub use authorities::{
+    Authorities, AuthorityChange, AuthorityError, AuthorityWord, MAX_AUTHORITIES,
+    MAX_AUTHORITY_CHANGES, MAX_AUTHORITY_GRACE_S, MAX_CHANGE_BYTES, Replacement,
+};
+pub use certificate::{
+    CERTIFICATE_LIFETIME_S, Certificate, CertificateError, MAX_CERTIFICATE_BYTES, MeshId, Role,
+};
 pub use keys::{KeyEpoch, MAX_KEY_EPOCH, MAX_SEALED_BYTES};
 pub use payload::{
     Availability, EdgeStatus, Evidence, Heartbeat, LinkEdge, Links, MAX_ADDRESSES, MAX_EDGES,
@@ -58,6 +65,8 @@ impl Kind {
     pub const REVOCATION: Self = Self(schema::Kind::Revocation as u32);
     /// The mesh's secret for a member.
     pub const KEY_EPOCH: Self = Self(schema::Kind::KeyEpoch as u32);
+    /// Authority keys that were replaced.
+    pub const AUTHORITIES: Self = Self(schema::Kind::Authorities as u32);
 
     /// Whether records of this kind count in the state digest.
     #[must_use]
@@ -74,7 +83,7 @@ impl Kind {
     /// Whether this version of the protocol knows the kind.
     #[must_use]
     pub fn is_known(self) -> bool {
-        const KNOWN: [Kind; 9] = [
+        const KNOWN: [Kind; 10] = [
             Kind::PEER,
             Kind::LINKS,
             Kind::HEARTBEAT,
@@ -84,6 +93,7 @@ impl Kind {
             Kind::ENROLMENT,
             Kind::REVOCATION,
             Kind::KEY_EPOCH,
+            Kind::AUTHORITIES,
         ];
         KNOWN.contains(&self)
     }

@@ -37,7 +37,7 @@ impl Mesh {
     }
 
     fn judge_bytes(&self, bytes: &[u8], wall_s: u64) -> Result<(), CertificateError> {
-        let authorities = [self.authority.id()];
+        let authorities = vec![self.authority.id()].into();
         Certificate::parse(bytes)?.check(
             &mut Keys::new(0),
             &MESH,

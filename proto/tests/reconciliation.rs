@@ -47,7 +47,7 @@ impl Pair {
             let own = keys[index].clone();
             let config = Config {
                 mesh: MESH,
-                authorities: vec![authority.id()],
+                authorities: Arc::new(vec![authority.id()].into()),
                 certificate: certificate(&mut authority, own.id()),
                 profile: Profile::default(),
                 seeds: Vec::new(),

@@ -254,7 +254,8 @@ fn golden_bytes_of_a_request_for_admission_and_of_answers() {
     let admitted = Admitted {
         certificate: common::certificate(&mut Keys::new(99), PeerId([3; 32])),
         mesh: common::MESH,
-        authorities: vec![PeerId([1; 32])],
+        founding: vec![PeerId([1; 32])],
+        changes: Vec::new(),
         seeds: vec![Enroller { peer: PeerId([2; 32]), addresses: vec!["/a".to_owned()] }],
         secrets: vec![(1, [4; 32])],
     };

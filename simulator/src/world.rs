@@ -84,6 +84,8 @@ impl Waiting {
 pub(crate) struct MeshKeys {
     pub(crate) mesh: MeshId,
     pub(crate) authority: VirtualCrypto,
+    /// The other authority; nobody's certificate hangs on it until it replaces the first.
+    pub(crate) spare: VirtualCrypto,
 }
 
 /// A virtual world. Everything in it follows from the seed and from what the caller does to it.
@@ -125,6 +127,7 @@ impl World {
     pub(crate) fn empty(seed: u64, links: Links) -> Self {
         let verified = Rc::new(Verified::default());
         let authority = VirtualCrypto::new(seed, "authority", 0, 0, verified.clone());
+        let spare = VirtualCrypto::new(seed, "authority", 1, 0, verified.clone());
         let mesh = MeshId(crate::dice::derive(seed, "mesh", 0));
         Self {
             seed,
@@ -136,7 +139,7 @@ impl World {
             hosts: Vec::new(),
             meters: Vec::new(),
             index: BTreeMap::new(),
-            keys: MeshKeys { mesh, authority },
+            keys: MeshKeys { mesh, authority, spare },
             verified,
             shelf: Rc::default(),
             dice: Dice::new(seed, "packets", 0),

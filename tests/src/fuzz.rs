@@ -26,12 +26,13 @@ const WIRE_BYTES: u64 = 4 * plexmesh_proto::wire::MAX_DECODE_ALLOCATION;
 const TEXT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "broadcast", run: wire::broadcast, most_bytes: Some(WIRE_BYTES) },
     Target { name: "request", run: wire::request, most_bytes: Some(WIRE_BYTES) },
     Target { name: "answer", run: wire::answer, most_bytes: Some(WIRE_BYTES) },
     Target { name: "frame", run: wire::frame, most_bytes: Some(WIRE_BYTES) },
     Target { name: "certificate", run: wire::certificate, most_bytes: Some(WIRE_BYTES) },
+    Target { name: "admission", run: wire::admission, most_bytes: Some(WIRE_BYTES) },
     Target { name: "sketch", run: wire::sketch, most_bytes: Some(WIRE_BYTES) },
     Target { name: "token", run: wire::token, most_bytes: Some(WIRE_BYTES) },
     Target { name: "manifest", run: files::manifest, most_bytes: Some(TEXT_BYTES) },

@@ -100,6 +100,12 @@ fn events() -> EventItems {
         EventDetail::ConvergenceChanged { converged: true, state_digest },
         EventDetail::ShardsChanged { peer, code, before: 0, count: 2 },
         EventDetail::MembershipEnded { peer: beta(), cause: RevocationCause::Revoked, by: beta() },
+        EventDetail::AuthorityReplaced {
+            key: "00ff".to_owned(),
+            replaced_by: "ff00".to_owned(),
+            stolen: false,
+            ends_at: WallTime::from_ms(0),
+        },
         EventDetail::TokenOverused { peer: beta(), token: "00ff".to_owned() },
         EventDetail::LocalHealthChanged { score: 1 },
         EventDetail::Missed { count: 9 },
@@ -167,6 +173,7 @@ fn sample_of(kind: Kind) -> Value {
     }
     match kind {
         Kind::AuditList => value(sample::audit()),
+        Kind::Authorities => value(sample::authorities()),
         Kind::Certificate => value(sample::certificate()),
         Kind::Config => {
             let items = vec![config_key(json!("24h")), config_key(Value::Null)];
@@ -299,6 +306,7 @@ async fn what_an_agent_answers_is_valid_by_its_schema() {
         "/v1/figures",
         "/v1/integrity",
         "/v1/audit",
+        "/v1/authorities",
         "/v1/certificate",
         "/v1/invites",
         "/v1/keys",

@@ -13,9 +13,9 @@ use serde_json::Value;
 
 use super::problem::Problem;
 use super::schema::{
-    API_VERSION, AuditItems, ConfigCheck, ConfigFile, ConfigKey, Doctor, Envelope, Event,
-    EventItems, Figures, IdentityTransfer, Integrity, Invite, Joined, Keys, Kind, Latency, Leave,
-    Liveness, MadeMesh, MadeToken, Many, One, OwnCertificate, Peer, PeerDetail, Readiness,
+    API_VERSION, AuditItems, AuthorityList, ConfigCheck, ConfigFile, ConfigKey, Doctor, Envelope,
+    Event, EventItems, Figures, IdentityTransfer, Integrity, Invite, Joined, Keys, Kind, Latency,
+    Leave, Liveness, MadeMesh, MadeToken, Many, One, OwnCertificate, Peer, PeerDetail, Readiness,
     Revocation, Script, Scrub, ShardItems, Status, Topology, Waited, Why, Written,
 };
 use crate::demo::DemoReport;
@@ -48,6 +48,7 @@ pub(super) fn generator(place: &'static str) -> SchemaGenerator {
 pub(super) fn document(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
     let mut schema = match kind {
         Kind::AuditList => Envelope::<AuditItems>::json_schema(generator),
+        Kind::Authorities => One::<AuthorityList>::json_schema(generator),
         Kind::Certificate => One::<OwnCertificate>::json_schema(generator),
         Kind::Config => Many::<ConfigKey>::json_schema(generator),
         Kind::ConfigCheck => One::<ConfigCheck>::json_schema(generator),

@@ -30,13 +30,13 @@ use crate::query::{AgentNode, Snapshot};
 use crate::text::hex;
 use crate::time::WallTime;
 
-type Done<T> = Result<(Extension<Effect>, Json<T>), Problem>;
+pub(super) type Done<T> = Result<(Extension<Effect>, Json<T>), Problem>;
 
-fn done<T>(changed: Changed, document: T) -> Done<T> {
+pub(super) fn done<T>(changed: Changed, document: T) -> Done<T> {
     Ok((Extension(Effect(changed)), Json(document)))
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let body = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|error| {
         let message = format!("the request body is not as it should be: {error}");
@@ -277,6 +277,7 @@ pub(super) async fn certificate(
 
 fn own_certificate(moment: &Snapshot<'_>) -> One<OwnCertificate> {
     let own = moment.node.certificate();
+    let lapses_s = moment.node.authorities().lapses_s(own);
     let role = |role: &Role| match role {
         Role::Member => "member",
         Role::Enroller => "enroller",
@@ -286,8 +287,8 @@ fn own_certificate(moment: &Snapshot<'_>) -> One<OwnCertificate> {
         peer: peer_id_text(&own.peer.0),
         roles: own.roles.iter().map(|it| role(it).to_owned()).collect(),
         signed_by: own.enroller().map_or(Signer::Authority, |_| Signer::Enroller),
-        renewal_at: WallTime::from_s(own.renewal_s()),
-        certificate_lapses_at: WallTime::from_s(own.not_after_s),
+        renewal_at: WallTime::from_s(own.renewal_s().min(lapses_s)),
+        certificate_lapses_at: WallTime::from_s(lapses_s),
         certificate: hex(&own.encode()),
     };
     envelope(moment, Kind::Certificate, Item { item })

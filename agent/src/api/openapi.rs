@@ -289,7 +289,9 @@ mod tests {
             let answer = match method.as_str() {
                 "get" => mesh.client.get(&at).await.unwrap(),
                 // In a mesh of one nobody is gone, and the certificate is the one that there is.
-                _ if ["/v1/forgotten", "/v1/certificate"].contains(&path.as_str()) => {
+                _ if ["/v1/forgotten", "/v1/certificate", "/v1/authorities"]
+                    .contains(&path.as_str()) =>
+                {
                     let body = r#"{"peer":"nobody","certificate":""}"#;
                     let problem = mesh.client.post(&at, body.into()).await.unwrap_err();
                     assert_valid(&serde_json::to_value(One::problem(problem)).unwrap());

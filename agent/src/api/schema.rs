@@ -32,8 +32,9 @@ pub use event::{Event, EventDetail, EventItems};
 pub use integrity::{Integrity, PeerIntegrity, ShardFinding, Verdict, Verdicts};
 pub use latency::Latency;
 pub use membership::{
-    CertificateRequest, DEFAULT_LIFETIME_S, DEFAULT_USES, Invite, InviteRequest, Joined, Keys,
-    MadeToken, OwnCertificate, PeerKeys, Revocation, RevocationCause, RevokeRequest, Signer,
+    AuthorityList, AuthorityRequest, CertificateRequest, DEFAULT_LIFETIME_S, DEFAULT_USES, Invite,
+    InviteRequest, Joined, Keys, MadeToken, OwnCertificate, PeerKeys, ReplacedAuthority,
+    Revocation, RevocationCause, RevokeRequest, Signer,
 };
 pub use outcome::{
     IdentityTransfer, Leave, Liveness, MadeMesh, Readiness, Script, Waited, Written,
@@ -53,6 +54,8 @@ pub const API_VERSION: &str = "plexmesh/v1";
 pub enum Kind {
     /// What was changed over the socket, by whom.
     AuditList,
+    /// The keys whose certificates make members.
+    Authorities,
     /// The certificate of the peer that was asked.
     Certificate,
     /// What is configured.
@@ -123,8 +126,9 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, by name.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::AuditList,
+        Self::Authorities,
         Self::Certificate,
         Self::Config,
         Self::ConfigCheck,
@@ -165,6 +169,7 @@ impl Kind {
     pub const fn word(self) -> &'static str {
         match self {
             Self::AuditList => "AuditList",
+            Self::Authorities => "Authorities",
             Self::Certificate => "Certificate",
             Self::Config => "Config",
             Self::ConfigCheck => "ConfigCheck",

@@ -11,10 +11,13 @@ use axum::routing::{MethodRouter, get, post};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::audit;
+use super::authority;
 use super::guard::{self, Refusal};
 use super::membership;
 use super::routes::{self, Agent, Caller};
-use super::schema::{CertificateRequest, InviteRequest, Kind, Leave, RevokeRequest, ScrubRequest};
+use super::schema::{
+    AuthorityRequest, CertificateRequest, InviteRequest, Kind, Leave, RevokeRequest, ScrubRequest,
+};
 
 /// One route.
 pub(super) struct Route {
@@ -161,7 +164,7 @@ const fn read(
 }
 
 /// Every route.
-pub(super) static ROUTES: [Route; 27] = [
+pub(super) static ROUTES: [Route; 29] = [
     document("/livez", Kind::Liveness, "Whether the agent lives.", || get(routes::liveness)),
     document(
         "/readyz",
@@ -348,6 +351,26 @@ pub(super) static ROUTES: [Route; 27] = [
             Kind::Certificate,
             "Takes over a renewed certificate of this peer.",
             || post(membership::install_certificate),
+        )
+    },
+    document(
+        "/v1/authorities",
+        Kind::Authorities,
+        "The keys whose certificates make members, and those that were replaced.",
+        || get(authority::authorities),
+    ),
+    Route {
+        method: Method::Post,
+        body: Some(AuthorityRequest::json_schema),
+        access: Access::Write {
+            refused: "this user may not replace an authority key",
+            instead: "sudo plexmesh authority replace --with FILE --new FILE",
+        },
+        ..document(
+            "/v1/authorities",
+            Kind::Authorities,
+            "Takes over that an authority key was replaced by another one, and tells the mesh.",
+            || post(authority::replace),
         )
     },
     read("/v1/metrics", Answer::Metrics, "The agent and its view of the mesh in figures.", || {

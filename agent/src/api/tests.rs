@@ -26,7 +26,7 @@ use crate::audit::{AuditLog, Since};
 use crate::certificate::Installer;
 use crate::cli::client::Client;
 use crate::identity::NodeKeys;
-use crate::mesh::{Bars, MeshAdmission};
+use crate::mesh::{Gate, MeshAdmission};
 use crate::query::{DriverHandle, Query};
 use crate::run;
 use crate::scrub::ScrubHandle;
@@ -48,7 +48,7 @@ fn idle_scrub() -> ScrubHandle {
 fn installer(driver: DriverHandle) -> Installer {
     let keys = NodeKeys::new(Identity::generate());
     let config = NetConfig::new(keys.identity().clone(), [0; 32], Vec::new());
-    let admission = MeshAdmission::new(keys, MeshId([0; 32]), Vec::new(), Bars::default());
+    let admission = MeshAdmission::new(keys, MeshId([0; 32]), Gate::new(Arc::default()));
     let (net, _) = plexmesh_net::spawn(config, Arc::new(admission)).unwrap();
     Installer::new(driver, net, "/nonexistent".into())
 }

@@ -15,8 +15,8 @@ use crate::time::parse_span;
 mod membership;
 
 pub use membership::{
-    CertificateArgs, ForgetArgs, InviteArgs, InviteVerb, JoinArgs, KeysArgs, KeysVerb, RevokeArgs,
-    RotateArgs,
+    AuthorityArgs, AuthorityVerb, CertificateArgs, ForgetArgs, InviteArgs, InviteVerb, JoinArgs,
+    KeysArgs, KeysVerb, ReplaceArgs, RevokeArgs, RotateArgs,
 };
 
 /// Exit codes as every verb's help shows them.
@@ -197,6 +197,12 @@ pub enum Verb {
         "plexmesh certificate --renew-with /media/usb/authority.key"
     ))]
     Certificate(CertificateArgs),
+    /// The keys whose certificates make members; replace one that was lost or stolen
+    #[command(after_help = examples(
+        "plexmesh authority",
+        "plexmesh authority replace --with /media/a/authority-spare.key --new /media/b/authority.key"
+    ))]
+    Authority(AuthorityArgs),
     /// End the membership of a peer that is not to be trusted any more; without a peer, what was ended
     #[command(after_help = examples(
         "plexmesh revoke gamma --reason 'stolen laptop'",

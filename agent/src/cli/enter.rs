@@ -178,7 +178,8 @@ fn answer(admitted: Admitted) -> Answer {
     Answer {
         certificate: admitted.certificate,
         mesh: admitted.mesh,
-        authorities: admitted.authorities,
+        founding: admitted.founding,
+        changes: admitted.changes,
         seeds: seeds.collect(),
         secrets: admitted.secrets,
     }

@@ -38,10 +38,11 @@ type Draw = Box<dyn Fn(Format) -> String>;
 /// first space is the verb.
 fn samples() -> Vec<(&'static str, Draw)> {
     use crate::render::{
-        audit, config, doctor, event, latency, local, membership, peer, problem, shards, status,
-        transfer, why,
+        audit, authority, config, doctor, event, latency, local, membership, peer, problem, shards,
+        status, transfer, why,
     };
     vec![
+        ("authority", drawn(sample::authorities(), authority::authorities)),
         ("certificate", drawn(sample::certificate(), membership::certificate)),
         ("check", drawn(sample::status(), check::page)),
         ("completions", drawn(local(Kind::Script, script("bash")), local::script)),

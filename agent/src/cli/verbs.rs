@@ -67,6 +67,7 @@ pub async fn ask(verb: Verb, client: &mut Client, output: &Output) -> anyhow::Re
         Verb::Metrics(args) => metrics::metrics(&args, client, output).await?,
         Verb::Wait(args) => wait::wait(&args, client, output).await?,
         Verb::Invite(args) => membership::invite(args, client, output).await?,
+        Verb::Authority(args) => super::authority::authority(args, client, output).await?,
         Verb::Certificate(args) => membership::certificate(args, client, output).await?,
         Verb::Keys(args) => membership::keys(args, client, output).await?,
         Verb::Revoke(args) => membership::revoke(args, client, output).await?,

@@ -33,7 +33,7 @@ fn key(membership: &Membership) -> DoctorCheck {
 }
 
 fn certificate(membership: &Membership, now: WallTime) -> DoctorCheck {
-    let lapses = WallTime::from_s(membership.certificate.not_after_s);
+    let lapses = WallTime::from_s(membership.authorities.lapses_s(&membership.certificate));
     let left = lapses.since(now);
     let found = format!("until {lapses}, {} left", span(left));
     if left < Duration::from_secs(RENEWAL_S) {

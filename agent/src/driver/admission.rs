@@ -1,6 +1,7 @@
 //! Answers strangers that ask to be let in, and members that ask for a renewed certificate.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use plexmesh_net::PeerKey;
 use plexmesh_proto::admission::Bar;
@@ -9,7 +10,7 @@ use plexmesh_proto::admission::request::{
 };
 use plexmesh_proto::admission::token::{Enroller, MAX_ENROLLER_ADDRESSES};
 use plexmesh_proto::membership::state::PeerState;
-use plexmesh_proto::record::{MeshId, Role};
+use plexmesh_proto::record::{Authorities, MeshId, Role};
 use plexmesh_proto::types::PeerId;
 
 use super::Driver;
@@ -23,7 +24,7 @@ pub struct Welcome {
     /// The mesh.
     pub mesh: MeshId,
     /// Keys whose certificates make members.
-    pub authorities: Vec<PeerId>,
+    pub authorities: Arc<Authorities>,
     /// What members alone know; `None` if this peer was not given it yet.
     pub secrets: Option<MeshSecrets>,
     /// Where this peer keeps them.
@@ -69,7 +70,8 @@ impl Driver {
         Ok(Admitted {
             certificate,
             mesh: self.welcome.mesh,
-            authorities: self.welcome.authorities.clone(),
+            founding: self.welcome.authorities.founding().to_vec(),
+            changes: self.welcome.authorities.changes().to_vec(),
             seeds: self.seeds_for(&peer),
             secrets: secrets.map(|(epoch, secret)| (epoch, *secret.expose())).collect(),
         })

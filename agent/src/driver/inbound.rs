@@ -9,6 +9,7 @@ use plexmesh_proto::wire::{self, WireError};
 
 use super::Driver;
 use super::strikes::Message;
+use crate::clock;
 use crate::identity::short_id;
 
 impl Driver {
@@ -19,6 +20,10 @@ impl Driver {
                 let peer = PeerId(peer);
                 tracing::debug!(peer = short_id(&peer), address, ?path, "connected");
                 self.addresses.learn(peer, address);
+                if let Some(shown) = self.gate.take_shown() {
+                    self.node.learn_authorities(shown.changes(), clock::now());
+                    self.drain();
+                }
                 self.feed(Input::Connected { peer });
             }
             NetEvent::PathChanged { peer, address, path } => {

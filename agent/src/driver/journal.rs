@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use plexmesh_net::RefusedBy;
 use plexmesh_proto::event::Event;
+use plexmesh_proto::record::Replacement;
 use plexmesh_proto::report::{HealthCode, Severity};
 use plexmesh_proto::types::PeerId;
 use tokio::sync::broadcast;
@@ -14,6 +15,7 @@ use crate::api::schema::{EdgeStatus, RevocationCause, State};
 use crate::events::{EventEntry, EventLog};
 use crate::identity::short_id;
 use crate::query::AgentNode;
+use crate::text::hex;
 
 /// Between two log lines on refused connections: a stranger who keeps knocking must not fill the
 /// disk.
@@ -133,6 +135,7 @@ fn log_event(event: &Event, called: &dyn Fn(&PeerId) -> String) {
             let cause = RevocationCause::from(*cause).word();
             tracing::info!(peer, cause, by = called(by), "a membership was ended");
         }
+        Event::AuthorityReplaced { replacement } => log_replacement(replacement),
         Event::TokenOverused { peer, token } => {
             tracing::warn!(
                 peer = called(peer), %token,
@@ -141,4 +144,10 @@ fn log_event(event: &Event, called: &dyn Fn(&PeerId) -> String) {
         }
         other => tracing::info!(event = ?other, "event"),
     }
+}
+
+fn log_replacement(replacement: &Replacement) {
+    let Replacement { lost, new, until_s, stolen } = replacement;
+    let (lost, new) = (hex(&lost.0), hex(&new.0));
+    tracing::warn!(lost, new, stolen, until_s, "an authority key was replaced");
 }

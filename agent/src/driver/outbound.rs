@@ -1,8 +1,11 @@
 //! Outputs to deeds.
 
+use std::sync::Arc;
+
 use plexmesh_net::{SendError, Verdict as NetVerdict};
 use plexmesh_proto::exchange::message::ExchangeRequest;
 use plexmesh_proto::port::{Input, Output, Verdict};
+use plexmesh_proto::record::Authorities;
 use plexmesh_proto::types::{PeerId, RequestId};
 use plexmesh_proto::wire;
 
@@ -10,7 +13,7 @@ use super::Driver;
 use crate::clock;
 use crate::identity::short_id;
 use crate::mesh::secret::{MeshSecret, MeshSecrets};
-use crate::mesh::write_secrets;
+use crate::mesh::{write_authorities, write_secrets};
 
 impl Driver {
     /// Does one thing. A command that the transport has no room for is counted there; where the
@@ -38,13 +41,34 @@ impl Driver {
                 log_lost("verdict", self.net.verdict(token.0, net_verdict(verdict)));
             }
             Output::Admissions(admissions) => {
-                self.bars.set(admissions);
+                self.gate.set_admissions(admissions);
                 self.put_out |= self.was_put_out();
             }
+            Output::Authorities(authorities) => self.keep_authorities(&authorities),
             Output::KeyEpoch { epoch, secret } => {
                 self.keep_secret(epoch, MeshSecret::new(secret.0))
             }
             Output::Event(event) => self.journal.note(clock::wall_ms(), event, &self.node),
+        }
+    }
+
+    /// Keeps whose certificates make members, for itself, for those that it lets in, and for those that it
+    /// meets.
+    fn keep_authorities(&mut self, authorities: &Arc<Authorities>) {
+        self.gate.set_authorities(authorities.clone());
+        self.welcome.authorities = authorities.clone();
+        // What is not written is learned from the others again after the next start.
+        if let Err(error) = write_authorities(&self.welcome.data_dir, authorities) {
+            tracing::error!(%error, "whose certificates make members is not written");
+        }
+        self.show_credential();
+    }
+
+    /// Shows others what counts now.
+    pub(super) fn show_credential(&self) {
+        let credential = self.node.credential().encode();
+        if let Err(error) = self.net.set_certificate(&credential) {
+            tracing::error!(%error, "others are still shown the former certificate");
         }
     }
 

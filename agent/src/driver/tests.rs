@@ -3,20 +3,26 @@
 use std::sync::Arc;
 
 use plexmesh_net::{Identity, NetConfig};
+use plexmesh_proto::admission::credential::Credential;
 use plexmesh_proto::membership::state::PeerState;
-use plexmesh_proto::record::{MeshId, Profile, Role};
+use plexmesh_proto::record::{Authorities, Certificate, MeshId, Profile, Role};
 use plexmesh_proto::types::PeerId;
 use plexmesh_proto::{Config, Node};
 
 use super::*;
 use crate::identity::NodeKeys;
-use crate::mesh::{Bars, MeshAdmission, Seed};
+use crate::mesh::{Gate, MeshAdmission, Seed};
 use crate::query::{DriverHandle, QUERY_QUEUE};
 use crate::store::AgentStore;
 
 const MESH: MeshId = MeshId([3; 32]);
 
 /// A driver with what is needed to talk to it.
+/// What a peer with a certificate shows.
+fn shown(certificate: &Certificate) -> Vec<u8> {
+    Credential { certificate: certificate.clone(), changes: Vec::new() }.encode()
+}
+
 struct Peer {
     id: PeerId,
     handle: DriverHandle,
@@ -28,7 +34,7 @@ struct Peer {
 impl Peer {
     fn start(authority: &NodeKeys, seeds: Vec<Seed>) -> Self {
         let keys = NodeKeys::new(Identity::generate());
-        let certificate = plexmesh_proto::record::Certificate::issue(
+        let certificate = Certificate::issue(
             &mut authority.clone(),
             authority.peer(),
             MESH,
@@ -37,10 +43,10 @@ impl Peer {
             0,
             u64::MAX,
         );
-        let authorities = vec![authority.peer()];
-        let admission =
-            MeshAdmission::new(keys.clone(), MESH, authorities.clone(), Bars::default());
-        let mut config = NetConfig::new(keys.identity().clone(), MESH.0, certificate.encode());
+        let authorities = Arc::new(Authorities::from(vec![authority.peer()]));
+        let gate = Gate::new(authorities.clone());
+        let admission = MeshAdmission::new(keys.clone(), MESH, gate.clone());
+        let mut config = NetConfig::new(keys.identity().clone(), MESH.0, shown(&certificate));
         config.listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".into()];
         let (net, net_events) = plexmesh_net::spawn(config, Arc::new(admission)).unwrap();
         let id = keys.peer();
@@ -72,11 +78,11 @@ impl Peer {
             addresses: AddressBook::new(seeds),
             welcome: Welcome {
                 mesh: MESH,
-                authorities: vec![authority.peer()],
+                authorities: Arc::new(vec![authority.peer()].into()),
                 secrets: None,
                 data_dir: std::path::PathBuf::new(),
             },
-            bars: Bars::default(),
+            gate,
             started_ms: clock::wall_ms(),
             watchdog: Watchdog::none(),
         });
@@ -158,7 +164,7 @@ async fn who_keeps_sending_what_does_not_decode_is_counted_and_disconnected() {
     let peer = Peer::start(&authority, Vec::new());
     let seed = peer.seed().await;
     let keys = NodeKeys::new(Identity::generate());
-    let certificate = plexmesh_proto::record::Certificate::issue(
+    let certificate = Certificate::issue(
         &mut authority.clone(),
         authority.peer(),
         MESH,
@@ -167,8 +173,9 @@ async fn who_keeps_sending_what_does_not_decode_is_counted_and_disconnected() {
         0,
         u64::MAX,
     );
-    let admission = MeshAdmission::new(keys.clone(), MESH, vec![authority.peer()], Bars::default());
-    let config = NetConfig::new(keys.identity().clone(), MESH.0, certificate.encode());
+    let gate = Gate::new(Arc::new(vec![authority.peer()].into()));
+    let admission = MeshAdmission::new(keys.clone(), MESH, gate);
+    let config = NetConfig::new(keys.identity().clone(), MESH.0, shown(&certificate));
     let (net, mut events) = plexmesh_net::spawn(config, Arc::new(admission)).unwrap();
     net.dial(seed.peer.0, vec![seed.address]).unwrap();
     let thrown_out = tokio::time::timeout(Duration::from_secs(30), async {

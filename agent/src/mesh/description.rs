@@ -1,8 +1,10 @@
 //! `mesh.toml`: the mesh as this peer knows it from its own files.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use plexmesh_proto::record::MeshId;
+use plexmesh_net::Identity;
+use plexmesh_proto::record::{Authorities, AuthorityChange, MAX_AUTHORITIES, MeshId};
 use plexmesh_proto::types::PeerId;
 use serde::{Deserialize, Serialize};
 
@@ -10,14 +12,13 @@ use super::Labels;
 use super::MeshError;
 use super::files::{self, FileError, from_hex};
 use super::seed::Seed;
+use crate::identity::NodeKeys;
 use crate::text::hex;
 
 /// The file's name in the data directory.
 const FILE: &str = "mesh.toml";
 /// The format's version.
 const VERSION: u32 = 1;
-/// Most authorities: two of today, two more while they are replaced, and room.
-const MAX_AUTHORITIES: usize = 8;
 /// Most seeds: past a few dozen another one does not help a start.
 const MAX_SEEDS: usize = 64;
 /// Heads the file.
@@ -29,7 +30,7 @@ const COMMENT: &str = "# Written by plexmesh. Seeds and [peer] may be edited; th
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Description {
     pub(super) mesh: MeshId,
-    pub(super) authorities: Vec<PeerId>,
+    pub(super) authorities: Arc<Authorities>,
     pub(super) seeds: Vec<Seed>,
     pub(super) labels: Labels,
 }
@@ -40,6 +41,9 @@ struct OnDisk {
     version: u32,
     mesh: String,
     authorities: Vec<String>,
+    /// What replaced authorities since the mesh was made, each signed by another authority.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    replaced: Vec<String>,
     #[serde(default)]
     seeds: Vec<String>,
     #[serde(default)]
@@ -67,7 +71,8 @@ impl Description {
         let on_disk = OnDisk {
             version: VERSION,
             mesh: hex(&self.mesh.0),
-            authorities: self.authorities.iter().map(|key| hex(&key.0)).collect(),
+            authorities: self.authorities.founding().iter().map(|key| hex(&key.0)).collect(),
+            replaced: self.authorities.changes().iter().map(|it| hex(&it.encode())).collect(),
             seeds: self.seeds.iter().map(Seed::to_string).collect(),
             peer: self.labels.clone(),
         };
@@ -96,16 +101,34 @@ impl Description {
                 .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
                 .ok_or_else(|| format!("`{text}` is not 64 hexadecimal digits"))
         };
-        let authorities = on_disk.authorities.iter().map(|text| key(text).map(PeerId));
+        let mesh = MeshId(key(&on_disk.mesh)?);
+        let founding = on_disk.authorities.iter().map(|text| key(text).map(PeerId));
+        let founding = founding.collect::<Result<Vec<_>, _>>()?;
+        let authorities = authorities(mesh, founding, &on_disk.replaced)?;
         let seeds =
             on_disk.seeds.iter().map(|text| text.parse::<Seed>().map_err(|e| e.to_string()));
         Ok(Self {
-            mesh: MeshId(key(&on_disk.mesh)?),
-            authorities: authorities.collect::<Result<_, _>>()?,
+            mesh,
+            authorities: Arc::new(authorities),
             seeds: seeds.collect::<Result<_, _>>()?,
             labels: on_disk.peer,
         })
     }
+}
+
+/// Founding keys with what replaced them, if every replacement counts.
+fn authorities(
+    mesh: MeshId,
+    founding: Vec<PeerId>,
+    replaced: &[String],
+) -> Result<Authorities, String> {
+    let malformed = || "`replaced` holds something other than hexadecimal digits".to_owned();
+    let changes = replaced.iter().map(|text| from_hex(text).ok_or_else(malformed));
+    let changes = changes.collect::<Result<Vec<_>, _>>()?;
+    let refused = |error| format!("what `replaced` says does not count: {error}");
+    let changes = AuthorityChange::parse_all(&changes).map_err(refused)?;
+    let mut verifier = NodeKeys::new(Identity::generate());
+    Authorities::from(founding).of_chain(&mut verifier, &mesh, &changes).map_err(refused)
 }
 
 #[cfg(test)]
@@ -114,10 +137,10 @@ mod tests {
 
     fn description() -> Description {
         let seed = Seed {
-            peer: PeerId(plexmesh_net::Identity::generate().public()),
+            peer: PeerId(Identity::generate().public()),
             address: "/ip4/127.0.0.1/udp/6374/quic-v1".into(),
         };
-        let authorities = vec![PeerId([1; 32]), PeerId([2; 32])];
+        let authorities = Arc::new(vec![PeerId([1; 32]), PeerId([2; 32])].into());
         let labels = Labels { name: Some("alpha".into()), ..Labels::default() };
         Description { mesh: MeshId([9; 32]), authorities, seeds: vec![seed], labels }
     }

@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use plexmesh_proto::record::{Certificate, MeshId};
+use plexmesh_proto::record::{Authorities, AuthorityChange, AuthorityError, Certificate, MeshId};
 use plexmesh_proto::types::PeerId;
 use thiserror::Error;
 
@@ -22,8 +23,10 @@ pub struct Answer {
     pub certificate: Certificate,
     /// The mesh.
     pub mesh: MeshId,
-    /// Keys whose certificates make members.
-    pub authorities: Vec<PeerId>,
+    /// The keys that the mesh was made with.
+    pub founding: Vec<PeerId>,
+    /// What replaced them since.
+    pub changes: Vec<AuthorityChange>,
     /// Where to begin.
     pub seeds: Vec<Seed>,
     /// Epochs with the mesh's secrets, by rising epoch; none if the enroller was given none.
@@ -45,6 +48,9 @@ pub enum JoinError {
             are right, ask for a new token"
     )]
     Certificate(#[from] plexmesh_proto::record::CertificateError),
+    /// The replacements of authority keys in the answer do not count.
+    #[error("the enroller's answer is of no use: {0}; nothing was written")]
+    Authorities(#[from] AuthorityError),
     /// The secrets in the answer cannot be those of a mesh.
     #[error("the enroller's answer is of no use: {0}; nothing was written")]
     Secrets(#[from] SecretError),
@@ -133,12 +139,15 @@ impl Newcomer {
         labels: Labels,
         wall_s: u64,
     ) -> Result<Joined, JoinError> {
-        let Answer { certificate, mesh, authorities, seeds, secrets } = answer;
+        let Answer { certificate, mesh, founding, changes, seeds, secrets } = answer;
         if mesh != expected {
             return Err(JoinError::OtherMesh);
         }
         let peer = self.keys.peer();
-        certificate.check(&mut self.keys.clone(), &mesh, &authorities, &peer, wall_s)?;
+        let verifier = &mut self.keys.clone();
+        let authorities = Authorities::from(founding).of_chain(verifier, &mesh, &changes)?;
+        let authorities = Arc::new(authorities);
+        certificate.check(verifier, &mesh, &authorities, &peer, wall_s)?;
         let secrets: Vec<_> =
             secrets.into_iter().map(|(epoch, bytes)| (epoch, MeshSecret::new(bytes))).collect();
         let secrets = if secrets.is_empty() { None } else { Some(MeshSecrets::new(secrets)?) };
@@ -204,7 +213,8 @@ mod tests {
             Answer {
                 certificate: Certificate::issue_by_enroller(&mut keys, own, peer, NOW_S, LAPSES_S),
                 mesh: enroller.mesh,
-                authorities: enroller.authorities,
+                founding: enroller.authorities.founding().to_vec(),
+                changes: Vec::new(),
                 seeds: vec![seed],
                 secrets: vec![(3, [7; 32]), (4, [8; 32])],
             }
@@ -257,7 +267,7 @@ mod tests {
         let other_mesh = MeshId([9; 32]);
         let cases = [
             ("another mesh", Answer { mesh: other_mesh, ..good.clone() }),
-            ("no authority", Answer { authorities: vec![PeerId([1; 32])], ..good.clone() }),
+            ("no authority", Answer { founding: vec![PeerId([1; 32])], ..good.clone() }),
             ("1 to 2 secrets", Answer { secrets: vec![(1, [0; 32]); 3], ..good.clone() }),
             ("do not rise", Answer { secrets: vec![(2, [0; 32]); 2], ..good.clone() }),
             ("seeds", Answer { seeds, ..good.clone() }),

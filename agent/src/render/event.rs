@@ -64,6 +64,7 @@ fn paint(detail: &EventDetail) -> Option<Paint> {
         }
         EventDetail::ClockSkew { .. }
         | EventDetail::LocalHealthChanged { .. }
+        | EventDetail::AuthorityReplaced { .. }
         | EventDetail::MembershipEnded { .. }
         | EventDetail::Missed { .. } => Some(Paint::Warn),
         EventDetail::ConvergenceChanged { .. } | EventDetail::Other => None,

@@ -17,7 +17,7 @@ use crate::time::WallTime;
 
 mod membership;
 
-pub(crate) use membership::{certificate, invites, joined, keys, revocations, token};
+pub(crate) use membership::{authorities, certificate, invites, joined, keys, revocations, token};
 
 const NOW: u64 = 1_700_000_000_000;
 const ALPHA: (&str, &str) = ("12D3KooWAlphaAAAA", "alpha");

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use plexmesh_agent::mesh::Membership;
 use plexmesh_agent::time::WallTime;
 use plexmesh_net::{Identity, PeerKey};
+use plexmesh_proto::admission::credential::Credential;
 use plexmesh_proto::record::{Payload, Profile, Record};
 use plexmesh_proto::types::{PeerId, Version};
 
@@ -22,7 +23,9 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) fn of(own: &Membership) -> Self {
         let identity = own.keys.identity().clone();
-        Self { identity, mesh: own.mesh.0, certificate: own.certificate.encode() }
+        let (certificate, changes) = (own.certificate.clone(), Vec::new());
+        let certificate = Credential { certificate, changes }.encode();
+        Self { identity, mesh: own.mesh.0, certificate }
     }
 }
 

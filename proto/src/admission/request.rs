@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use prost::Message;
 
 use super::token::{Enroller, MAX_ENROLLER_ADDRESSES, Secret};
-use crate::record::{Certificate, MeshId};
+use crate::record::{
+    AuthorityChange, Certificate, MAX_AUTHORITIES, MAX_AUTHORITY_CHANGES, MAX_CHANGE_BYTES, MeshId,
+};
 use crate::schema;
 use crate::types::PeerId;
 
@@ -14,8 +16,6 @@ use crate::types::PeerId;
 pub const MAX_REQUEST_BYTES: usize = 2 * 1024;
 /// Longest encoded answer, in bytes; one with all seeds at their caps takes about 9 KiB.
 pub const MAX_ANSWER_BYTES: usize = 16 * 1024;
-/// Most authorities of a mesh: two, and what is left of those that were replaced.
-pub const MAX_AUTHORITIES: usize = 8;
 /// Most members that a newcomer is told of: one that answers is enough.
 pub const MAX_SEEDS: usize = 16;
 /// Most epochs of the mesh's secret that count at one time.
@@ -52,8 +52,10 @@ pub struct Admitted {
     pub certificate: Certificate,
     /// The mesh.
     pub mesh: MeshId,
-    /// Keys whose certificates make members.
-    pub authorities: Vec<PeerId>,
+    /// The keys that the mesh was made with.
+    pub founding: Vec<PeerId>,
+    /// What replaced them since, from the first on.
+    pub changes: Vec<AuthorityChange>,
     /// Members to begin with.
     pub seeds: Vec<Enroller>,
     /// Secrets of the mesh, by epoch.
@@ -181,9 +183,10 @@ impl Admitted {
         schema::Admitted {
             certificate: self.certificate.encode(),
             mesh_id: self.mesh.0.to_vec(),
-            authorities: self.authorities.iter().map(|key| key.0.to_vec()).collect(),
+            authorities: self.founding.iter().map(|key| key.0.to_vec()).collect(),
             seeds: self.seeds.iter().take(MAX_SEEDS).map(Enroller::to_wire).collect(),
             secrets: self.secrets.iter().map(secret).collect(),
+            authority_changes: self.changes.iter().map(AuthorityChange::encode).collect(),
         }
     }
 
@@ -205,7 +208,9 @@ impl Admitted {
             certificate: Certificate::parse(&wire.certificate)
                 .map_err(|_| Malformed("the certificate"))?,
             mesh: MeshId(wire.mesh_id.as_slice().try_into().map_err(|_| Malformed("the mesh id"))?),
-            authorities: wire.authorities.iter().map(authority).collect::<Result<_, _>>()?,
+            founding: wire.authorities.iter().map(authority).collect::<Result<_, _>>()?,
+            changes: AuthorityChange::parse_all(&wire.authority_changes)
+                .map_err(|_| Malformed("the replacements of authority keys"))?,
             seeds: wire.seeds.into_iter().map(seed).collect::<Result<_, _>>()?,
             secrets: wire.secrets.iter().map(secret).collect::<Result<_, _>>()?,
         })
@@ -249,5 +254,8 @@ impl AdmissionRefusal {
     }
 }
 
-// All seeds with all addresses fit into an answer.
-const _: () = assert!(MAX_SEEDS * MAX_ENROLLER_ADDRESSES * 128 < MAX_ANSWER_BYTES);
+// All seeds with all addresses and all replacements fit into an answer.
+const _: () = assert!(
+    MAX_SEEDS * MAX_ENROLLER_ADDRESSES * 128 + MAX_AUTHORITY_CHANGES * MAX_CHANGE_BYTES
+        < MAX_ANSWER_BYTES
+);

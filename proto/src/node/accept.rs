@@ -7,7 +7,7 @@ use crate::admission::Admissions;
 use crate::clock::{self, MAX_SKEW_MS};
 use crate::event::Event;
 use crate::port::{Crypto, Verdict};
-use crate::record::{Heartbeat, Kind, Payload, Record, Role};
+use crate::record::{CertificateError, Heartbeat, Kind, Payload, Record, Role};
 use crate::roster::{Refreshed, Roster};
 use crate::types::{Now, PeerId, SECOND};
 use crate::view::{EXPIRY_GRACE_S, Merge, RecordStore};
@@ -29,6 +29,16 @@ pub(super) enum Accepted {
 }
 
 impl Accepted {
+    /// What a certificate that does not count says of the record that rests on it.
+    pub(super) const fn for_certificate(error: CertificateError) -> Self {
+        match error {
+            // Its key was made an authority while this peer was away, perhaps: the word of that comes, too.
+            CertificateError::UnknownAuthority => Self::Stranger,
+            CertificateError::AuthorityReplaced => Self::Barred,
+            _ => Self::Forged,
+        }
+    }
+
     pub(super) const fn changed(self) -> bool {
         matches!(self, Self::Merged(merge) if merge.changed())
     }
@@ -37,6 +47,7 @@ impl Accepted {
 impl<C: Crypto, S: RecordStore> Node<C, S> {
     /// Takes over what the store held at the start.
     pub(super) fn load_roster(&mut self, now: Now) {
+        self.load_authorities(now);
         self.admissions = Arc::new(Admissions::of_view(&self.view, now.wall_s()));
         // A start that was cut short may have kept a revocation, and what the revoked peer had said.
         self.purge_barred();
@@ -116,12 +127,21 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             Payload::Peer(_, certificate) => {
                 let known = member.as_deref().map(Record::payload);
                 let same = matches!(known, Some(Payload::Peer(_, held)) if held == certificate);
-                let checked = same
-                    || certificate
-                        .check(&mut self.crypto, &config.mesh, &config.authorities, &origin, wall_s)
-                        .is_ok();
+                let authorities = &config.authorities;
+                let checked = if same {
+                    Ok(())
+                } else {
+                    certificate.check(&mut self.crypto, &config.mesh, authorities, &origin, wall_s)
+                };
+                if let Err(error) = checked {
+                    return Some(Accepted::for_certificate(error));
+                }
+                // Whoever holds it longer than this peer will let go of it, too, when his clock is there.
+                if !authorities.vouches(&certificate.authority(), now.wall_s()) {
+                    return Some(Accepted::Barred);
+                }
                 // A record may not outlive the membership that it rests on.
-                if !checked || record.expires_s() > certificate.not_after_s {
+                if record.expires_s() > certificate.not_after_s {
                     return Some(Accepted::Forged);
                 }
                 if origin != config.certificate.peer
@@ -131,12 +151,17 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
                 }
             }
             Payload::Revocation(revocation) => {
-                if let Some(against) = self.vouch_for_revocation(record, revocation) {
+                if let Some(against) = self.vouch_for_revocation(record, revocation, now) {
+                    return Some(against);
+                }
+            }
+            Payload::Authorities(word) => {
+                if let Some(against) = self.vouch_for_authorities(record, word) {
                     return Some(against);
                 }
             }
             Payload::KeyEpoch(epoch) => {
-                if let Some(against) = self.vouch_for_key_epoch(record, epoch) {
+                if let Some(against) = self.vouch_for_key_epoch(record, epoch, now) {
                     return Some(against);
                 }
             }
@@ -168,6 +193,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             Payload::Heartbeat(heartbeat) => self.latency.heard(origin, heartbeat),
             // It counts at once; the others, of which many come together, with the next evaluation.
             Payload::Revocation(_) => self.update_admissions(now),
+            Payload::Authorities(word) => self.hear_authorities(word, now),
             Payload::Invite(_) => {}
             Payload::KeyEpoch(epoch) => {
                 if epoch.recipient == self.me() {

@@ -8,9 +8,11 @@ use alloc::vec::Vec;
 
 use super::Node;
 use super::accept::{Accepted, heartbeat};
+use crate::admission::credential::Credential;
 use crate::admission::request::{AdmissionRefusal, AdmissionRequest, MAX_CLOCK_OFFSET_MS};
 use crate::admission::token::{Secret, TokenId};
 use crate::admission::{Admissions, Bar};
+use crate::config::Config;
 use crate::event::Event;
 use crate::membership::state::PeerState;
 use crate::port::{Crypto, Output};
@@ -276,6 +278,13 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         &self.config.profile
     }
 
+    /// What this peer shows of itself when it connects.
+    pub fn credential(&self) -> Credential {
+        let Config { certificate, authorities, .. } = &self.config;
+        let (certificate, changes) = (certificate.clone(), authorities.changes().to_vec());
+        Credential { certificate, changes }
+    }
+
     /// This peer's certificate.
     pub const fn certificate(&self) -> &Certificate {
         &self.config.certificate
@@ -354,18 +363,16 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         &mut self,
         record: &Record,
         revocation: &Revocation,
+        now: Now,
     ) -> Option<Accepted> {
         let made_s = record.version().ms() / 1_000;
-        let (config, origin) = (&self.config, record.origin());
         let certificate = &revocation.certificate;
         let in_time = record.expires_s() <= made_s.saturating_add(REVOCATION_LIFETIME_S);
-        let valid = in_time
-            && certificate.has_role(Role::Admin)
-            && certificate
-                .check(&mut self.crypto, &config.mesh, &config.authorities, &origin, made_s)
-                .is_ok();
-        if !valid {
+        if !in_time || !certificate.has_role(Role::Admin) {
             return Some(Accepted::Forged);
+        }
+        if let Some(against) = self.vouch_for_author(certificate, record, now) {
+            return Some(against);
         }
         self.admissions.is_unwanted(record).then_some(Accepted::Barred)
     }

@@ -102,19 +102,17 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         &mut self,
         record: &Record,
         epoch: &KeyEpoch,
+        now: Now,
     ) -> Option<Accepted> {
         let made_s = record.version().ms() / 1_000;
-        let (config, origin) = (&self.config, record.origin());
         let certificate = &epoch.certificate;
         let in_time = record.expires_s() <= certificate.not_after_s
             && record.expires_s() <= made_s.saturating_add(KEY_EPOCH_LIFETIME_S);
-        let valid = in_time
-            && certificate.has_role(Role::Admin)
-            && certificate
-                .check(&mut self.crypto, &config.mesh, &config.authorities, &origin, made_s)
-                .is_ok();
-        if !valid {
+        if !in_time || !certificate.has_role(Role::Admin) {
             return Some(Accepted::Forged);
+        }
+        if let Some(against) = self.vouch_for_author(certificate, record, now) {
+            return Some(against);
         }
         self.admissions.is_unwanted(record).then_some(Accepted::Barred)
     }

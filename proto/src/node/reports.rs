@@ -89,7 +89,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
                     reason: judgement.reason,
                     since: judgement.since,
                     profile: member.profile().cloned().unwrap_or_default(),
-                    certificate_lapses_s: member.certificate().map_or(0, |c| c.not_after_s),
+                    certificate_lapses_s: member
+                        .certificate()
+                        .map_or(0, |it| self.config.authorities.lapses_s(it)),
                     reachable,
                     heartbeat: record
                         .as_ref()

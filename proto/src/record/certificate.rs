@@ -8,12 +8,13 @@ use alloc::vec::Vec;
 
 use prost::Message;
 
+use super::authorities::Authorities;
 use crate::port::Crypto;
 use crate::schema;
 use crate::types::PeerId;
 
 /// Longest encoded certificate with its issuer's inside, in bytes; a real one takes about 420.
-const MAX_CERTIFICATE_BYTES: usize = 1024;
+pub const MAX_CERTIFICATE_BYTES: usize = 1024;
 /// Longest encoded certificate of an issuer, in bytes; a real one takes about 210.
 const MAX_ISSUER_BYTES: usize = 512;
 /// Length of the ring nonce, in bytes: enough that no joiner can search for a seat.
@@ -52,6 +53,9 @@ pub enum CertificateError {
     /// Signed by a key that is no authority of this mesh.
     #[error("certificate signed by a key that is no authority of this mesh")]
     UnknownAuthority,
+    /// The authority key that it hangs on was replaced, and its time is over.
+    #[error("certificate of an authority key that was replaced")]
+    AuthorityReplaced,
     /// Signed by a peer that may not let others in.
     #[error("certificate signed by a peer that is no enroller of this mesh")]
     NotEnroller,
@@ -283,6 +287,12 @@ impl Certificate {
         self.issuer.as_ref().map(|issuer| issuer.peer)
     }
 
+    /// The authority that it hangs on: who signed, or who signed the enroller's.
+    #[must_use]
+    pub fn authority(&self) -> PeerId {
+        self.issuer.as_ref().map_or(self.signer, |issuer| issuer.signer)
+    }
+
     /// Whether its bearer has a role.
     #[must_use]
     pub fn has_role(&self, role: Role) -> bool {
@@ -297,7 +307,7 @@ impl Certificate {
         &self,
         crypto: &mut impl Crypto,
         mesh: &MeshId,
-        authorities: &[PeerId],
+        authorities: &Authorities,
         peer: &PeerId,
         wall_s: u64,
     ) -> Result<(), CertificateError> {
@@ -310,7 +320,8 @@ impl Certificate {
         if !self.has_role(Role::Member) {
             return Err(CertificateError::NotMember);
         }
-        self.check_signer(authorities)?;
+        self.check_authority(authorities, wall_s)?;
+        self.check_issuer()?;
         if self.has_lapsed(wall_s) {
             return Err(CertificateError::Lapsed);
         }
@@ -321,17 +332,24 @@ impl Certificate {
         Ok(())
     }
 
-    /// Whether who signed may give what this certificate gives; the signatures are another matter.
-    fn check_signer(&self, authorities: &[PeerId]) -> Result<(), CertificateError> {
-        let Some(issuer) = &self.issuer else {
-            let known = authorities.contains(&self.signer);
-            return if known { Ok(()) } else { Err(CertificateError::UnknownAuthority) };
-        };
+    fn check_authority(
+        &self,
+        authorities: &Authorities,
+        wall_s: u64,
+    ) -> Result<(), CertificateError> {
+        let key = self.authority();
+        match authorities.vouches(&key, wall_s) {
+            true => Ok(()),
+            false if authorities.knows(&key) => Err(CertificateError::AuthorityReplaced),
+            false => Err(CertificateError::UnknownAuthority),
+        }
+    }
+
+    /// Whether an enroller that signed may give what this certificate gives; the signatures are another matter.
+    fn check_issuer(&self) -> Result<(), CertificateError> {
+        let Some(issuer) = &self.issuer else { return Ok(()) };
         if issuer.mesh != self.mesh {
             return Err(CertificateError::OtherMesh);
-        }
-        if !authorities.contains(&issuer.signer) {
-            return Err(CertificateError::UnknownAuthority);
         }
         if issuer.peer != self.signer || !issuer.has_role(Role::Enroller) {
             return Err(CertificateError::NotEnroller);

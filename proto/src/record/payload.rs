@@ -8,6 +8,7 @@ use prost::Message;
 
 use super::Kind;
 use super::admission::{Enrolment, Invite, MAX_REASON_BYTES, Revocation};
+use super::authorities::AuthorityWord;
 use super::certificate::Certificate;
 use super::keys::KeyEpoch;
 use crate::integrity::{Inventory, ShardFinding};
@@ -49,6 +50,9 @@ pub enum PayloadError {
     /// Epochs begin with 1.
     #[error("epoch 0 is none")]
     Epoch,
+    /// A replacement of an authority key does not parse.
+    #[error("a replacement of an authority key does not parse")]
+    Authority,
     /// The certificate inside does not parse.
     #[error("the certificate does not parse")]
     Certificate,
@@ -78,6 +82,8 @@ pub enum Payload {
     Revocation(Box<Revocation>),
     /// The mesh's secret for a member.
     KeyEpoch(KeyEpoch),
+    /// Authority keys that were replaced.
+    Authorities(Box<AuthorityWord>),
     /// A kind of a later version of the protocol.
     Unknown(Kind, Vec<u8>),
 }
@@ -230,6 +236,7 @@ impl Payload {
             Self::Enrolment(_) => Kind::ENROLMENT,
             Self::Revocation(_) => Kind::REVOCATION,
             Self::KeyEpoch(_) => Kind::KEY_EPOCH,
+            Self::Authorities(_) => Kind::AUTHORITIES,
             Self::Unknown(kind, _) => *kind,
         }
     }
@@ -260,6 +267,7 @@ impl Payload {
             Self::Enrolment(enrolment) => enrolment.to_wire().encode_to_vec(),
             Self::Revocation(revocation) => revocation.to_wire().encode_to_vec(),
             Self::KeyEpoch(epoch) => epoch.to_wire().encode_to_vec(),
+            Self::Authorities(word) => word.to_wire().encode_to_vec(),
             Self::Unknown(_, bytes) => bytes.clone(),
         }
     }
@@ -309,6 +317,10 @@ impl Payload {
             Kind::KEY_EPOCH => {
                 let wire = schema::KeyEpoch::decode(bytes).map_err(|_| ENCODING)?;
                 Self::KeyEpoch(KeyEpoch::from_wire(wire)?)
+            }
+            Kind::AUTHORITIES => {
+                let wire = schema::Authorities::decode(bytes).map_err(|_| ENCODING)?;
+                Self::Authorities(Box::new(AuthorityWord::from_wire(&wire)?))
             }
             _ => Self::Unknown(kind, bytes.to_vec()),
         })

@@ -99,6 +99,9 @@ pub fn of_record(world: &World, record: &Record) -> String {
         Payload::KeyEpoch(epoch) => {
             format!("KeyEpoch {}: {}", epoch.epoch, peer(world, &epoch.recipient))
         }
+        Payload::Authorities(word) => {
+            format!("Authorities: {} replaced", word.changes.len())
+        }
         Payload::Unknown(kind, _) => format!("kind {}", kind.0),
     }
 }

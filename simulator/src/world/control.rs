@@ -1,17 +1,22 @@
 //! What a test or a scenario does to a world.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use plexmesh_proto::ReplaceRefusal;
 use plexmesh_proto::integrity::ShardReport;
 use plexmesh_proto::port::Input;
-use plexmesh_proto::record::{Certificate, Payload, Profile, Record, Role};
+use plexmesh_proto::record::{Certificate, Payload, Profile, Record, Replacement, Role};
 use plexmesh_proto::types::{Now, PeerId, Version};
 
-use super::{Happening, VirtualNode, World};
+use super::{Happening, MeshKeys, VirtualNode, World};
 use crate::builder::CERTIFICATE_S;
 use crate::host::{Disk, Host};
 use crate::keys::VirtualCrypto;
 use crate::traffic::Meter;
+
+/// The key that replaces an authority; it never signs.
+const NEW_AUTHORITY: PeerId = PeerId([77; 32]);
 
 /// How a process ends without a word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,6 +122,47 @@ impl World {
         if let Some(host) = self.hosts.get_mut(host) {
             host.certificate = certificate;
         }
+    }
+
+    /// Has the spare authority put a new key in the place of the first one, whose certificates count for
+    /// `grace` from then on. The host tells the mesh; `None` if it does not run.
+    ///
+    /// # Errors
+    /// What speaks against it.
+    pub fn replace_authority(
+        &mut self,
+        host: usize,
+        grace: Duration,
+    ) -> Option<Result<(), ReplaceRefusal>> {
+        let known = self.hosts.get(host)?.node.as_ref()?.authorities().clone();
+        let certificate = self.issue_by_spare(host)?;
+        let until_s = self.now_at(host).wall_s() + grace.as_secs();
+        let MeshKeys { mesh, authority, spare } = &mut self.keys;
+        let lost = authority.peer_id();
+        let replacement = Replacement { lost, new: NEW_AUTHORITY, until_s, stolen: false };
+        let signer = spare.peer_id();
+        let told = match known.replace(spare, signer, mesh, replacement) {
+            Ok(told) => told,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let chain = told.changes().to_vec();
+        self.command(host, move |node, now| node.replace_authority(&chain, certificate, now))
+    }
+
+    /// Renews a host's certificate with the spare authority; whether the host takes it.
+    pub fn renew_by_spare(&mut self, host: usize) -> bool {
+        let Some(certificate) = self.issue_by_spare(host) else { return false };
+        self.command(host, move |node, now| node.set_certificate(certificate, now))
+            .unwrap_or_default()
+    }
+
+    fn issue_by_spare(&mut self, host: usize) -> Option<Certificate> {
+        let wall_s = self.now_at(host).wall_s();
+        let spare = self.keys.spare.peer_id();
+        let own = self.hosts.get(host)?.certificate.clone();
+        let renewed = own.renew(&mut self.keys.spare, spare, wall_s, wall_s + CERTIFICATE_S);
+        self.set_certificate(host, renewed.clone());
+        Some(renewed)
     }
 
     fn issue(&mut self, peer: PeerId, roles: Vec<Role>, wall_s: u64) -> Certificate {

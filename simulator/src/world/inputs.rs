@@ -28,7 +28,9 @@ impl World {
         let disk = std::mem::take(&mut host.disk);
         let config = Config {
             mesh: self.keys.mesh,
-            authorities: vec![self.keys.authority.peer_id()],
+            authorities: Arc::new(
+                vec![self.keys.authority.peer_id(), self.keys.spare.peer_id()].into(),
+            ),
             certificate: host.certificate.clone(),
             profile: host.profile.clone(),
             seeds,

@@ -57,6 +57,8 @@ impl World {
             Output::Verdict { token, verdict } => self.judge(index, token, verdict),
             // A node closes connections with whom it bars by itself.
             Output::Admissions(_) => {}
+            // The host keeps what it was made with, as one whose disk was restored; the records tell it again.
+            Output::Authorities(_) => {}
             // Nothing in a virtual world is encrypted; the heartbeat tells what a node holds.
             Output::KeyEpoch { .. } => {}
             Output::Event(event) => self.told(index, &event),

@@ -3,6 +3,8 @@
 
 use std::fmt::Debug;
 
+use plexmesh_proto::admission::credential::Credential;
+use plexmesh_proto::admission::request::{AdmissionAnswer, AdmissionRequest};
 use plexmesh_proto::admission::token::{JoinToken, TokenError};
 use plexmesh_proto::exchange::reconcile::riblt::{self, Decoder};
 use plexmesh_proto::record::{Certificate, Payload, Record};
@@ -81,6 +83,21 @@ pub(super) fn certificate(bytes: &[u8]) -> bool {
     let Ok(certificate) = Certificate::parse(bytes) else { return false };
     same(&certificate, Certificate::encode, Certificate::parse);
     true
+}
+
+/// What is said where strangers are let in, and where members meet. No two of these have a form in
+/// common, but a decoder may be lenient.
+pub(super) fn admission(bytes: &[u8]) -> bool {
+    let request = AdmissionRequest::decode(bytes).inspect(|it| {
+        same(it, AdmissionRequest::encode, AdmissionRequest::decode);
+    });
+    let answer = AdmissionAnswer::decode(bytes).inspect(|it| {
+        same(it, AdmissionAnswer::encode, AdmissionAnswer::decode);
+    });
+    let credential = Credential::decode(bytes).inspect(|it| {
+        same(it, Credential::encode, Credential::decode);
+    });
+    request.is_ok() || answer.is_ok() || credential.is_ok()
 }
 
 /// The text of a join token.

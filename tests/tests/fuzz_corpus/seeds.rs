@@ -3,6 +3,10 @@
 use std::sync::Arc;
 
 use plexmesh_agent::mesh::{self, Labels};
+use plexmesh_proto::admission::credential::Credential;
+use plexmesh_proto::admission::request::{
+    AdmissionAnswer, AdmissionRefusal, AdmissionRequest, Admitted,
+};
 use plexmesh_proto::admission::token::{Enroller, JoinToken, Secret};
 use plexmesh_proto::exchange::message::{Cursor, ExchangeAnswer, ExchangeRequest, SketchRange};
 use plexmesh_proto::exchange::reconcile::riblt;
@@ -10,8 +14,9 @@ use plexmesh_proto::integrity::{FindingKind, Inventory, ShardFinding};
 use plexmesh_proto::membership::frame::Frame;
 use plexmesh_proto::port::Crypto;
 use plexmesh_proto::record::{
-    Certificate, EdgeStatus, Heartbeat, Kind, LinkEdge, Links, MeshId, Payload, Profile, Record,
-    Resources, Role,
+    Authorities, AuthorityWord, Certificate, EdgeStatus, Enrolment, Heartbeat, Invite, KeyEpoch,
+    Kind, LinkEdge, Links, MeshId, Payload, Profile, Record, Replacement, Resources, Revocation,
+    RevocationCause, Role,
 };
 use plexmesh_proto::report::Severity;
 use plexmesh_proto::types::{PeerId, RecordId, StateDigest, Version};
@@ -50,7 +55,8 @@ impl Crypto for NoKeys {
 
 /// All seeds.
 pub(super) fn all() -> Vec<Seed> {
-    [messages(), certificates(), tokens(), texts(), requests()].concat()
+    [messages(), memberships(), certificates(), admissions(), tokens(), texts(), requests()]
+        .concat()
 }
 
 fn enroller() -> Certificate {
@@ -107,6 +113,38 @@ fn payloads() -> [(&'static str, Payload); 6] {
     ]
 }
 
+/// Records about who belongs to the mesh.
+fn memberships() -> Vec<Seed> {
+    let certificate = Box::new(enroller());
+    let secret = Secret::generate(&mut NoKeys);
+    let note = "rack 7".to_owned();
+    let invite = Invite { secret_hash: secret.hash(), uses: 2, for_peer: None, note };
+    let revocation = Revocation {
+        peer: PeerId([5; 32]),
+        cause: RevocationCause::Revoked,
+        reason: "stolen".to_owned(),
+        name: "gamma".to_owned(),
+        certificate: certificate.clone(),
+    };
+    let enrolment = Enrolment { token: invite.token(), peer: PeerId([5; 32]), uses: 2 };
+    let epoch = KeyEpoch {
+        epoch: 2,
+        recipient: PeerId([5; 32]),
+        sealed: vec![7; 80],
+        certificate: certificate.clone(),
+    };
+    let word = AuthorityWord { changes: authorities().changes().to_vec(), certificate };
+    [
+        ("v1-invite", Payload::Invite(invite)),
+        ("v1-enrolment", Payload::Enrolment(enrolment)),
+        ("v1-revocation", Payload::Revocation(Box::new(revocation))),
+        ("v1-key-epoch", Payload::KeyEpoch(epoch)),
+        ("v1-authorities", Payload::Authorities(Box::new(word))),
+    ]
+    .map(|(name, payload)| ("broadcast", name, wire::encode_broadcast(&record(payload))))
+    .into()
+}
+
 fn messages() -> Vec<Seed> {
     let records: Vec<_> = payloads().map(|(_, payload)| record(payload)).into();
     let names = payloads().map(|(name, _)| name);
@@ -157,6 +195,37 @@ fn certificates() -> Vec<Seed> {
         ("certificate", "v1-of-authority", enroller().encode()),
         ("certificate", "v1-of-enroller", member().encode()),
     ]
+}
+
+fn admissions() -> Vec<Seed> {
+    let secret = Some(Secret::generate(&mut NoKeys));
+    let request = AdmissionRequest { wall_ms: 1, secret, agent_version: "0.1.0".to_owned() };
+    let admitted = Admitted {
+        certificate: member(),
+        mesh: MESH,
+        founding: authorities().founding().to_vec(),
+        changes: authorities().changes().to_vec(),
+        seeds: vec![Enroller { peer: PEER, addresses: vec!["/ip4/192.0.2.1/tcp/6374".to_owned()] }],
+        secrets: vec![(1, [4; 32])],
+    };
+    let refused = Err(AdmissionRefusal::Clock { offset_ms: -70_000 });
+    let credential =
+        Credential { certificate: member(), changes: authorities().changes().to_vec() };
+    let answer = |outcome| AdmissionAnswer { wall_ms: 2, outcome }.encode();
+    vec![
+        ("admission", "v1-request", request.encode()),
+        ("admission", "v1-admitted", answer(Ok(admitted))),
+        ("admission", "v1-refused", answer(refused)),
+        ("admission", "v1-credential", credential.encode()),
+    ]
+}
+
+/// Two founding keys of which one was replaced.
+fn authorities() -> Authorities {
+    let (daily, spare) = (PeerId([9; 32]), PeerId([8; 32]));
+    let replacement =
+        Replacement { lost: daily, new: PeerId([6; 32]), until_s: 4_000_000_000, stolen: true };
+    Authorities::from(vec![daily, spare]).replace(&mut NoKeys, spare, &MESH, replacement).unwrap()
 }
 
 fn tokens() -> Vec<Seed> {

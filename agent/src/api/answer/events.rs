@@ -9,6 +9,7 @@ use crate::api::health;
 use crate::api::schema::{Event, EventDetail, EventItems, PeerRef};
 use crate::events::EventEntry;
 use crate::query::{AgentNode, Snapshot};
+use crate::text::hex;
 use crate::time::WallTime;
 
 /// Events after `since`, the oldest first, and of these the latest `limit`.
@@ -89,11 +90,22 @@ fn detail(node: &AgentNode, event: &ProtoEvent) -> EventDetail {
             cause: (*cause).into(),
             by: who(by),
         },
+        ProtoEvent::AuthorityReplaced { replacement } => EventDetail::AuthorityReplaced {
+            key: hex(&replacement.lost.0),
+            replaced_by: hex(&replacement.new.0),
+            stolen: replacement.stolen,
+            ends_at: WallTime::from_s(replacement.until_s),
+        },
         ProtoEvent::TokenOverused { peer, token } => {
             EventDetail::TokenOverused { peer: who(peer), token: token.to_string() }
         }
         _ => EventDetail::Other,
     }
+}
+
+/// As much of a key as tells it from others.
+fn beginning(key: &str) -> &str {
+    key.get(..16).unwrap_or(key)
 }
 
 fn sentence(detail: &EventDetail, event: &ProtoEvent) -> String {
@@ -123,6 +135,13 @@ fn sentence(detail: &EventDetail, event: &ProtoEvent) -> String {
         }
         EventDetail::MembershipEnded { peer, cause, by } => {
             format!("{} was {} by {}", label(peer), cause.word(), label(by))
+        }
+        EventDetail::AuthorityReplaced { key, replaced_by, stolen, ends_at } => {
+            let why = if *stolen { "was stolen" } else { "was lost" };
+            let (key, by) = (beginning(key), beginning(replaced_by));
+            format!(
+                "authority key {key} {why}: {by} replaces it, its certificates count until {ends_at}"
+            )
         }
         EventDetail::TokenOverused { peer, token } => {
             format!("{} is barred: its token {token} had been used before", label(peer))

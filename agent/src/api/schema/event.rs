@@ -87,6 +87,17 @@ pub enum EventDetail {
         /// The admin.
         by: PeerRef,
     },
+    /// An authority key was replaced.
+    AuthorityReplaced {
+        /// The key, in hexadecimal.
+        key: String,
+        /// The key in its place.
+        replaced_by: String,
+        /// Whether somebody else may have it.
+        stolen: bool,
+        /// From when on its certificates count no more.
+        ends_at: WallTime,
+    },
     /// A token was used on both sides of a cut; who came later is barred.
     TokenOverused {
         /// Who is barred.

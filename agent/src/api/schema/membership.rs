@@ -178,6 +178,48 @@ pub struct PeerKeys {
     pub up: bool,
 }
 
+/// The keys whose certificates make members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthorityList {
+    /// The keys that sign today, in hexadecimal.
+    pub in_force: Vec<String>,
+    /// Those that were replaced, from the first on.
+    pub replaced: Vec<ReplacedAuthority>,
+    /// The keys that the mesh was made with.
+    pub founding: Vec<String>,
+    /// The signed replacements, from the first on, in hexadecimal.
+    pub changes: Vec<String>,
+}
+
+/// An authority key that was replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplacedAuthority {
+    /// The key, in hexadecimal.
+    pub key: String,
+    /// The key in its place.
+    pub replaced_by: String,
+    /// The authority that signed this.
+    pub signed_by: String,
+    /// Whether somebody else may have it.
+    pub stolen: bool,
+    /// From when on its certificates count no more.
+    pub ends_at: WallTime,
+    /// Whether that is over.
+    pub ended: bool,
+}
+
+/// The body of a request to replace an authority key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AuthorityRequest {
+    /// All signed replacements, the new one last, in hexadecimal.
+    pub changes: Vec<String>,
+    /// A certificate of this peer that counts after it, in hexadecimal.
+    pub certificate: String,
+}
+
 /// The body of a request to take over a certificate of this peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

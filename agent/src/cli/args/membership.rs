@@ -68,6 +68,51 @@ pub struct CertificateArgs {
     pub renew_with: Option<PathBuf>,
 }
 
+/// Arguments of `plexmesh authority`.
+#[derive(Clone, Debug, Args)]
+pub struct AuthorityArgs {
+    /// What to do; without it, which keys there are.
+    #[command(subcommand)]
+    pub what: Option<AuthorityVerb>,
+}
+
+/// What can be done about authority keys.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AuthorityVerb {
+    /// Make a new key and have another authority key put it in the place of one that was lost or
+    /// stolen
+    #[command(after_help = examples(
+        "plexmesh authority replace --with /media/a/authority-spare.key --new /media/b/authority.key",
+        "plexmesh authority replace --with spare.key --new authority.key --stolen --grace 2h"
+    ))]
+    Replace(ReplaceArgs),
+}
+
+/// Arguments of `plexmesh authority replace`.
+#[derive(Clone, Debug, Args)]
+pub struct ReplaceArgs {
+    /// The authority key that is left, which signs
+    #[arg(long, value_name = "FILE")]
+    pub with: PathBuf,
+    /// Where the new key goes; there must be no file yet
+    #[arg(long, value_name = "FILE")]
+    pub new: PathBuf,
+    /// Which key was lost; the only other one unless it is named
+    #[arg(long, value_name = "KEY")]
+    pub lost: Option<String>,
+    /// How long certificates of the lost key go on counting, 90d at most; members renew theirs
+    /// meanwhile
+    #[arg(long, value_name = "SPAN", default_value = "90d", value_parser = parse_span)]
+    pub grace: Duration,
+    /// Somebody else may have the key: after the grace nothing counts that hangs on it, whatever date it
+    /// bears
+    #[arg(long)]
+    pub stolen: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
 /// Arguments of `plexmesh keys`.
 #[derive(Clone, Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]

@@ -2,8 +2,8 @@
 
 use super::{ALPHA, BETA, GAMMA, NOW, refer, stamp};
 use crate::api::schema::{
-    Envelope, Invite, Item, Items, Joined, Keys, Kind, MadeToken, Many, One, OwnCertificate,
-    PeerKeys, Revocation, RevocationCause, Signer,
+    AuthorityList, Envelope, Invite, Item, Items, Joined, Keys, Kind, MadeToken, Many, One,
+    OwnCertificate, PeerKeys, ReplacedAuthority, Revocation, RevocationCause, Signer,
 };
 use crate::time::WallTime;
 
@@ -84,6 +84,25 @@ pub(crate) fn joined() -> Joined {
         certificate_lapses_at: WallTime::from_ms(NOW + HOUR_MS),
         clock_offset_seconds: -0.4,
     }
+}
+
+pub(crate) fn authorities() -> One<AuthorityList> {
+    let key = |digit: &str| digit.repeat(64);
+    let replaced = ReplacedAuthority {
+        key: key("a"),
+        replaced_by: key("c"),
+        signed_by: key("b"),
+        stolen: false,
+        ends_at: WallTime::from_ms(NOW + HOUR_MS),
+        ended: false,
+    };
+    let item = AuthorityList {
+        in_force: vec![key("c"), key("b")],
+        replaced: vec![replaced],
+        founding: vec![key("a"), key("b")],
+        changes: vec!["00ff".to_owned()],
+    };
+    Envelope::new(Kind::Authorities, stamp(), Item { item })
 }
 
 pub(crate) fn certificate() -> One<OwnCertificate> {
