@@ -85,11 +85,10 @@ async fn ask_all(keys: &NodeKeys, token: &JoinToken) -> Result<(Enroller, Admitt
             Ok((Err(refusal), _)) => {
                 let known = last.key_is_known;
                 last = Refused { problem: explained(refusal), key_is_known: known };
-                // Another enroller may know of the token already, or have time.
+                // Another enroller may know of the token already.
                 let another_may = matches!(
                     refusal,
                     AdmissionRefusal::UnknownToken
-                        | AdmissionRefusal::Busy
                         | AdmissionRefusal::NotEnroller
                         | AdmissionRefusal::OutlivesEnroller
                 );
