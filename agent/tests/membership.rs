@@ -215,6 +215,28 @@ fn who_is_gone_can_be_forgotten_and_join_again() {
 }
 
 #[test]
+fn who_was_revoked_while_away_hears_of_it_from_an_enroller_and_goes_on() {
+    let root = tempfile::tempdir().unwrap();
+    let alpha = Agent::first(root.path());
+    let mut beta = Agent::joined(root.path(), "beta", &alpha.token(&[]));
+    until("two that see each other", || beta.sees_up(&["alpha", "beta"]));
+    beta.kill();
+    alpha.item(&["revoke", "beta", "--yes"]);
+    beta.start();
+    let told = until("an enroller's word", || {
+        let findings = beta.json(&["status"])?["items"][0]["findings"].clone();
+        let mut all = findings.as_array().into_iter().flatten();
+        let denied = all.find(|it| it["code"] == "MEMBERSHIP_DENIED").cloned();
+        denied.ok_or_else(|| findings.to_string())
+    });
+    assert_eq!((&told["peer"]["name"], &told["other"]["name"]), (&"beta".into(), &"alpha".into()));
+    let evidence = told["evidence"].as_str().unwrap();
+    assert!(evidence.contains("an enroller says: this peer's membership was ended"), "{evidence}");
+    let ended = beta.process.as_mut().unwrap().0.try_wait().unwrap();
+    assert_eq!(ended, None, "one enroller's word stops no peer");
+}
+
+#[test]
 fn a_certificate_is_renewed_before_it_lapses() {
     let root = tempfile::tempdir().unwrap();
     let alpha = Agent::first(root.path());
