@@ -1,21 +1,30 @@
-//! This peer's certificate: installing a renewed one, and asking an enroller for it in time.
+//! This peer's certificate: installing a renewed one, asking an enroller for it in time, and asking
+//! whether it still counts when nobody lets this peer in.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use plexmesh_net::{NetHandle, ask_admission};
+use plexmesh_net::{AdmissionError, NetHandle, ask_admission};
 use plexmesh_proto::ReplaceRefusal;
-use plexmesh_proto::admission::request::{AdmissionAnswer, AdmissionRequest};
+use plexmesh_proto::admission::request::{
+    AdmissionAnswer, AdmissionRefusal, AdmissionRequest, Malformed,
+};
 use plexmesh_proto::membership::state::PeerState;
 use plexmesh_proto::record::{AuthorityChange, Certificate, Role};
+use plexmesh_proto::roster::Member;
 use plexmesh_proto::types::PeerId;
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::clock;
 use crate::identity::{NodeKeys, short_id};
 use crate::mesh::{self, MeshError};
 use crate::query::{DriverHandle, QueryError, Snapshot};
+
+mod alone;
+
+pub use alone::Denial;
 
 /// The first look after a start: an agent has found its neighbours by then.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
@@ -54,6 +63,17 @@ pub enum ReplaceFailure {
     /// The driver did not come round to it.
     #[error(transparent)]
     Driver(#[from] QueryError),
+}
+
+/// Why an enroller gave no certificate.
+#[derive(Debug, Error)]
+enum AskError {
+    #[error(transparent)]
+    Unanswered(#[from] AdmissionError),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error(transparent)]
+    Refused(#[from] AdmissionRefusal),
 }
 
 /// Takes over renewed certificates of this peer.
@@ -115,8 +135,13 @@ impl Installer {
     }
 }
 
-/// Renews the certificate of a plain member in time. Ends with the driver.
-pub async fn keep_renewed(installer: Installer, keys: NodeKeys) {
+/// Renews the certificate of a plain member in time, and tells `denied` what an enroller says if
+/// nobody lets this peer in. Ends with the driver.
+pub async fn keep(installer: Installer, keys: NodeKeys, denied: watch::Sender<Option<Denial>>) {
+    tokio::join!(keep_renewed(&installer, &keys), alone::watch(&installer, &keys, &denied));
+}
+
+async fn keep_renewed(installer: &Installer, keys: &NodeKeys) {
     let (mut rest, mut wait) = (0, FIRST_LOOK);
     loop {
         tokio::time::sleep(wait).await;
@@ -129,7 +154,7 @@ pub async fn keep_renewed(installer: Installer, keys: NodeKeys) {
             Err(QueryError::Stopped) => return,
             Err(QueryError::Busy) | Ok(None) => {}
             Ok(Some(enrollers)) => {
-                if !renew(&installer, &keys, enrollers).await {
+                if !renew(installer, keys, enrollers).await {
                     rest = REST_LOOKS;
                 }
             }
@@ -137,9 +162,12 @@ pub async fn keep_renewed(installer: Installer, keys: NodeKeys) {
     }
 }
 
+/// An enroller, and where it is.
+type Address = (PeerId, Vec<String>);
+
 /// Enrollers that are up with their addresses; `None` while there is nothing to renew, or nobody
 /// but an authority can.
-fn whom_to_ask(moment: &Snapshot<'_>) -> Option<Vec<(PeerId, Vec<String>)>> {
+fn whom_to_ask(moment: &Snapshot<'_>) -> Option<Vec<Address>> {
     let own = moment.node.certificate();
     let plain = own.roles.iter().all(|role| *role == Role::Member);
     let authorities = moment.node.authorities();
@@ -151,23 +179,23 @@ fn whom_to_ask(moment: &Snapshot<'_>) -> Option<Vec<(PeerId, Vec<String>)>> {
         return None;
     }
     let members = moment.node.roster().members().iter().zip(moment.node.evaluation().states());
-    let enrollers = members.filter_map(|(member, state)| {
-        let theirs = member.certificate()?;
-        let enrolls = theirs.has_role(Role::Enroller) && (due || !hangs_on_old(theirs));
-        let addresses = member.profile()?.addresses.clone();
-        (enrolls && state == PeerState::Up && !addresses.is_empty())
-            .then(|| (member.id(), addresses))
+    let up = members.filter(|(member, state)| {
+        let theirs = member.certificate();
+        *state == PeerState::Up && (due || theirs.is_some_and(|theirs| !hangs_on_old(theirs)))
     });
-    let enrollers: Vec<_> = enrollers.take(MAX_ASKED).collect();
+    let enrollers: Vec<_> = up.filter_map(|(member, _)| enroller(member)).take(MAX_ASKED).collect();
     (due || !enrollers.is_empty()).then_some(enrollers)
 }
 
+/// Where a member is that is an enroller.
+fn enroller(member: &Member) -> Option<Address> {
+    let enrolls = member.certificate()?.has_role(Role::Enroller);
+    let addresses = member.profile()?.addresses.clone();
+    (enrolls && !addresses.is_empty()).then(|| (member.id(), addresses))
+}
+
 /// Asks one enroller after the other; whether a certificate came.
-async fn renew(
-    installer: &Installer,
-    keys: &NodeKeys,
-    enrollers: Vec<(PeerId, Vec<String>)>,
-) -> bool {
+async fn renew(installer: &Installer, keys: &NodeKeys, enrollers: Vec<Address>) -> bool {
     for (enroller, addresses) in enrollers {
         match ask(keys, enroller, addresses).await {
             Ok(certificate) => match installer.install(certificate).await {
@@ -175,7 +203,7 @@ async fn renew(
                 Err(error) => tracing::warn!(%error, "a renewed certificate was not taken over"),
             },
             Err(reason) => {
-                tracing::info!(enroller = short_id(&enroller), reason, "no renewed certificate");
+                tracing::info!(enroller = short_id(&enroller), %reason, "no renewed certificate");
             }
         }
     }
@@ -190,7 +218,7 @@ async fn ask(
     keys: &NodeKeys,
     enroller: PeerId,
     addresses: Vec<String>,
-) -> Result<Certificate, String> {
+) -> Result<Certificate, AskError> {
     let request = AdmissionRequest {
         wall_ms: clock::wall_ms(),
         secret: None,
@@ -198,8 +226,6 @@ async fn ask(
     };
     let identity = keys.identity();
     let answer =
-        ask_admission(identity, enroller.0, addresses, request.encode(), ASK_TIMEOUT).await;
-    let answer = answer.map_err(|error| error.to_string())?;
-    let answer = AdmissionAnswer::decode(&answer).map_err(|error| error.to_string())?;
-    Ok(answer.outcome.map_err(|refusal| refusal.to_string())?.certificate)
+        ask_admission(identity, enroller.0, addresses, request.encode(), ASK_TIMEOUT).await?;
+    Ok(AdmissionAnswer::decode(&answer)?.outcome?.certificate)
 }

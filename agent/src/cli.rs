@@ -13,7 +13,6 @@ pub mod check;
 pub mod client;
 pub mod config;
 pub mod doctor;
-pub mod enter;
 pub mod form;
 pub mod join;
 pub mod logging;
@@ -23,6 +22,7 @@ pub mod output;
 pub mod passphrase;
 pub mod scripts;
 pub mod shards;
+pub mod token;
 pub mod transfer;
 pub mod usage;
 pub mod verbs;
@@ -99,7 +99,7 @@ fn execute(cli: Cli, output: &Output, logging: Logging) -> anyhow::Result<u8> {
         Verb::Join(args) => {
             let dir = data_dir(&global)?;
             let runtime = Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(enter::join(args, &dir, output))?;
+            runtime.block_on(join::join(args, &dir, output))?;
             Ok(0)
         }
         Verb::Config(verb) => config::config(&verb, &global, output),

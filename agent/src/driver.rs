@@ -15,6 +15,7 @@ use plexmesh_proto::types::Version;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+use crate::certificate::Denial;
 use crate::clock;
 use crate::events::EventEntry;
 use crate::host::room::Shortage;
@@ -68,6 +69,8 @@ pub struct Parts {
     pub shards: watch::Receiver<Option<ShardReport>>,
     /// What the data directory lacks in room.
     pub shortage: watch::Receiver<Option<Shortage>>,
+    /// What an enroller says if nobody lets this peer in.
+    pub denial: watch::Receiver<Option<Denial>>,
     /// What this peer says of itself.
     pub announcement: Announcement,
     /// Where others are.
@@ -105,6 +108,7 @@ pub struct Driver {
     samples: mpsc::Receiver<Resources>,
     shards: watch::Receiver<Option<ShardReport>>,
     shortage: watch::Receiver<Option<Shortage>>,
+    denial: watch::Receiver<Option<Denial>>,
     announcement: Announcement,
     addresses: AddressBook,
     welcome: Welcome,
@@ -147,6 +151,7 @@ impl Driver {
             samples: parts.samples,
             shards: parts.shards,
             shortage: parts.shortage,
+            denial: parts.denial,
             announcement: parts.announcement,
             addresses: parts.addresses,
             welcome: parts.welcome,
@@ -280,6 +285,7 @@ impl Driver {
                 events: self.journal.log(),
                 listening: self.announcement.listening(),
                 shortage: self.shortage.borrow().as_ref(),
+                denial: *self.denial.borrow(),
             }),
             Query::Change(change) => {
                 change(&mut self.node, clock::now());

@@ -85,6 +85,22 @@ mod tests {
     use plexmesh_proto::record::MAX_SEALED_BYTES;
 
     use super::*;
+    use crate::mesh::files::from_hex;
+    use crate::text::hex;
+
+    /// What libsodium 1.0.18 made of the seed 1, 2, 3 to 32 and the text 64, 65, 66 to 95:
+    /// `crypto_sign_ed25519_seed_keypair`, `crypto_sign_ed25519_pk_to_curve25519`,
+    /// `crypto_box_seal`.
+    const SEALED_BY_LIBSODIUM: &str = "51bb457eb45017bdc6682ecc6613af255d506295e6dbfa7a6d929f98\
+        ca0ca107f073d7b698d57c31f4cf77420ab0454eb4bc578afbc52501731362f9075e87a83b58ac71b0327803\
+        d43275e8544f08af";
+    const PUBLIC_BY_LIBSODIUM: &str =
+        "79b5562e8fe654f94078b112e8a98ba7901f853ae695bed7e0e3910bad049664";
+
+    /// Bytes that rise by one.
+    fn rising(first: u8) -> [u8; 32] {
+        std::array::from_fn(|place| first + place as u8)
+    }
 
     #[test]
     fn a_signature_of_the_node_verifies_for_its_own_key_only() {
@@ -110,6 +126,14 @@ mod tests {
             assert_eq!(keys.open(&changed), None, "byte {place}");
         }
         assert_eq!(keys.open(&[]), None);
+    }
+
+    #[test]
+    fn what_libsodium_sealed_to_a_peer_opens() {
+        let mut keys = NodeKeys::new(Identity::from_secret_bytes(rising(1)));
+        assert_eq!(hex(&keys.peer().0), PUBLIC_BY_LIBSODIUM);
+        let sealed = from_hex(SEALED_BY_LIBSODIUM).unwrap();
+        assert_eq!(keys.open(&sealed), Some(rising(64)));
     }
 
     #[test]

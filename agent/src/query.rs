@@ -7,6 +7,7 @@ use plexmesh_net::NetStats;
 use plexmesh_proto::{Node, types::Now};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::certificate::Denial;
 use crate::events::{EventEntry, EventLog};
 use crate::host::room::Shortage;
 use crate::identity::NodeKeys;
@@ -39,6 +40,8 @@ pub struct Snapshot<'a> {
     pub listening: &'a [String],
     /// What its data directory lacks in room.
     pub shortage: Option<&'a Shortage>,
+    /// What an enroller says if nobody lets this peer in.
+    pub denial: Option<Denial>,
 }
 
 /// The driver did not answer.

@@ -20,7 +20,7 @@ use crate::api::problem::{Code, Problem};
 use crate::api::server::Server;
 use crate::api::socket;
 use crate::audit::AuditLog;
-use crate::certificate::{Installer, keep_renewed};
+use crate::certificate::{self, Installer};
 use crate::cli::args::RunArgs;
 use crate::cli::logging::Logging;
 use crate::clock;
@@ -100,7 +100,7 @@ pub struct Agent {
     reconfigured: JoinHandle<()>,
     supervisor: Supervisor,
     told: JoinHandle<()>,
-    renewed: JoinHandle<()>,
+    certificate: JoinHandle<()>,
     room: JoinHandle<()>,
     settings: watch::Sender<Arc<Settings>>,
     _lock: DirectoryLock,
@@ -149,6 +149,7 @@ impl Agent {
         let (stop_driver, driver_stopped) = watch::channel(false);
         let (stop_server, server_stopped) = watch::channel(false);
         let (shortage_sender, shortage) = watch::channel(None);
+        let (denial_sender, denial) = watch::channel(None);
         let driver = Driver::new(Parts {
             node,
             net: net.clone(),
@@ -159,6 +160,7 @@ impl Agent {
             samples,
             shards: scrub.report(),
             shortage,
+            denial,
             announcement,
             addresses: AddressBook::new(seeds),
             welcome,
@@ -180,7 +182,7 @@ impl Agent {
             supervisor,
             handle,
             room: tokio::spawn(room::watch(changed.subscribe(), shortage_sender)),
-            renewed: tokio::spawn(keep_renewed(installer, keys)),
+            certificate: tokio::spawn(certificate::keep(installer, keys, denial_sender)),
             reconfigured: tokio::spawn(reconfigure(scrub.clone(), changed.subscribe())),
             scrub,
             settings: changed,
@@ -227,7 +229,7 @@ impl Agent {
         self.sampler.abort();
         self.reconfigured.abort();
         self.told.abort();
-        self.renewed.abort();
+        self.certificate.abort();
         self.room.abort();
         let scrub = self.scrub.clone();
         tokio::task::spawn_blocking(move || scrub.stop()).await.context("ending the scrub")?;

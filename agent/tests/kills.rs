@@ -3,9 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use plexmesh_agent::mesh::{self, Labels, Seed};
@@ -17,10 +16,13 @@ use serde_json::Value;
 
 #[path = "support/command.rs"]
 mod command;
+#[path = "support/process.rs"]
+mod process;
 #[path = "support/wait.rs"]
 mod wait;
 
 use command::plexmesh;
+use process::Process;
 use wait::until;
 
 const AGENTS: usize = 5;
@@ -35,7 +37,7 @@ const NEVER: [&str; 3] = ["equivocation", "ownRecordNotTaken", "recordForged"];
 struct Agent {
     dir: PathBuf,
     id: PeerId,
-    process: Option<Child>,
+    process: Option<Process>,
 }
 
 impl Agent {
@@ -44,47 +46,27 @@ impl Agent {
     }
 
     fn start(&mut self) {
-        let log = File::options().create(true).append(true).open(self.dir.join("log")).unwrap();
         let mut command = plexmesh();
         command
-            .args(["run", "--die-with-stdin", "--config"])
+            .args(["run", "--config"])
             .arg(self.dir.join("empty.toml"))
             .arg("--data-dir")
             .arg(&self.dir)
             .arg("--shards")
             .arg(self.dir.join("shards"))
             .args(["--listen", "/ip4/127.0.0.1/udp/0/quic-v1"])
-            .env("PLEXMESH_SCRUB__DEADLINE", "10s")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(log);
-        self.process = Some(command.spawn().unwrap());
+            .env("PLEXMESH_SCRUB__DEADLINE", "10s");
+        self.process = Some(Process::start(command, &self.dir.join("log")));
     }
 
     fn kill(&mut self) {
-        let Some(mut process) = self.process.take() else { return };
-        process.kill().unwrap();
-        process.wait().unwrap();
+        self.process = None;
     }
 
     fn ask(&self, words: &[&str]) -> Result<Value, String> {
         let mut command = plexmesh();
-        let output =
-            command.arg("--socket").arg(self.socket()).args(["-o", "json"]).args(words).output();
-        let output = output.unwrap();
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-        }
-        Ok(serde_json::from_slice(&output.stdout).unwrap())
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        if let Some(process) = &mut self.process {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
+        command.arg("--socket").arg(self.socket()).args(words);
+        process::json(command)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Real agents over real sockets: who is let in, who is put out, and what newcomers do wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use plexmesh_agent::mesh::{self, Labels, Seed};
 use plexmesh_agent::time::WallTime;
@@ -12,10 +12,13 @@ use serde_json::Value;
 
 #[path = "support/command.rs"]
 mod command;
+#[path = "support/process.rs"]
+mod process;
 #[path = "support/wait.rs"]
 mod wait;
 
 use command::plexmesh;
+use process::Process;
 use wait::until;
 
 /// Days of which a certificate has used up more than two thirds of its ninety.
@@ -23,7 +26,7 @@ const OLD_S: u64 = 61 * 24 * 3_600;
 
 struct Agent {
     dir: PathBuf,
-    process: Option<Child>,
+    process: Option<Process>,
 }
 
 impl Agent {
@@ -45,16 +48,13 @@ impl Agent {
     }
 
     fn kill(&mut self) {
-        let mut process = self.process.take().unwrap();
-        // It may have ended by itself.
-        let _ = process.kill();
-        process.wait().unwrap();
+        self.process = None;
     }
 
     /// Whether this peer hears nobody; or has stopped because it heard that it was put out, which it
     /// does only if that reached it before its connections were closed.
     fn is_out(&mut self) -> Result<(), String> {
-        match self.process.as_mut().unwrap().try_wait().unwrap() {
+        match self.process.as_mut().unwrap().0.try_wait().unwrap() {
             None => self.sees_up(&["gamma"]),
             Some(status) if status.code() == Some(7) => Ok(()),
             Some(status) => Err(status.to_string()),
@@ -62,23 +62,20 @@ impl Agent {
     }
 
     fn spawn(&mut self) {
-        let log = File::options().create(true).append(true).open(self.dir.join("log")).unwrap();
+        let mut command = self.command(&["run", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"]);
+        command.args(["--listen", "/ip4/127.0.0.1/tcp/0"]);
+        self.process = Some(Process::start(command, &self.dir.join("log")));
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = plexmesh();
+        command.arg("--data-dir").arg(&self.dir).args(words);
         command
-            .args(["run", "--die-with-stdin", "--data-dir"])
-            .arg(&self.dir)
-            .args(["--listen", "/ip4/127.0.0.1/udp/0/quic-v1"])
-            .args(["--listen", "/ip4/127.0.0.1/tcp/0"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(log);
-        self.process = Some(command.spawn().unwrap());
     }
 
     /// What was said on a command line with this data directory.
     fn typed(&self, words: &[&str], stdin: &str) -> Output {
-        let mut command = plexmesh();
-        command.arg("--data-dir").arg(&self.dir).args(words);
+        let mut command = self.command(words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // A command that reads nothing may be gone already.
@@ -87,12 +84,7 @@ impl Agent {
     }
 
     fn json(&self, words: &[&str]) -> Result<Value, String> {
-        let output = self.typed(&[words, &["-o", "json"]].concat(), "");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        if !output.status.success() {
-            return Err(said);
-        }
-        serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
+        process::json(self.command(words))
     }
 
     fn item(&self, words: &[&str]) -> Value {
@@ -124,15 +116,6 @@ impl Agent {
             .collect();
         up.sort_unstable();
         if up == names { Ok(()) } else { Err(format!("{}: {up:?}", self.dir.display())) }
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        if let Some(process) = &mut self.process {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
     }
 }
 
@@ -229,6 +212,28 @@ fn who_is_gone_can_be_forgotten_and_join_again() {
     fs::remove_dir_all(root.path().join("beta")).unwrap();
     let _beta = Agent::joined(root.path(), "beta", &token);
     until("it is back", || alpha.sees_up(&["alpha", "beta"]));
+}
+
+#[test]
+fn who_was_revoked_while_away_hears_of_it_from_an_enroller_and_goes_on() {
+    let root = tempfile::tempdir().unwrap();
+    let alpha = Agent::first(root.path());
+    let mut beta = Agent::joined(root.path(), "beta", &alpha.token(&[]));
+    until("two that see each other", || beta.sees_up(&["alpha", "beta"]));
+    beta.kill();
+    alpha.item(&["revoke", "beta", "--yes"]);
+    beta.start();
+    let told = until("an enroller's word", || {
+        let findings = beta.json(&["status"])?["items"][0]["findings"].clone();
+        let mut all = findings.as_array().into_iter().flatten();
+        let denied = all.find(|it| it["code"] == "MEMBERSHIP_DENIED").cloned();
+        denied.ok_or_else(|| findings.to_string())
+    });
+    assert_eq!((&told["peer"]["name"], &told["other"]["name"]), (&"beta".into(), &"alpha".into()));
+    let evidence = told["evidence"].as_str().unwrap();
+    assert!(evidence.contains("an enroller says: this peer's membership was ended"), "{evidence}");
+    let ended = beta.process.as_mut().unwrap().0.try_wait().unwrap();
+    assert_eq!(ended, None, "one enroller's word stops no peer");
 }
 
 #[test]

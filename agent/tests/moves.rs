@@ -2,19 +2,22 @@
 //! and no failure on the way changes anything.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 #[path = "support/command.rs"]
 mod command;
+#[path = "support/process.rs"]
+mod process;
 #[path = "support/wait.rs"]
 mod wait;
 
+use process::Process;
 use wait::until;
 
 const PHRASE: &str = "correct horse battery staple";
@@ -62,34 +65,16 @@ impl Host {
     }
 
     /// Runs an agent until it answers. Gives it with the id that it has.
-    fn run(&self, data: &str) -> (Agent, Value) {
-        let log = File::create(self.path("log")).unwrap();
-        let process = self
-            .command(data)
-            .args(["run", "--die-with-stdin", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let agent = Agent(process);
+    fn run(&self, data: &str) -> (Process, Value) {
+        let mut command = self.command(data);
+        command.args(["run", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"]);
+        let agent = Process::start(command, &self.path("log"));
         let status = until("an agent that answers", || {
-            let output = self.ask(data, &["status", "-o", "json"]);
-            let log = || fs::read_to_string(self.path("log")).unwrap();
-            if output.status.success() { Ok(output.stdout) } else { Err(log()) }
+            let mut command = self.command(data);
+            command.arg("status");
+            process::json(command).map_err(|_| fs::read_to_string(self.path("log")).unwrap())
         });
-        let status: Value = serde_json::from_slice(&status).unwrap();
         (agent, status["observedBy"].clone())
-    }
-}
-
-/// An agent's process; ends with the test.
-struct Agent(Child);
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

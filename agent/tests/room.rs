@@ -3,15 +3,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 #[path = "support/command.rs"]
 mod command;
+#[path = "support/process.rs"]
+mod process;
 #[path = "support/wait.rs"]
 mod wait;
+
+use process::Process;
 
 const MIB: usize = 1024 * 1024;
 
@@ -58,28 +62,21 @@ impl Place {
         command
     }
 
-    fn run(&self) -> Agent {
-        let mut command = self.plexmesh(&["run", "--die-with-stdin"]);
-        let process = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        Agent(process)
+    fn run(&self) -> Process {
+        // Beside the directory, whose room is counted.
+        Process::start(self.plexmesh(&["run"]), &self.dir.path().join("log"))
+    }
+
+    fn status(&self) -> Result<Value, String> {
+        process::json(self.plexmesh(&["status"]))
     }
 
     /// The finding on the data directory in the status, if there is one; `None` if nobody answers
     /// either.
     fn finding(&self) -> Option<Value> {
-        let output = self.plexmesh(&["status", "-o", "json"]).output().unwrap();
-        let status: Value = serde_json::from_slice(&output.stdout).ok()?;
+        let status = self.status().ok()?;
         let mut findings = status["items"][0]["findings"].as_array()?.iter();
         findings.find(|it| it["code"] == "DATA_DIR_FULL").cloned()
-    }
-}
-
-struct Agent(Child);
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
@@ -108,10 +105,7 @@ fn below_the_cap_nothing_goes() {
     place.cap("1GiB");
     place.file("store.unreadable-1700000000/db", 6 * MIB);
     let _agent = place.run();
-    wait::until("the agent answers", || {
-        let output = place.plexmesh(&["status", "-o", "json"]).output().unwrap();
-        if output.status.success() { Ok(()) } else { Err(format!("{output:?}")) }
-    });
+    wait::until("the agent answers", || place.status());
     assert_eq!(place.finding(), None);
     assert!(place.data().join("store.unreadable-1700000000").exists());
 }

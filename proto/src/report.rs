@@ -226,6 +226,8 @@ pub enum HealthCode {
     IdentityCloned,
     /// A data directory has too little room.
     DataDirFull,
+    /// An enroller says that a peer that nobody lets in is no member.
+    MembershipDenied,
     /// Something is wrong with shards of a peer.
     Shards(FindingKind),
 }

@@ -17,7 +17,7 @@ pub fn codes() -> impl Iterator<Item = HealthCode> {
 /// What stands for all findings of later versions.
 const UNKNOWN: HealthCode = HealthCode::Shards(FindingKind::Other(u8::MAX));
 
-const MESH: [HealthCode; 12] = [
+const MESH: [HealthCode; 13] = [
     HealthCode::PeerDown,
     HealthCode::PeerUnreachable,
     HealthCode::PeerFlapping,
@@ -30,6 +30,7 @@ const MESH: [HealthCode; 12] = [
     HealthCode::ClockSkew,
     HealthCode::IdentityCloned,
     HealthCode::DataDirFull,
+    HealthCode::MembershipDenied,
 ];
 
 /// A health code in words.
@@ -79,6 +80,7 @@ pub const fn text(code: HealthCode) -> HealthText {
         HealthCode::ClockSkew => CLOCK_SKEW,
         HealthCode::IdentityCloned => IDENTITY_CLONED,
         HealthCode::DataDirFull => DATA_DIR_FULL,
+        HealthCode::MembershipDenied => MEMBERSHIP_DENIED,
         HealthCode::Shards(kind) => shards::text(kind),
     }
 }
@@ -202,6 +204,17 @@ const DATA_DIR_FULL: HealthText = HealthText {
     advice: &[
         "plexmesh doctor   # on the host of {peer}",
         "plexmesh config show agent   # on the host of {peer}",
+    ],
+};
+
+const MEMBERSHIP_DENIED: HealthText = HealthText {
+    name: "MEMBERSHIP_DENIED",
+    title: "an enroller says that a peer is no member",
+    meaning: "Nobody lets this peer in any more, and an enroller that it asked says that it is no \
+              member: an admin put it out, or what let it in, while it was away.",
+    advice: &[
+        "plexmesh revoke   # on the host of {other} or of any other member",
+        "plexmesh certificate   # on the host of {peer}",
     ],
 };
 

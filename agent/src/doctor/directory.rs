@@ -6,8 +6,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{DoctorArea, Host, check, crit, ok, quoted, unknown, warn};
+use crate::api::problem::Problem;
 use crate::api::schema::{DoctorCheck, Health};
 use crate::host::room::FULL_BYTES;
+use crate::mesh::moved;
 
 const AREA: DoctorArea = DoctorArea::DataDirectory;
 const MIB: u64 = 1024 * 1024;
@@ -34,6 +36,7 @@ pub(super) fn checks(host: &Host) -> Vec<DoctorCheck> {
                 writable(host, &metadata),
             ];
             checks.extend(room(dir));
+            checks.extend(moved(dir));
             checks
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -118,6 +121,15 @@ fn room(dir: &Path) -> Vec<DoctorCheck> {
         checks.push(crit(AREA, "free inodes", "none is left").fixed_by(fix));
     }
     checks
+}
+
+/// What is to be told of a directory whose peer was moved away: no agent starts there.
+fn moved(dir: &Path) -> Option<DoctorCheck> {
+    let moved = moved::refuse(dir).err()?;
+    let fix = format!("rm {}", quoted(moved.mark()));
+    let problem = Problem::from(moved);
+    let cause = problem.likely_cause.unwrap_or_default();
+    Some(crit(AREA, "moved", format!("{}; {cause}", problem.message)).fixed_by(fix))
 }
 
 pub(super) fn space(dir: &Path, free: u64, total: u64) -> DoctorCheck {

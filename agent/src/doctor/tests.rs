@@ -165,6 +165,17 @@ async fn a_data_directory_that_others_may_write_is_worse_than_one_they_may_read(
     assert_told(&check, Health::Crit, "0770", "chmod 700");
 }
 
+#[tokio::test]
+async fn a_directory_whose_peer_was_moved_away_is_critical() {
+    let ground = Ground::new();
+    let text = "plexmesh moved v1\n2026-11-26T12:00:00Z\n";
+    fs::write(ground.data().join("moved"), text).unwrap();
+    let check = ground.worst(DoctorArea::DataDirectory).await;
+    let fix = format!("rm {}", ground.data().join("moved").display());
+    assert_told(&check, Health::Crit, "moved away", &fix);
+    assert!(check.found.contains("2026-11-26") && check.found.contains("imported"), "{check:?}");
+}
+
 #[test]
 fn room_is_judged_by_its_bytes_and_by_its_part_of_the_disk() {
     const MIB: u64 = 1024 * 1024;

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use plexmesh_net::PeerKey;
+use plexmesh_net::{MAX_ADMISSION_ANSWER_BYTES, MAX_ADMISSION_REQUEST_BYTES, PeerKey};
 use plexmesh_proto::admission::Bar;
 use plexmesh_proto::admission::request::{
-    AdmissionAnswer, AdmissionRefusal, AdmissionRequest, Admitted, MAX_SEEDS,
+    AdmissionAnswer, AdmissionRefusal, AdmissionRequest, Admitted, MAX_ANSWER_BYTES,
+    MAX_REQUEST_BYTES, MAX_SEEDS,
 };
 use plexmesh_proto::admission::token::{Enroller, MAX_ENROLLER_ADDRESSES};
 use plexmesh_proto::membership::state::PeerState;
@@ -114,3 +115,9 @@ impl Driver {
         true
     }
 }
+
+// What the protocol lets a message take is what the transport carries.
+const _: () = {
+    assert!(MAX_REQUEST_BYTES == MAX_ADMISSION_REQUEST_BYTES);
+    assert!(MAX_ANSWER_BYTES == MAX_ADMISSION_ANSWER_BYTES);
+};

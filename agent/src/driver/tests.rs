@@ -74,6 +74,7 @@ impl Peer {
             samples,
             shards: watch::channel(None).1,
             shortage: watch::channel(None).1,
+            denial: watch::channel(None).1,
             announcement: Announcement::default(),
             addresses: AddressBook::new(seeds),
             welcome: Welcome {

@@ -24,10 +24,18 @@ pub struct MovedAway {
     since: String,
 }
 
+impl MovedAway {
+    /// The file that says so.
+    #[must_use]
+    pub fn mark(&self) -> PathBuf {
+        self.dir.join(FILE)
+    }
+}
+
 impl From<MovedAway> for Problem {
     /// Says how to take the move back.
     fn from(moved: MovedAway) -> Self {
-        let mark = moved.dir.join(FILE);
+        let mark = moved.mark();
         let cause = format!(
             "it is to run where the exported file was imported: two hosts with one identity \
              contradict each other. If that file was not imported anywhere, and never will be, \

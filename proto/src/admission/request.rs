@@ -94,9 +94,6 @@ pub enum AdmissionRefusal {
     /// Its certificate has roles that an authority gives.
     #[error("only an authority key renews the certificate of an enroller or admin")]
     NeedsAuthority,
-    /// The enroller does not find this out now.
-    #[error("the enroller cannot answer now")]
-    Busy,
     /// It could not read the request.
     #[error("the enroller could not read the request; are the versions alike?")]
     Malformed,
@@ -228,7 +225,7 @@ impl AdmissionRefusal {
             Self::Clock { offset_ms } => (6, offset_ms),
             Self::NotMember => (7, 0),
             Self::NeedsAuthority => (8, 0),
-            Self::Busy => (9, 0),
+            // 9 stays unused: who has no time says so before it reads the request.
             Self::Malformed => (10, 0),
             Self::OutlivesEnroller => (11, 0),
             Self::Other(code) => (code, 0),
@@ -246,7 +243,6 @@ impl AdmissionRefusal {
             6 => Self::Clock { offset_ms: wire.clock_offset_ms },
             7 => Self::NotMember,
             8 => Self::NeedsAuthority,
-            9 => Self::Busy,
             10 => Self::Malformed,
             11 => Self::OutlivesEnroller,
             other => Self::Other(other),

@@ -76,6 +76,14 @@ pub(super) fn judged(moment: &Snapshot<'_>, settled: bool) -> Judged {
         evidence: short.evidence.clone(),
         because_of: None,
     }));
+    found.extend(moment.denial.map(|denial| ProtoFinding {
+        code: HealthCode::MembershipDenied,
+        severity: ProtoSeverity::High,
+        peer: Some(moment.node.me()),
+        other: Some(denial.by),
+        evidence: format!("nobody lets this peer in, and an enroller says: {}", denial.refusal),
+        because_of: None,
+    }));
     found.sort_by(|a, b| {
         (a.because_of.is_some(), b.severity).cmp(&(b.because_of.is_some(), a.severity))
     });

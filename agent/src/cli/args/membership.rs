@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::{WatchArgs, examples};
 use crate::api::schema::DEFAULT_USES;
-use crate::cli::join::TokenArgs;
+use crate::cli::token::TokenArgs;
 use crate::time::parse_span;
 
 /// Arguments of `plexmesh invite`.
