@@ -105,6 +105,13 @@ impl Agent {
         agent
     }
 
+    /// Whether this peer knows of so many authority keys that were replaced.
+    fn knows_replacements(&self, count: usize) -> Result<(), String> {
+        let replaced = self.json(&["authority"])?["items"][0]["replaced"].clone();
+        let known = replaced.as_array().map(Vec::len);
+        if known == Some(count) { Ok(()) } else { Err(replaced.to_string()) }
+    }
+
     /// Whether exactly these are up here.
     fn sees_up(&self, names: &[&str]) -> Result<(), String> {
         let peers = self.json(&["peers"])?;
@@ -264,4 +271,58 @@ fn a_certificate_is_renewed_before_it_lapses() {
             if lapses > in_60_days { Ok(()) } else { Err(lapses) }
         });
     }
+}
+
+#[test]
+fn the_spare_replaces_a_lost_authority_key_and_who_was_away_learns_it_from_any_peer() {
+    let root = tempfile::tempdir().unwrap();
+    let alpha = Agent::first(root.path());
+    let token = alpha.token(&["--uses", "2"]);
+    let mut beta = Agent::joined(root.path(), "beta", &token);
+    let mut gamma = Agent::joined(root.path(), "gamma", &token);
+    until("all see all", || alpha.sees_up(&["alpha", "beta", "gamma"]));
+    gamma.kill();
+    let at = |name: &str| root.path().join(name).to_str().unwrap().to_owned();
+    let (lost, spare, new) = (at("lost.key"), at("spare.key"), at("new.key"));
+    fs::rename(alpha.dir.join("authority.key"), &lost).unwrap();
+    fs::rename(alpha.dir.join("authority-spare.key"), &spare).unwrap();
+    let replace = ["authority", "replace", "--yes", "--with", &spare, "--new", &new];
+    assert_eq!(alpha.item(&replace)["replaced"][0]["stolen"], false);
+    until("beta knows", || beta.knows_replacements(1));
+    // From here on alpha hangs on a key that gamma has never heard of, and nobody else is there.
+    assert!(alpha.typed(&["certificate", "--renew-with", &new], "").status.success());
+    beta.kill();
+    gamma.start();
+    until("gamma knows", || gamma.knows_replacements(1));
+    until("they see each other", || gamma.sees_up(&["alpha", "gamma"]));
+    let delta = Agent::joined(root.path(), "delta", &alpha.token(&[]));
+    until("a newcomer sees both", || delta.sees_up(&["alpha", "delta", "gamma"]));
+    // Nobody signs with the lost key any more.
+    let by_lost = ["authority", "replace", "--yes", "--with", &lost, "--new", &at("other.key")];
+    refused(&alpha.typed(&by_lost, ""), 7, "no authority in force");
+    assert!(!root.path().join("other.key").exists());
+    gamma.kill();
+    gamma.start();
+    gamma.knows_replacements(1).expect("it was written down");
+}
+
+#[test]
+fn an_authority_key_that_is_not_replaced_leaves_everything_as_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let alpha = Agent::first(root.path());
+    let at = |name: &str| alpha.dir.join(name).to_str().unwrap().to_owned();
+    let (daily, spare) = (at("authority.key"), at("authority-spare.key"));
+    let before = fs::read(&spare).unwrap();
+    let onto_another = ["authority", "replace", "--yes", "--with", &daily, "--new", &spare];
+    let output = alpha.typed(&onto_another, "");
+    assert!(!output.status.success());
+    assert_eq!(fs::read(&spare).unwrap(), before);
+    let new = at("new.key");
+    let too_long =
+        ["authority", "replace", "--yes", "--with", &daily, "--new", &new, "--grace", "91d"];
+    refused(&alpha.typed(&too_long, ""), 2, "90 days at most");
+    let no_key = ["authority", "replace", "--yes", "--with", &at("mesh.toml"), "--new", &new];
+    assert!(!alpha.typed(&no_key, "").status.success());
+    assert!(!Path::new(&new).exists());
+    alpha.knows_replacements(0).unwrap();
 }
