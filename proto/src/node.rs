@@ -28,6 +28,7 @@ mod admission;
 mod authorities;
 mod clocks;
 mod keys;
+mod pace;
 mod publish;
 mod reports;
 mod shards;
@@ -40,6 +41,7 @@ pub use admission::{
 pub use authorities::ReplaceRefusal;
 use clocks::Clocks;
 pub use keys::{KeysRefusal, Rotation};
+use pace::Pace;
 use publish::Publisher;
 use shards::Shards;
 
@@ -122,6 +124,7 @@ pub struct Node<C, S> {
     state_changed: bool,
     was_converged: bool,
     was_outside: usize,
+    pace: Pace,
     skewed: BTreeSet<PeerId>,
     clocks: Clocks,
     clone_seen: Option<Time>,
@@ -171,6 +174,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             state_changed: false,
             was_converged: true,
             was_outside: 0,
+            pace: Pace::default(),
             skewed: BTreeSet::new(),
             clocks: Clocks::default(),
             clone_seen: None,

@@ -17,6 +17,7 @@ mod rates;
 
 pub use ask::{AdmissionError, ask_admission};
 pub(crate) use desk::{Desk, Visit};
+pub(crate) use rates::Origin;
 
 /// Largest request for admission. It holds a secret, a clock reading and a version.
 pub const MAX_ADMISSION_REQUEST_BYTES: usize = 2 * 1024;

@@ -1,10 +1,14 @@
 //! The protocols of an admitted connection, and their settings.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::connection_limits::{self, ConnectionLimits};
-use libp2p::gossipsub::{self, IdentTopic, MessageAuthenticity, MessageId, ValidationMode};
+use libp2p::gossipsub::{
+    self, IdentTopic, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, ValidationMode,
+    WhitelistSubscriptionFilter,
+};
 use libp2p::identity::PublicKey;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{identify, request_response};
@@ -14,6 +18,7 @@ use crate::config::{
 };
 use crate::error::NetError;
 use crate::exchange::{self, ExchangeCodec};
+use crate::pending;
 use crate::probe_stream;
 use crate::stats::Counters;
 
@@ -35,20 +40,30 @@ const MESSAGE_ID_BYTES: usize = 16;
 /// news; its default of five seconds is meant for large public networks.
 const BROADCAST_INITIAL_DELAY: Duration = Duration::from_millis(200);
 
+/// Subscriptions in one message of gossip: there is one topic to come to and to leave.
+const MAX_SUBSCRIPTIONS: usize = 2;
+
 /// Neighbours per peer in the broadcast mesh. Six reaches a thousand peers in four hops.
 const BROADCAST_MESH: usize = 6;
 
 /// Addresses change seldom, and each connection identifies itself when it begins anyway.
 const IDENTIFY_INTERVAL: Duration = Duration::from_secs(3600);
 
+/// Gossip about one topic: of others a member cannot make an agent remember anything.
+pub(crate) type Broadcast = gossipsub::Behaviour<
+    gossipsub::IdentityTransform,
+    MaxCountSubscriptionFilter<WhitelistSubscriptionFilter>,
+>;
+
 /// The protocols of an admitted connection. Limits come first: they deny before others prepare.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
     pub(crate) limits: connection_limits::Behaviour,
+    pub(crate) pending: pending::Behaviour,
     pub(crate) identify: identify::Behaviour,
     pub(crate) probe: probe_stream::Behaviour,
     pub(crate) exchange: request_response::Behaviour<ExchangeCodec>,
-    pub(crate) broadcast: gossipsub::Behaviour,
+    pub(crate) broadcast: Broadcast,
 }
 
 impl Behaviour {
@@ -67,6 +82,7 @@ impl Behaviour {
             .with_cache_size(0);
         Ok(Self {
             limits: connection_limits::Behaviour::new(limits(connection_limit)),
+            pending: pending::Behaviour::new(Arc::clone(&counters)),
             identify: identify::Behaviour::new(identify),
             probe: probe_stream::Behaviour::new(Arc::clone(&counters)),
             exchange: exchange::behaviour(timing.request_timeout, counters),
@@ -90,7 +106,7 @@ fn limits(connection_limit: usize) -> ConnectionLimits {
         .with_max_established_per_peer(Some(MAX_CONNECTIONS_PER_PEER))
 }
 
-fn broadcast(topic: &IdentTopic) -> Result<gossipsub::Behaviour, NetError> {
+fn broadcast(topic: &IdentTopic) -> Result<Broadcast, NetError> {
     let failed = |reason: String| NetError::Setup { part: "broadcast protocol", reason };
     let config = gossipsub::ConfigBuilder::default()
         // Payloads are signed records: an outer signature would be checked for every duplicate
@@ -111,8 +127,17 @@ fn broadcast(topic: &IdentTopic) -> Result<gossipsub::Behaviour, NetError> {
         .connection_handler_queue_len(BROADCAST_QUEUE)
         .build()
         .map_err(|error| failed(error.to_string()))?;
-    let mut behaviour = gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config)
-        .map_err(|error| failed(error.to_owned()))?;
+    let filter = MaxCountSubscriptionFilter {
+        filter: WhitelistSubscriptionFilter(HashSet::from([topic.hash()])),
+        max_subscribed_topics: 1,
+        max_subscriptions_per_request: MAX_SUBSCRIPTIONS,
+    };
+    let mut behaviour = gossipsub::Behaviour::new_with_subscription_filter(
+        MessageAuthenticity::Anonymous,
+        config,
+        filter,
+    )
+    .map_err(|error| failed(error.to_owned()))?;
     behaviour.subscribe(topic).map_err(|error| failed(error.to_string()))?;
     Ok(behaviour)
 }

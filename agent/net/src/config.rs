@@ -35,6 +35,10 @@ pub(crate) const MAX_CONNECTIONS_PER_PEER: u32 = 3;
 /// Connections in handshake, each way. Each costs a task and some KiB for at most a few seconds.
 pub(crate) const MAX_PENDING_CONNECTIONS: u32 = 32;
 
+/// Of the inbound ones, how many of one address there may be once half of all places are taken: several
+/// hosts behind one router come in together after a power cut, and none of them needs two.
+pub(crate) const MAX_PENDING_OF_ONE: usize = 8;
+
 /// Peers dialled at the same time; half of what may be pending, as a dial has two stages.
 pub(crate) const MAX_DIALS: usize = 16;
 

@@ -40,10 +40,11 @@ use crate::config::NetConfig;
 use crate::counted;
 use crate::event::{NetEvent, RefusedBy};
 use crate::identity::{PeerKey, peer_key};
-use crate::stats::Counters;
+use crate::stats::{Counter, Counters};
 use crate::stream::{REFUSAL_LINGER, accept, drive, farewell, open};
 
-/// Largest hello, tag included. A certificate with its enroller's inside takes at most 1 KiB.
+/// Largest hello, tag included. A certificate with its enroller's inside takes at most 1 KiB, and what the
+/// agent shows beside it about twice as much.
 pub(crate) const MAX_HELLO_BYTES: usize = 4096;
 
 /// What a hello holds beside the certificate: tag, mesh id, instance, certificate length.
@@ -56,6 +57,8 @@ const TAG: &[u8; 17] = b"/plexmesh/1/hello";
 /// come only from connections that the swarm denied after the hello.
 const HANDOFF_LIMIT: usize = 64;
 
+use NotAdmittedBecause as Because;
+
 /// Random per start of the transport.
 pub(crate) type Instance = [u8; 16];
 
@@ -65,8 +68,65 @@ pub trait Admission: Send + Sync + 'static {
     /// holds `peer`'s secret key. Called on connection tasks: it must not block.
     ///
     /// # Errors
-    /// The reason to refuse the peer, for this side's events and logs; it is not sent.
-    fn admit(&self, peer: &PeerKey, certificate: &[u8]) -> Result<(), String>;
+    /// The reason to refuse the peer, for this side's counters, events and logs; it is not sent.
+    fn admit(&self, peer: &PeerKey, certificate: &[u8]) -> Result<(), NotAdmitted>;
+}
+
+/// Why a peer is not admitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotAdmitted {
+    /// What it is counted as.
+    pub because: NotAdmittedBecause,
+    /// The same for people.
+    pub reason: String,
+}
+
+/// What peers that are not admitted are counted as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAdmittedBecause {
+    /// What it said could not be read.
+    Malformed,
+    /// It belongs to another mesh.
+    OtherMesh,
+    /// The certificate is another peer's.
+    OtherPeer,
+    /// No authority of the mesh stands behind the certificate.
+    NotVouchedFor,
+    /// The certificate has lapsed.
+    Lapsed,
+    /// The certificate has a wrong signature.
+    Forged,
+    /// The certificate gives what its signer may not give, or does not make a member.
+    Roles,
+    /// The membership was ended, or that of its enroller.
+    PutOut,
+    /// There is no connection to spare.
+    Busy,
+}
+
+impl NotAdmittedBecause {
+    const fn verdict(self) -> Verdict {
+        match self {
+            Self::Malformed => Verdict::Malformed,
+            Self::OtherMesh => Verdict::OtherMesh,
+            Self::Busy => Verdict::Busy,
+            _ => Verdict::CertificateRefused,
+        }
+    }
+
+    const fn counter(self, counters: &Counters) -> &Counter {
+        match self {
+            Self::Malformed => &counters.refused_malformed,
+            Self::OtherMesh => &counters.refused_other_mesh,
+            Self::OtherPeer => &counters.refused_other_peer,
+            Self::NotVouchedFor => &counters.refused_not_vouched_for,
+            Self::Lapsed => &counters.refused_lapsed,
+            Self::Forged => &counters.refused_forged,
+            Self::Roles => &counters.refused_roles,
+            Self::PutOut => &counters.refused_put_out,
+            Self::Busy => &counters.refused_busy,
+        }
+    }
 }
 
 /// What an admitted peer said in its hello.
@@ -284,11 +344,10 @@ impl Gate {
         expect_admitted(&mut stream).await?;
         let said = read_body(&mut stream).await;
         let Some(said) = said.map_err(HelloError::Io)? else {
-            let reason = "its hello is malformed".to_owned();
-            return Err(refuse(stream, Verdict::Malformed, reason).await);
+            return Err(self.refuse(stream, Because::Malformed, "its hello is malformed").await);
         };
-        if let Err((verdict, reason)) = self.judge(peer, &said) {
-            return Err(refuse(stream, verdict, reason).await);
+        if let Err(error) = self.judge(peer, &said) {
+            return Err(self.refuse(stream, error.because, &error.reason).await);
         }
         stream.write_all(&[Verdict::Admitted as u8]).await?;
         stream.flush().await?;
@@ -323,17 +382,16 @@ impl Gate {
     ) -> Result<Introduction, HelloError> {
         let said = if known { read_body(&mut stream).await? } else { None };
         let Some(said) = said else {
-            let reason = "it does not speak this hello".to_owned();
-            return Err(refuse(stream, Verdict::Malformed, reason).await);
+            let reason = "it does not speak this hello";
+            return Err(self.refuse(stream, Because::Malformed, reason).await);
         };
-        if let Err((verdict, reason)) = self.judge(peer, &said) {
-            return Err(refuse(stream, verdict, reason).await);
+        if let Err(error) = self.judge(peer, &said) {
+            return Err(self.refuse(stream, error.because, &error.reason).await);
         }
         // Every dial that is under way still counts on a place, hence only inbound ones are
         // turned away here; the swarm's own limit holds for both.
         if self.counters.established_connections.get() >= self.connection_limit {
-            let reason = "no connection to spare".to_owned();
-            return Err(refuse(stream, Verdict::Busy, reason).await);
+            return Err(self.refuse(stream, Because::Busy, "no connection to spare").await);
         }
         let mut answer = vec![Verdict::Admitted as u8];
         self.write_body(&mut answer);
@@ -343,13 +401,19 @@ impl Gate {
         Ok(said)
     }
 
-    fn judge(&self, peer: &PeerKey, said: &Introduction) -> Result<(), (Verdict, String)> {
+    fn judge(&self, peer: &PeerKey, said: &Introduction) -> Result<(), NotAdmitted> {
         if said.mesh_id != self.mesh_id {
-            return Err((Verdict::OtherMesh, "it belongs to another mesh".to_owned()));
+            let reason = "it belongs to another mesh".to_owned();
+            return Err(NotAdmitted { because: Because::OtherMesh, reason });
         }
-        self.admission
-            .admit(peer, &said.certificate)
-            .map_err(|reason| (Verdict::CertificateRefused, reason))
+        self.admission.admit(peer, &said.certificate)
+    }
+
+    /// Tells the verdict, and why it is so to this side alone.
+    async fn refuse(&self, stream: SubstreamBox, because: Because, reason: &str) -> HelloError {
+        because.counter(&self.counters).increment();
+        farewell(stream, &[because.verdict() as u8], REFUSAL_LINGER).await;
+        HelloError::Refused { by: RefusedBy::Us, reason: reason.to_owned() }
     }
 
     fn write_body(&self, hello: &mut Vec<u8>) {
@@ -402,10 +466,4 @@ async fn expect_admitted(stream: &mut SubstreamBox) -> Result<(), HelloError> {
             reason: verdict.as_said_by_them().to_owned(),
         }),
     }
-}
-
-/// Tells the verdict, and why it is so to this side alone.
-async fn refuse(stream: SubstreamBox, verdict: Verdict, reason: String) -> HelloError {
-    farewell(stream, &[verdict as u8], REFUSAL_LINGER).await;
-    HelloError::Refused { by: RefusedBy::Us, reason }
 }

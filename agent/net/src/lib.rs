@@ -78,7 +78,9 @@ mod handle;
 mod hello;
 mod identity;
 mod peers;
+mod pending;
 mod probe_stream;
+mod rate;
 mod spawn;
 mod stats;
 mod stream;
@@ -96,7 +98,7 @@ pub use config::{
 pub use error::{NetError, PeerIdError, SendError};
 pub use event::{NetEvent, PathKind, RefusedBy, Verdict};
 pub use handle::NetHandle;
-pub use hello::Admission;
+pub use hello::{Admission, NotAdmitted, NotAdmittedBecause};
 pub use identity::{Identity, PeerKey, parse_peer_id, peer_id_text, verify};
 pub use spawn::spawn;
 pub use stats::{NetFigure, NetStats};

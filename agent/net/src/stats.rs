@@ -50,8 +50,28 @@ counters! {
     dials_failed,
     /// Inbound connections that ended before admission, refusals not counted.
     inbound_failed,
-    /// Connections refused here.
+    /// Inbound connections denied because their address has its share of those not admitted yet.
+    denied_over_share,
+    /// Connections refused here, for whatever reason.
     refused_by_us,
+    /// Of these: no hello, or none that could be read.
+    refused_malformed,
+    /// Of these: of another mesh.
+    refused_other_mesh,
+    /// Of these: the certificate is another peer's.
+    refused_other_peer,
+    /// Of these: no authority of the mesh stands behind the certificate.
+    refused_not_vouched_for,
+    /// Of these: the certificate has lapsed.
+    refused_lapsed,
+    /// Of these: the certificate has a wrong signature.
+    refused_forged,
+    /// Of these: the certificate gives what its signer may not give, or does not make a member.
+    refused_roles,
+    /// Of these: the membership was ended, or that of the enroller.
+    refused_put_out,
+    /// Of these: no connection to spare.
+    refused_busy,
     /// Connections that the other side refused.
     refused_by_them,
     /// Requests of strangers for admission that the agent answered.
@@ -101,6 +121,8 @@ counters! {
     broadcasts_received,
     /// Broadcasts published while no peer could take them: other ways must repair that.
     broadcasts_unheard,
+    /// Broadcasts longer than they may be, not passed on.
+    broadcasts_too_long,
     /// Verdict `Reject` given.
     broadcasts_rejected,
     /// Commands dropped because the command queue was full.
@@ -121,6 +143,8 @@ counters! {
     dropped_broadcasts_unadmitted,
     /// Broadcasts whose verdict came too late or never.
     dropped_broadcasts_unjudged,
+    /// Received requests dropped: their peer sends more than any has to say.
+    dropped_requests_over_rate,
     /// Received requests dropped: too many at once, or the event queue was full.
     dropped_requests,
     /// Responses dropped because the request was no longer open.

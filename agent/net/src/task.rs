@@ -122,6 +122,7 @@ impl Task {
             SwarmEvent::Behaviour(BehaviourEvent::Broadcast(event)) => self.on_broadcast(event),
             SwarmEvent::Behaviour(BehaviourEvent::Identify(event)) => self.on_identify(event),
             SwarmEvent::Behaviour(BehaviourEvent::Limits(never)) => match never {},
+            SwarmEvent::Behaviour(BehaviourEvent::Pending(never)) => match never {},
             SwarmEvent::ConnectionEstablished {
                 peer_id,
                 connection_id,

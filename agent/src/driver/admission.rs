@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use plexmesh_net::{MAX_ADMISSION_ANSWER_BYTES, MAX_ADMISSION_REQUEST_BYTES, PeerKey};
+use plexmesh_net::{
+    MAX_ADMISSION_ANSWER_BYTES, MAX_ADMISSION_REQUEST_BYTES, MAX_CERTIFICATE_BYTES, PeerKey,
+};
 use plexmesh_proto::admission::Bar;
+use plexmesh_proto::admission::credential::MAX_CREDENTIAL_BYTES;
 use plexmesh_proto::admission::request::{
     AdmissionAnswer, AdmissionRefusal, AdmissionRequest, Admitted, MAX_ANSWER_BYTES,
     MAX_REQUEST_BYTES, MAX_SEEDS,
@@ -120,4 +123,5 @@ impl Driver {
 const _: () = {
     assert!(MAX_REQUEST_BYTES == MAX_ADMISSION_REQUEST_BYTES);
     assert!(MAX_ANSWER_BYTES == MAX_ADMISSION_ANSWER_BYTES);
+    assert!(MAX_CREDENTIAL_BYTES <= MAX_CERTIFICATE_BYTES);
 };

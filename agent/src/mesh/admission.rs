@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use plexmesh_net::{Admission, PeerKey};
+use plexmesh_net::{Admission, NotAdmitted, NotAdmittedBecause as Because, PeerKey};
 use plexmesh_proto::admission::credential::Credential;
 use plexmesh_proto::admission::{Admissions, Bar};
 use plexmesh_proto::record::{Authorities, AuthorityChange, Certificate, CertificateError, MeshId};
@@ -88,6 +88,27 @@ enum Refusal {
     TokenOverused,
 }
 
+impl Refusal {
+    const fn because(self) -> Because {
+        match self {
+            Self::Ended | Self::WithEnroller | Self::TokenOverused => Because::PutOut,
+            Self::Certificate(error) => match error {
+                CertificateError::Malformed => Because::Malformed,
+                CertificateError::OtherMesh => Because::OtherMesh,
+                CertificateError::OtherPeer => Because::OtherPeer,
+                CertificateError::UnknownAuthority | CertificateError::AuthorityReplaced => {
+                    Because::NotVouchedFor
+                }
+                CertificateError::NotEnroller
+                | CertificateError::RoleNotGiven
+                | CertificateError::NotMember => Because::Roles,
+                CertificateError::Forged => Because::Forged,
+                CertificateError::Lapsed => Because::Lapsed,
+            },
+        }
+    }
+}
+
 /// Checks the certificates of connecting peers.
 #[derive(Debug)]
 pub struct MeshAdmission {
@@ -133,8 +154,9 @@ impl MeshAdmission {
 }
 
 impl Admission for MeshAdmission {
-    fn admit(&self, peer: &PeerKey, certificate: &[u8]) -> Result<(), String> {
-        self.check(peer, certificate, clock::now().wall_s()).map_err(|error| error.to_string())
+    fn admit(&self, peer: &PeerKey, certificate: &[u8]) -> Result<(), NotAdmitted> {
+        self.check(peer, certificate, clock::now().wall_s())
+            .map_err(|error| NotAdmitted { because: error.because(), reason: error.to_string() })
     }
 }
 
@@ -173,7 +195,7 @@ mod tests {
         }
 
         fn refusal(&self, certificate: &[u8]) -> String {
-            self.admission.admit(&self.peer, certificate).unwrap_err()
+            self.admission.admit(&self.peer, certificate).unwrap_err().reason
         }
     }
 
@@ -182,6 +204,22 @@ mod tests {
         let world = World::new();
         let certificate = world.shown(MESH, u64::MAX);
         assert_eq!(world.admission.admit(&world.peer, &certificate), Ok(()));
+    }
+
+    #[test]
+    fn every_refusal_is_counted_as_what_it_is() {
+        let world = World::new();
+        let because = |world: &World, shown: &[u8]| {
+            world.admission.admit(&world.peer, shown).unwrap_err().because
+        };
+        let other_mesh = world.shown(MeshId([8; 32]), u64::MAX);
+        assert_eq!(because(&world, &other_mesh), Because::OtherMesh);
+        assert_eq!(because(&world, &world.shown(MESH, 1)), Because::Lapsed);
+        assert_eq!(because(&world, b"junk"), Because::Malformed);
+        let stranger = World::new();
+        assert_eq!(because(&world, &stranger.shown(MESH, u64::MAX)), Because::OtherPeer);
+        let self_made = World { peer: world.peer, ..stranger }.shown(MESH, u64::MAX);
+        assert_eq!(because(&world, &self_made), Because::NotVouchedFor);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use plexmesh_agent::time::WallTime;
 use plexmesh_net::{
-    Admission, MAX_BROADCAST_BYTES, NetConfig, NetEvent, NetHandle, PeerKey, Verdict, spawn,
+    Admission, MAX_BROADCAST_BYTES, NetConfig, NetEvent, NetHandle, NotAdmitted, PeerKey, Verdict,
+    spawn,
 };
 use plexmesh_proto::exchange::message::{Cursor, ExchangeAnswer, ExchangeRequest};
 use plexmesh_proto::integrity::{FindingKind, ShardFinding};
@@ -48,7 +49,7 @@ pub(crate) enum Lie {
 struct Anybody;
 
 impl Admission for Anybody {
-    fn admit(&self, _: &PeerKey, _: &[u8]) -> Result<(), String> {
+    fn admit(&self, _: &PeerKey, _: &[u8]) -> Result<(), NotAdmitted> {
         Ok(())
     }
 }

@@ -62,7 +62,14 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         now: Now,
     ) -> Verdict {
         match self.accept(record, Some(from), now) {
-            accepted if accepted.changed() => Verdict::Accept,
+            accepted if accepted.changed() && self.pace.takes(record.origin(), now.time) => {
+                Verdict::Accept
+            }
+            // It is kept, and the neighbours get the last word with their next exchange.
+            accepted if accepted.changed() => {
+                self.count("broadcast_over_rate");
+                Verdict::Ignore
+            }
             Accepted::Forged => Verdict::Reject,
             _ => Verdict::Ignore,
         }

@@ -8,6 +8,8 @@ use libp2p::core::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use tokio::time::Instant;
 
+use crate::rate::Rate;
+
 /// Requests at once, and eight a second from then on: a request costs the agent a signature or
 /// two, so a flood takes about a thousandth of a core.
 const ALL: Rate = Rate { interval: Duration::from_millis(125), burst: 32 };
@@ -19,25 +21,6 @@ const ONE: Rate = Rate { interval: Duration::from_millis(500), burst: 16 };
 /// Addresses remembered. Fewer than this can have asked within the eight seconds after which an
 /// address is forgotten, see [`ALL`].
 const MAX_ORIGINS: usize = 128;
-
-/// An even rate that forgives a burst.
-#[derive(Debug, Clone, Copy)]
-struct Rate {
-    interval: Duration,
-    burst: u32,
-}
-
-impl Rate {
-    /// Whether one more fits, when those before are paid off at `due`.
-    fn allows(self, due: Option<Instant>, now: Instant) -> bool {
-        let debt = due.map_or(Duration::ZERO, |due| due.saturating_duration_since(now));
-        debt <= self.interval * self.burst.saturating_sub(1)
-    }
-
-    fn after_one_more(self, due: Option<Instant>, now: Instant) -> Instant {
-        due.map_or(now, |due| due.max(now)) + self.interval
-    }
-}
 
 /// Who counts as one asker. A household or a rented server has a whole /64 of IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

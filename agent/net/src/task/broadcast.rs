@@ -8,6 +8,7 @@ use libp2p::gossipsub::{Event, Message, MessageAcceptance, MessageId, PublishErr
 use tokio::time::Instant;
 
 use super::Task;
+use crate::config::MAX_BROADCAST_BYTES;
 use crate::event::{NetEvent, Verdict};
 use crate::identity::peer_key;
 
@@ -67,6 +68,12 @@ impl Task {
             return;
         };
         self.counters.broadcasts_received.increment();
+        // Gossip counts its own words with the payload, so its limit is a little higher.
+        if message.data.len() > MAX_BROADCAST_BYTES {
+            self.counters.broadcasts_too_long.increment();
+            self.report(&id, &source, MessageAcceptance::Reject);
+            return;
+        }
         if self.broadcasts.unjudged.len() >= MAX_UNJUDGED
             && let Some((_, oldest)) = self.broadcasts.unjudged.pop_first()
         {

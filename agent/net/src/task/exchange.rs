@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::Task;
 use crate::event::NetEvent;
 use crate::identity::{PeerKey, peer_id, peer_key};
+use crate::rate::Rate;
 
 /// Requests of ours in flight. An agent has one exchange a second and a few audits.
 const MAX_OUTBOUND: usize = 256;
@@ -17,11 +18,17 @@ const MAX_OUTBOUND: usize = 256;
 /// Requests of others that wait for the agent. At 64 KiB each they hold 16 MiB at worst.
 const MAX_INBOUND: usize = 256;
 
+/// Requests of one peer. A mesh that heals sends the next one as soon as the answer is there, which takes
+/// milliseconds, and is through after some dozens; at rest there is one a second.
+const ONE_PEER: Rate = Rate { interval: Duration::from_millis(10), burst: 256 };
+
 /// Requests in flight, both ways.
 #[derive(Default)]
 pub(crate) struct Exchanges {
     outbound: BTreeMap<OutboundRequestId, u64>,
     inbound: BTreeMap<u64, Inbound>,
+    /// When what each peer asked is paid off; of connected peers alone can there be any.
+    paid_off: BTreeMap<PeerKey, Instant>,
     last_token: u64,
 }
 
@@ -37,6 +44,7 @@ impl Exchanges {
         self.inbound.retain(|_, request| {
             request.channel.is_open() && now.duration_since(request.since) < timeout
         });
+        self.paid_off.retain(|_, due| *due > now);
     }
 }
 
@@ -102,13 +110,19 @@ impl Task {
         channel: ResponseChannel<Vec<u8>>,
     ) {
         self.counters.requests_received.increment();
+        let since = Instant::now();
+        let due = self.exchanges.paid_off.get(&from).copied();
+        if !ONE_PEER.allows(due, since) {
+            self.counters.dropped_requests_over_rate.increment();
+            return;
+        }
+        self.exchanges.paid_off.insert(from, ONE_PEER.after_one_more(due, since));
         let full = self.exchanges.inbound.len() >= MAX_INBOUND || self.outbox.is_congested();
         if full || !self.peers.is_live(&from, connection) {
             // Dropping the channel ends the stream: the other side need not wait.
             self.counters.dropped_requests.increment();
             return;
         }
-        let since = Instant::now();
         self.peers.heard(&from, since);
         self.exchanges.last_token += 1;
         let token = self.exchanges.last_token;

@@ -5,7 +5,9 @@ use futures::StreamExt;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, StreamProtocol, SwarmBuilder};
-use plexmesh_net::{Admission, MAX_CERTIFICATE_BYTES, NetError, NetEvent, PeerKey, RefusedBy};
+use plexmesh_net::{
+    Admission, MAX_CERTIFICATE_BYTES, NetError, NetEvent, NotAdmitted, PeerKey, RefusedBy,
+};
 
 async fn wait_refused(node: &mut Node, peer: PeerKey) -> (RefusedBy, String) {
     node.wait(|event| match event {
@@ -22,7 +24,8 @@ async fn listener_refuses(mut dialler: Node, mut listener: Node) -> (String, Str
     let failed = dialler.wait_dial_failed(listener.key).await;
     let (by, reason) = wait_refused(&mut listener, dialler.key).await;
     assert_eq!(by, RefusedBy::Us);
-    assert_eq!(listener.handle.stats().refused_by_us, 1);
+    let stats = listener.handle.stats();
+    assert_eq!((stats.refused_by_us, stats.refused_forged), (1, 1));
     assert_eq!(dialler.handle.stats().refused_by_them, 1, "one address was enough");
     for node in [&mut dialler, &mut listener] {
         assert!(
@@ -194,7 +197,7 @@ async fn the_peer_at_an_address_must_be_the_one_that_was_dialled() {
 async fn the_largest_certificate_passes_and_a_larger_one_does_not_start() {
     struct AnyLength;
     impl Admission for AnyLength {
-        fn admit(&self, _: &PeerKey, certificate: &[u8]) -> Result<(), String> {
+        fn admit(&self, _: &PeerKey, certificate: &[u8]) -> Result<(), NotAdmitted> {
             assert_eq!(certificate.len(), MAX_CERTIFICATE_BYTES);
             Ok(())
         }

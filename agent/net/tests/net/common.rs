@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plexmesh_net::{
-    Admission, Identity, NetConfig, NetEvent, NetHandle, NetTiming, PeerKey, spawn,
+    Admission, Identity, NetConfig, NetEvent, NetHandle, NetTiming, NotAdmitted,
+    NotAdmittedBecause, PeerKey, spawn,
 };
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
@@ -21,11 +22,12 @@ pub(crate) const MESH: [u8; 32] = [0x5a; 32];
 pub(crate) struct GoodOnly;
 
 impl Admission for GoodOnly {
-    fn admit(&self, _: &PeerKey, certificate: &[u8]) -> Result<(), String> {
+    fn admit(&self, _: &PeerKey, certificate: &[u8]) -> Result<(), NotAdmitted> {
         if certificate.starts_with(b"good") {
             Ok(())
         } else {
-            Err("not a good certificate".to_owned())
+            let reason = "not a good certificate".to_owned();
+            Err(NotAdmitted { because: NotAdmittedBecause::Forged, reason })
         }
     }
 }

@@ -6,5 +6,6 @@ mod admission;
 mod common;
 mod connections;
 mod exchange;
+mod floods;
 mod raw;
 mod strangers;

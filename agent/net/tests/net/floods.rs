@@ -1,0 +1,96 @@
+//! Members that say too much.
+
+use futures::{AsyncReadExt, AsyncWriteExt};
+use plexmesh_net::{Identity, MAX_BROADCAST_BYTES, NetEvent};
+
+use crate::common::{Node, QUIC, connect, until};
+use crate::raw::{Raw, hello};
+
+/// More requests than a peer may have at once, whatever the machine does meanwhile.
+const MANY: u64 = 20_000;
+
+/// A member on whose connection no protocol runs.
+async fn enter(node: &Node) -> Raw {
+    let raw = Raw::dial(&Identity::generate(), &node.addresses[0]).await;
+    let mut stream = raw.open().await.unwrap();
+    stream.write_all(&hello(b"good")).await.unwrap();
+    stream.flush().await.unwrap();
+    let mut verdict = [9];
+    stream.read_exact(&mut verdict).await.unwrap();
+    assert_eq!(verdict, [0], "admitted");
+    stream.write_all(&[0]).await.unwrap();
+    stream.close().await.unwrap();
+    raw
+}
+
+fn varint(mut value: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push((value % 0x80) as u8 | 0x80);
+        value /= 0x80;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+/// A field of protobuf with bytes.
+fn field(number: usize, content: &[u8]) -> Vec<u8> {
+    [varint(number << 3 | 2), varint(content.len()), content.to_vec()].concat()
+}
+
+/// What gossip sends for one published message, and for one subscription.
+fn gossip(topic: &str, data: &[u8]) -> Vec<u8> {
+    let message = [field(2, data), field(4, topic.as_bytes())].concat();
+    let published = field(2, &message);
+    [varint(published.len()), published].concat()
+}
+
+fn topic() -> String {
+    format!("plexmesh/1/{}/broadcast", "5a".repeat(8))
+}
+
+async fn published(data: &[u8]) -> Node {
+    let node = Node::start(&[QUIC]).await;
+    let raw = enter(&node).await;
+    let mut stream = raw.speak("/meshsub/1.1.0").await.unwrap();
+    stream.write_all(&gossip(&topic(), data)).await.unwrap();
+    stream.flush().await.unwrap();
+    until("it came", || node.handle.stats().broadcasts_received == 1).await;
+    node
+}
+
+#[tokio::test]
+async fn a_broadcast_of_the_greatest_length_is_heard_and_a_longer_one_is_not() {
+    let mut node = published(&vec![7; MAX_BROADCAST_BYTES]).await;
+    node.wait(|event| matches!(event, NetEvent::Broadcast { .. }).then_some(())).await;
+    assert_eq!(node.handle.stats().broadcasts_too_long, 0);
+    let mut node = published(&vec![7; MAX_BROADCAST_BYTES + 1]).await;
+    until("it is counted", || node.handle.stats().broadcasts_too_long == 1).await;
+    let events = node.drain();
+    assert!(!events.iter().any(|event| matches!(event, NetEvent::Broadcast { .. })));
+}
+
+#[tokio::test]
+async fn who_asks_without_end_is_not_answered_any_more_and_others_are() {
+    let mut greedy = Node::start(&[QUIC]).await;
+    let mut modest = Node::start(&[QUIC]).await;
+    let mut asked = Node::start(&[QUIC]).await;
+    connect(&mut greedy, &mut asked).await;
+    connect(&mut modest, &mut asked).await;
+    let token = |event| match event {
+        NetEvent::Request { token, .. } => Some(token),
+        _ => None,
+    };
+    for id in 0..MANY {
+        greedy.handle.request(asked.key, id, b"more".to_vec()).unwrap();
+        tokio::select! {
+            token = asked.wait(token) => asked.handle.respond(token, b"here".to_vec()).unwrap(),
+            () = greedy.wait(|event| matches!(event, NetEvent::RequestFailed { .. }).then_some(())) => break,
+        }
+    }
+    assert!(asked.handle.stats().dropped_requests_over_rate > 0);
+    modest.handle.request(asked.key, 1, b"one".to_vec()).unwrap();
+    let token = asked.wait(token).await;
+    asked.handle.respond(token, b"here".to_vec()).unwrap();
+    modest.wait(|event| matches!(event, NetEvent::Response { .. }).then_some(())).await;
+}
