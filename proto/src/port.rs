@@ -153,6 +153,11 @@ pub enum Output {
         /// What to do with it.
         verdict: Verdict,
     },
+    /// A peer brought a record with a wrong signature or certificate, which it must have checked: hold it against it.
+    Forged {
+        /// Who brought it.
+        from: PeerId,
+    },
     /// Who is barred from now on: no connection with them is to be established.
     Admissions(Arc<Admissions>),
     /// Whose certificates make members from now on: the driver keeps it.

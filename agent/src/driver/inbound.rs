@@ -130,4 +130,16 @@ impl Driver {
             let _ = self.net.disconnect(from.0);
         }
     }
+
+    /// Counts a forged record, and drops the connection of who keeps bringing them.
+    pub(super) fn hold_against(&mut self, from: PeerId) {
+        if self.strikes.add(from) {
+            tracing::warn!(
+                peer = short_id(&from),
+                "it keeps bringing forged records: the connection is closed. Is its host in good hands?"
+            );
+            // If the command is lost, the next strike repeats it.
+            let _ = self.net.disconnect(from.0);
+        }
+    }
 }

@@ -40,6 +40,7 @@ impl Driver {
             Output::Verdict { token, verdict } => {
                 log_lost("verdict", self.net.verdict(token.0, net_verdict(verdict)));
             }
+            Output::Forged { from } => self.hold_against(from),
             Output::Admissions(admissions) => {
                 self.gate.set_admissions(admissions);
                 self.put_out |= self.was_put_out();

@@ -1,4 +1,4 @@
-//! Messages that do not decode: how many, why, and of whom.
+//! What is held against peers: messages that do not decode, how many and why; and records that are forged.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use plexmesh_proto::types::PeerId;
 use plexmesh_proto::wire::WireError;
 
-/// Malformed messages on one connection after which it is closed. A bit error cannot cause one, the
+/// Malformed messages and forged records on one connection after which it is closed. A bit error cannot cause one, the
 /// transport checks for that; a few are forgiven because versions may differ in a corner.
 const MAX_STRIKES: u32 = 8;
 
@@ -32,6 +32,11 @@ impl Strikes {
     /// Counts one; whether it is one too many.
     pub(super) fn count(&mut self, peer: PeerId, message: Message, error: &WireError) -> bool {
         *self.counters.entry(counter(message, error)).or_default() += 1;
+        self.add(peer)
+    }
+
+    /// Adds one for a record that the peer should not have passed on; whether it is one too many.
+    pub(super) fn add(&mut self, peer: PeerId) -> bool {
         let strikes = self.peers.entry(peer).or_default();
         *strikes += 1;
         *strikes >= MAX_STRIKES
@@ -95,6 +100,16 @@ mod tests {
         assert!(strikes.count(PEER, Message::Answer, &WireError::Length));
         strikes.forget(&PEER);
         assert!(!strikes.count(PEER, Message::Frame, &WireError::Encoding));
+    }
+
+    #[test]
+    fn forged_records_count_with_malformed_messages() {
+        let mut strikes = Strikes::default();
+        assert!(!strikes.count(PEER, Message::Broadcast, &WireError::Encoding));
+        for _ in 2..MAX_STRIKES {
+            assert!(!strikes.add(PEER));
+        }
+        assert!(strikes.add(PEER));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{Node, clocks};
 use crate::admission::Admissions;
 use crate::clock::{self, MAX_SKEW_MS};
 use crate::event::Event;
-use crate::port::{Crypto, Verdict};
+use crate::port::{Crypto, Output, Verdict};
 use crate::record::{CertificateError, Heartbeat, Kind, Payload, Record, Role};
 use crate::roster::{Refreshed, Roster};
 use crate::types::{Now, PeerId, SECOND};
@@ -101,6 +101,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             }
             Some(_) => {
                 self.count("record_forged");
+                if let Some(from) = from {
+                    self.outputs.push_back(Output::Forged { from });
+                }
                 return Accepted::Forged;
             }
             None => {}

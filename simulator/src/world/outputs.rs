@@ -56,6 +56,8 @@ impl World {
             }
             Output::Verdict { token, verdict } => self.judge(index, token, verdict),
             // A node closes connections with whom it bars by itself.
+            // The agent closes the connection after several; a liar in a virtual world goes on.
+            Output::Forged { .. } => {}
             Output::Admissions(_) => {}
             // The host keeps what it was made with, as one whose disk was restored; the records tell it again.
             Output::Authorities(_) => {}
