@@ -72,9 +72,16 @@ impl TokenArgs {
             }
             (None, None) => (String::new(), None),
         };
-        let token = JoinToken::parse(&text, wall_s).map_err(explained)?;
+        let token = JoinToken::parse(without_advice(&text), wall_s).map_err(explained)?;
         Ok(ReadToken { token, warning })
     }
+}
+
+/// What `plexmesh invite` prints goes on, after an empty line, with what the token is for; whoever keeps
+/// its output in a file keeps that, too.
+fn without_advice(text: &str) -> &str {
+    let text = text.trim_start();
+    text.split_once("\n\n").map_or(text, |(token, _)| token)
 }
 
 fn in_file(path: &Path) -> Result<(String, Option<String>), Problem> {
@@ -205,6 +212,13 @@ mod tests {
             assert!(!said.contains("hunter2") && !said.contains(&text[9..20]), "{said}");
         }
         assert!(refusal(&[0xff; 100]).contains("no join token"));
+    }
+
+    #[test]
+    fn the_whole_output_of_invite_is_a_token_too() {
+        let made = token();
+        let printed = format!("{}\n\nlets 2 peers in until tomorrow\n", made.to_text());
+        assert_eq!(read(&["-"], printed.as_bytes()).unwrap().token, made);
     }
 
     #[test]
