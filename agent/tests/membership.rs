@@ -292,8 +292,13 @@ fn the_spare_replaces_a_lost_authority_key_and_who_was_away_learns_it_from_any_p
     // From here on alpha hangs on a key that gamma has never heard of, and nobody else is there.
     assert!(alpha.typed(&["certificate", "--renew-with", &new], "").status.success());
     beta.kill();
+    let of_lost = fs::read(gamma.dir.join("certificate")).unwrap();
     gamma.start();
     until("gamma knows", || gamma.knows_replacements(1));
+    until("gamma renews its certificate by itself", || {
+        let now = fs::read(gamma.dir.join("certificate")).unwrap();
+        if now == of_lost { Err("the same".to_owned()) } else { Ok(()) }
+    });
     until("they see each other", || gamma.sees_up(&["alpha", "gamma"]));
     let delta = Agent::joined(root.path(), "delta", &alpha.token(&[]));
     until("a newcomer sees both", || delta.sees_up(&["alpha", "delta", "gamma"]));
