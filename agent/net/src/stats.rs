@@ -97,6 +97,8 @@ counters! {
     closed_over_limit,
     /// Peers on TCP disconnected because nothing was heard from them.
     closed_silent,
+    /// Peers disconnected because they sent more broadcasts than a whole mesh has to say.
+    closed_by_flood,
     /// Peers disconnected because the agent did not take their events.
     closed_by_overflow,
     /// Probe frames handed to streams.

@@ -61,14 +61,16 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         record: &Arc<Record>,
         now: Now,
     ) -> Verdict {
+        // Its last word comes with the next exchange, here and elsewhere.
+        if !self.pace.allows(&record.origin(), now.time) {
+            self.count("broadcast_over_rate");
+            return Verdict::Ignore;
+        }
         match self.accept(record, Some(from), now) {
-            accepted if accepted.changed() && self.pace.takes(record.origin(), now.time) => {
-                Verdict::Accept
-            }
-            // It is kept, and the neighbours get the last word with their next exchange.
             accepted if accepted.changed() => {
-                self.count("broadcast_over_rate");
-                Verdict::Ignore
+                // Only what is genuine counts: nobody uses up what another one may say.
+                self.pace.take(record.origin(), now.time);
+                Verdict::Accept
             }
             Accepted::Forged => Verdict::Reject,
             _ => Verdict::Ignore,

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use super::Task;
 use crate::config::MAX_BROADCAST_BYTES;
 use crate::event::{NetEvent, Verdict};
-use crate::identity::peer_key;
+use crate::identity::{PeerKey, peer_key};
+use crate::rate::Rate;
 
 /// Broadcasts waiting for a verdict. A healed partition brings a few hundred at once.
 const MAX_UNJUDGED: usize = 512;
@@ -19,11 +20,28 @@ const MAX_UNJUDGED: usize = 512;
 /// heartbeats, the first of which may come at once; and maintenance may be late.
 const VERDICT_WINDOW: Duration = Duration::from_secs(3);
 
+/// Broadcasts of one neighbour: more at once than a mesh of thousands has news when it heals.
+const ONE_NEIGHBOUR: Rate = Rate { interval: Duration::from_millis(5), burst: 8_192 };
+
 /// Broadcasts that wait for a verdict, by token. Tokens grow, so the first is the oldest.
 #[derive(Debug, Default)]
 pub(crate) struct Broadcasts {
     unjudged: BTreeMap<u64, Unjudged>,
     last_token: u64,
+    /// When what each neighbour sent is paid off; forgotten then, and not with the connection.
+    paid_off: BTreeMap<PeerKey, Instant>,
+}
+
+impl Broadcasts {
+    /// Whether one more of a neighbour is heard now; if so it is counted.
+    fn allow(&mut self, from: PeerKey, now: Instant) -> bool {
+        let due = self.paid_off.get(&from).copied();
+        let allowed = ONE_NEIGHBOUR.allows(due, now);
+        if allowed {
+            self.paid_off.insert(from, ONE_NEIGHBOUR.after_one_more(due, now));
+        }
+        allowed
+    }
 }
 
 #[derive(Debug)]
@@ -68,6 +86,13 @@ impl Task {
             return;
         };
         self.counters.broadcasts_received.increment();
+        if !self.broadcasts.allow(from, Instant::now()) {
+            // Gossip remembers each message for minutes, so it must not even hear them.
+            self.counters.closed_by_flood.increment();
+            self.report(&id, &source, MessageAcceptance::Reject);
+            self.disconnect(from);
+            return;
+        }
         // Gossip counts its own words with the payload, so its limit is a little higher.
         if message.data.len() > MAX_BROADCAST_BYTES {
             self.counters.broadcasts_too_long.increment();
@@ -110,6 +135,7 @@ impl Task {
     }
 
     pub(super) fn expire_broadcasts(&mut self, now: Instant) {
+        self.broadcasts.paid_off.retain(|_, due| *due > now);
         while let Some(oldest) = self.broadcasts.unjudged.first_entry()
             && now.duration_since(oldest.get().since) >= VERDICT_WINDOW
         {

@@ -25,7 +25,7 @@ async fn listener_refuses(mut dialler: Node, mut listener: Node) -> (String, Str
     let (by, reason) = wait_refused(&mut listener, dialler.key).await;
     assert_eq!(by, RefusedBy::Us);
     let stats = listener.handle.stats();
-    assert_eq!((stats.refused_by_us, stats.refused_forged), (1, 1));
+    assert_eq!((stats.refused_by_us, stats.refused_other_mesh), (1, 1));
     assert_eq!(dialler.handle.stats().refused_by_them, 1, "one address was enough");
     for node in [&mut dialler, &mut listener] {
         assert!(

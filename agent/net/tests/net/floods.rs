@@ -6,12 +6,16 @@ use plexmesh_net::{Identity, MAX_BROADCAST_BYTES, NetEvent};
 use crate::common::{Node, QUIC, connect, until};
 use crate::raw::{Raw, hello};
 
-/// More requests than a peer may have at once, whatever the machine does meanwhile.
+/// More requests or broadcasts than a peer may have at once, whatever the machine does meanwhile.
 const MANY: u64 = 20_000;
 
 /// A member on whose connection no protocol runs.
 async fn enter(node: &Node) -> Raw {
-    let raw = Raw::dial(&Identity::generate(), &node.addresses[0]).await;
+    enter_as(&Identity::generate(), node).await
+}
+
+async fn enter_as(identity: &Identity, node: &Node) -> Raw {
+    let raw = Raw::dial(identity, &node.addresses[0]).await;
     let mut stream = raw.open().await.unwrap();
     stream.write_all(&hello(b"good")).await.unwrap();
     stream.flush().await.unwrap();
@@ -68,6 +72,25 @@ async fn a_broadcast_of_the_greatest_length_is_heard_and_a_longer_one_is_not() {
     until("it is counted", || node.handle.stats().broadcasts_too_long == 1).await;
     let events = node.drain();
     assert!(!events.iter().any(|event| matches!(event, NetEvent::Broadcast { .. })));
+}
+
+#[tokio::test]
+async fn who_sends_more_than_a_mesh_has_to_say_is_cut_off_and_cut_off_again() {
+    let node = Node::start(&[QUIC]).await;
+    let identity = Identity::generate();
+    for cuts in 1..=2 {
+        let raw = enter_as(&identity, &node).await;
+        let mut stream = raw.speak("/meshsub/1.1.0").await.unwrap();
+        for number in 0..MANY {
+            let said = [&[cuts][..], &number.to_be_bytes()].concat();
+            // It fails once the connection is closed.
+            if stream.write_all(&gossip(&topic(), &said)).await.is_err() {
+                break;
+            }
+        }
+        let _ = stream.flush().await;
+        until("it is cut off", || node.handle.stats().closed_by_flood >= u64::from(cuts)).await;
+    }
 }
 
 #[tokio::test]

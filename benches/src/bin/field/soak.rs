@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use serde_json::Value;
 
 use crate::agents::{self, Agent};
@@ -38,8 +39,9 @@ pub(crate) fn run(program: &Path, root: &Path, count: usize, minutes: u64) -> an
         looks.push(look);
     }
     agents::await_one_mesh(&agents)?;
-    println!("shards read an agent, least: {}", least_read(&agents)?);
-    judge(&agents, &looks)
+    let read = least_read(&agents)?;
+    println!("files read by the scrub of an agent, least: {read}");
+    Ok(judge(&agents, &looks)? && read > 0)
 }
 
 fn print_look(began: Instant, look: &[host::Process]) {
@@ -60,9 +62,9 @@ fn print_look(began: Instant, look: &[host::Process]) {
 fn least_read(agents: &[Agent]) -> anyhow::Result<u64> {
     let mut least = u64::MAX;
     for agent in agents {
-        let metrics = agent.ask("/v1/scrub")?;
-        let read = metrics.pointer("/items/0/verified").and_then(Value::as_u64);
-        least = least.min(read.unwrap_or_default());
+        let scrub = agent.ask("/v1/scrub")?;
+        let read = scrub.pointer("/items/0/filesRead").and_then(Value::as_u64);
+        least = least.min(read.context("an agent says nothing of its scrub")?);
     }
     Ok(least)
 }
