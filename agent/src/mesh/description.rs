@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Labels;
 use super::MeshError;
-use super::files::{self, FileError, from_hex};
+use super::files::{self, from_hex};
 use super::seed::Seed;
 use crate::text::hex;
 
@@ -54,7 +54,7 @@ impl Description {
     /// Reads the file; `None` if there is none.
     pub(super) fn read(dir: &Path) -> Result<Option<Self>, MeshError> {
         let path = Self::path(dir);
-        if !path.try_exists().map_err(|error| FileError::read(&path, error))? {
+        if !files::is_there(&path)? {
             return Ok(None);
         }
         let text = files::read_text(&path, false)?;
@@ -81,7 +81,7 @@ impl Description {
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let on_disk: OnDisk = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+        let on_disk: OnDisk = toml::from_str(text).map_err(|error| with_line(text, &error))?;
         if on_disk.version != VERSION {
             return Err(format!("its version is {}, this is {VERSION}", on_disk.version));
         }
@@ -106,6 +106,16 @@ impl Description {
             labels: on_disk.peer,
         })
     }
+}
+
+/// What is wrong, and in which line if that is known.
+fn with_line(text: &str, error: &toml::de::Error) -> String {
+    let reason = error.message().trim().replace('\n', ", ");
+    let Some(before) = error.span().and_then(|span| text.as_bytes().get(..span.start)) else {
+        return reason;
+    };
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    format!("line {line}: {reason}")
 }
 
 #[cfg(test)]
@@ -138,7 +148,10 @@ mod tests {
             (format!("version = 2\nmesh = '{hex}'\nauthorities = ['{hex}']"), "version is 2"),
             (format!("version = 1\nmesh = '{hex}'\nauthorities = []"), "authorities"),
             (format!("version = 1\nmesh = 'xy'\nauthorities = ['{hex}']"), "`xy`"),
-            (format!("version = 1\nmesh = '{hex}'\nauthorities = ['{hex}']\nsed = 1"), "sed"),
+            (
+                format!("version = 1\nmesh = '{hex}'\nauthorities = ['{hex}']\nsed = 1"),
+                "line 4: unknown field `sed`",
+            ),
             ("gibberish".into(), "expected"),
         ];
         for (text, expected) in cases {
