@@ -7,5 +7,7 @@ mod command;
 mod files;
 mod host;
 mod in_use;
+mod mount;
+mod shards;
 #[path = "../support/wait.rs"]
 mod wait;
