@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::clock;
 use crate::events::EventEntry;
-use crate::host::room::Shortage;
+use crate::host::room::Trouble;
 use crate::mesh::Bars;
 use crate::query::{AgentNode, Query, Snapshot};
 use crate::supervisor::Watchdog;
@@ -66,8 +66,8 @@ pub struct Parts {
     pub samples: mpsc::Receiver<Resources>,
     /// What is known of this peer's shards; `None` until they were looked at.
     pub shards: watch::Receiver<Option<ShardReport>>,
-    /// What the data directory lacks in room.
-    pub shortage: watch::Receiver<Option<Shortage>>,
+    /// What is wrong with the data directory.
+    pub troubles: watch::Receiver<Vec<Trouble>>,
     /// What this peer says of itself.
     pub announcement: Announcement,
     /// Where others are.
@@ -104,7 +104,7 @@ pub struct Driver {
     queries: mpsc::Receiver<Query>,
     samples: mpsc::Receiver<Resources>,
     shards: watch::Receiver<Option<ShardReport>>,
-    shortage: watch::Receiver<Option<Shortage>>,
+    troubles: watch::Receiver<Vec<Trouble>>,
     announcement: Announcement,
     addresses: AddressBook,
     welcome: Welcome,
@@ -146,7 +146,7 @@ impl Driver {
             queries: parts.queries,
             samples: parts.samples,
             shards: parts.shards,
-            shortage: parts.shortage,
+            troubles: parts.troubles,
             announcement: parts.announcement,
             addresses: parts.addresses,
             welcome: parts.welcome,
@@ -279,7 +279,7 @@ impl Driver {
                 malformed: self.strikes.counters(),
                 events: self.journal.log(),
                 listening: self.announcement.listening(),
-                shortage: self.shortage.borrow().as_ref(),
+                troubles: &self.troubles.borrow(),
             }),
             Query::Change(change) => {
                 change(&mut self.node, clock::now());

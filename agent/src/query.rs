@@ -8,7 +8,7 @@ use plexmesh_proto::{Node, types::Now};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::events::{EventEntry, EventLog};
-use crate::host::room::Shortage;
+use crate::host::room::Trouble;
 use crate::identity::NodeKeys;
 use crate::store::AgentStore;
 
@@ -37,8 +37,8 @@ pub struct Snapshot<'a> {
     pub events: &'a EventLog,
     /// Addresses this agent listens on.
     pub listening: &'a [String],
-    /// What its data directory lacks in room.
-    pub shortage: Option<&'a Shortage>,
+    /// What is wrong with its data directory.
+    pub troubles: &'a [Trouble],
 }
 
 /// The driver did not answer.

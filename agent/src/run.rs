@@ -149,7 +149,7 @@ impl Agent {
         log_start(&node, &server, &settings, loaded.records);
         let (stop_driver, driver_stopped) = watch::channel(false);
         let (stop_server, server_stopped) = watch::channel(false);
-        let (shortage_sender, shortage) = watch::channel(None);
+        let (trouble_sender, troubles) = watch::channel(Vec::new());
         let driver = Driver::new(Parts {
             node,
             net: net.clone(),
@@ -159,7 +159,7 @@ impl Agent {
             events,
             samples,
             shards: scrub.report(),
-            shortage,
+            troubles,
             announcement,
             addresses: AddressBook::new(seeds),
             welcome,
@@ -180,7 +180,7 @@ impl Agent {
             told: tokio::spawn(supervisor::tell(supervisor.clone(), handle.clone(), company)),
             supervisor,
             handle,
-            room: tokio::spawn(room::watch(changed.subscribe(), shortage_sender)),
+            room: tokio::spawn(room::watch(changed.subscribe(), trouble_sender)),
             renewed: tokio::spawn(keep_renewed(installer, keys)),
             reconfigured: tokio::spawn(reconfigure(scrub.clone(), changed.subscribe())),
             scrub,

@@ -226,6 +226,8 @@ pub enum HealthCode {
     IdentityCloned,
     /// A data directory has too little room.
     DataDirFull,
+    /// A database of a data directory did not open.
+    DatabaseSetAside,
     /// Something is wrong with shards of a peer.
     Shards(FindingKind),
 }

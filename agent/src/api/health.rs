@@ -17,7 +17,7 @@ pub fn codes() -> impl Iterator<Item = HealthCode> {
 /// What stands for all findings of later versions.
 const UNKNOWN: HealthCode = HealthCode::Shards(FindingKind::Other(u8::MAX));
 
-const MESH: [HealthCode; 12] = [
+const MESH: [HealthCode; 13] = [
     HealthCode::PeerDown,
     HealthCode::PeerUnreachable,
     HealthCode::PeerFlapping,
@@ -30,6 +30,7 @@ const MESH: [HealthCode; 12] = [
     HealthCode::ClockSkew,
     HealthCode::IdentityCloned,
     HealthCode::DataDirFull,
+    HealthCode::DatabaseSetAside,
 ];
 
 /// A health code in words.
@@ -79,6 +80,7 @@ pub const fn text(code: HealthCode) -> HealthText {
         HealthCode::ClockSkew => CLOCK_SKEW,
         HealthCode::IdentityCloned => IDENTITY_CLONED,
         HealthCode::DataDirFull => DATA_DIR_FULL,
+        HealthCode::DatabaseSetAside => DATABASE_SET_ASIDE,
         HealthCode::Shards(kind) => shards::text(kind),
     }
 }
@@ -201,6 +203,17 @@ const DATA_DIR_FULL: HealthText = HealthText {
               nothing is left that the agent may remove.",
     advice: &[
         "plexmesh doctor   # on the host of {peer}",
+        "plexmesh config show agent   # on the host of {peer}",
+    ],
+};
+
+const DATABASE_SET_ASIDE: HealthText = HealthText {
+    name: "DATABASE_SET_ASIDE",
+    title: "a database was unreadable",
+    meaning: "A database of the agent's data directory did not open. It was renamed, and a new one \
+              was begun in its place.",
+    advice: &[
+        "dmesg | tail   # on the host of {peer}",
         "plexmesh config show agent   # on the host of {peer}",
     ],
 };

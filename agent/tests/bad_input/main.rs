@@ -4,6 +4,7 @@
 
 #[path = "../support/command.rs"]
 mod command;
+mod disk;
 mod files;
 mod host;
 mod in_use;

@@ -1,9 +1,7 @@
 //! Is the mesh well?
 
 use plexmesh_proto::membership::state::PeerState;
-use plexmesh_proto::report::{
-    Finding as ProtoFinding, HealthCode, Overview, Severity as ProtoSeverity,
-};
+use plexmesh_proto::report::{Finding as ProtoFinding, Overview, Severity as ProtoSeverity};
 use plexmesh_proto::types::PeerId;
 
 use super::{envelope, is_converged, members, refer, seconds, signed_seconds, time_of};
@@ -68,12 +66,12 @@ pub(super) struct Judged {
 pub(super) fn judged(moment: &Snapshot<'_>, settled: bool) -> Judged {
     let overview = moment.node.overview(moment.now);
     let mut found = moment.node.findings(moment.now);
-    found.extend(moment.shortage.map(|short| ProtoFinding {
-        code: HealthCode::DataDirFull,
-        severity: short.severity,
+    found.extend(moment.troubles.iter().map(|trouble| ProtoFinding {
+        code: trouble.code,
+        severity: trouble.severity,
         peer: Some(moment.node.me()),
         other: None,
-        evidence: short.evidence.clone(),
+        evidence: trouble.evidence.clone(),
         because_of: None,
     }));
     found.sort_by(|a, b| {
