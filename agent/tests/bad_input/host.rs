@@ -72,7 +72,9 @@ impl Host {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
         let mut document: Value = serde_json::from_slice(&output.stdout).unwrap();
-        Ok(document["items"][0].take())
+        // Right after a start an agent may list nothing yet.
+        let first = document["items"].get_mut(0).map(Value::take);
+        first.ok_or_else(|| "an empty list".to_owned())
     }
 
     /// Starts an agent, and waits until it answers.
