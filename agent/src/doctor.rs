@@ -12,6 +12,7 @@ use crate::api::schema::{Doctor, DoctorArea, DoctorCheck, Health};
 use crate::api::socket::places_here;
 use crate::config::{self, Inputs};
 use crate::settings::Settings;
+use crate::text::quoted;
 use crate::time::WallTime;
 
 mod agent;
@@ -135,17 +136,6 @@ fn summed_up(checks: Vec<DoctorCheck>, agent_answers: Option<bool>) -> Doctor {
         checks.len()
     );
     Doctor { status, summary, agent_answers, checks }
-}
-
-/// A path as a shell takes it.
-fn quoted(path: impl AsRef<std::path::Path>) -> String {
-    let text = path.as_ref().display().to_string();
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+:@%".contains(letter);
-    if !text.is_empty() && text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
 }
 
 /// Hands out what is left of [`PATIENCE`].

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::certificate::Denial;
 use crate::clock;
 use crate::events::EventEntry;
-use crate::host::room::Shortage;
+use crate::host::room::Trouble;
 use crate::mesh::Gate;
 use crate::query::{AgentNode, Query, Snapshot};
 use crate::supervisor::Watchdog;
@@ -67,10 +67,10 @@ pub struct Parts {
     pub samples: mpsc::Receiver<Resources>,
     /// What is known of this peer's shards; `None` until they were looked at.
     pub shards: watch::Receiver<Option<ShardReport>>,
-    /// What the data directory lacks in room.
-    pub shortage: watch::Receiver<Option<Shortage>>,
     /// What an enroller says if nobody lets this peer in.
     pub denial: watch::Receiver<Option<Denial>>,
+    /// What is wrong with the data directory.
+    pub troubles: watch::Receiver<Vec<Trouble>>,
     /// What this peer says of itself.
     pub announcement: Announcement,
     /// Where others are.
@@ -107,8 +107,8 @@ pub struct Driver {
     queries: mpsc::Receiver<Query>,
     samples: mpsc::Receiver<Resources>,
     shards: watch::Receiver<Option<ShardReport>>,
-    shortage: watch::Receiver<Option<Shortage>>,
     denial: watch::Receiver<Option<Denial>>,
+    troubles: watch::Receiver<Vec<Trouble>>,
     announcement: Announcement,
     addresses: AddressBook,
     welcome: Welcome,
@@ -150,8 +150,8 @@ impl Driver {
             queries: parts.queries,
             samples: parts.samples,
             shards: parts.shards,
-            shortage: parts.shortage,
             denial: parts.denial,
+            troubles: parts.troubles,
             announcement: parts.announcement,
             addresses: parts.addresses,
             welcome: parts.welcome,
@@ -284,8 +284,8 @@ impl Driver {
                 malformed: self.strikes.counters(),
                 events: self.journal.log(),
                 listening: self.announcement.listening(),
-                shortage: self.shortage.borrow().as_ref(),
                 denial: *self.denial.borrow(),
+                troubles: &self.troubles.borrow(),
             }),
             Query::Change(change) => {
                 change(&mut self.node, clock::now());

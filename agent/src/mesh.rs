@@ -11,7 +11,8 @@
 //! | `format` | form of these files, and which version wrote them last | 0644 |
 //!
 //! `mesh.toml` is written last: a directory without one holds no mesh, and making one there goes on
-//! from the keys that an interrupted attempt left.
+//! from what an interrupted attempt left. A certificate of a mesh that was not made there is not
+//! written over.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub mod files;
 pub mod format;
 pub mod join;
 pub mod moved;
+pub(crate) mod problem;
 pub mod secret;
 mod seed;
 pub mod transfer;
@@ -84,6 +86,10 @@ pub enum MeshError {
         /// What is wrong with it.
         source: CertificateError,
     },
+    /// The peer of the directory is of a mesh, and what describes the mesh is gone.
+    #[error("{} makes this peer a member of a mesh, and mesh.toml, which describes that mesh, is \
+            gone; nothing was changed", .0.display())]
+    Undescribed(PathBuf),
     /// Neither the authority's key is here nor is this peer an enroller.
     #[error("{} is not here and this peer is no enroller; certificates are issued by enrollers, \
             where the mesh was made, or where its authority key was brought", .0.display())]
@@ -149,9 +155,10 @@ pub struct Made {
 /// # Errors
 /// If there is a mesh already, or a file cannot be written. Nothing that exists is replaced.
 pub fn init(dir: &Path, labels: Labels, wall_s: u64) -> Result<Made, MeshError> {
-    if Description::path(dir).try_exists().map_err(|e| FileError::read(dir, e))? {
+    if files::is_there(&Description::path(dir))? {
         return Err(MeshError::AlreadyMade(dir.to_owned()));
     }
+    let begun = begun(dir)?;
     files::make_private_dir(dir)?;
     format::claim(dir)?;
     let identity = load_or_make(dir, &IDENTITY)?;
@@ -160,7 +167,7 @@ pub fn init(dir: &Path, labels: Labels, wall_s: u64) -> Result<Made, MeshError> 
     if MeshSecrets::read(dir)?.is_none() {
         MeshSecrets::generate().write(dir)?;
     }
-    let mesh = MeshId(rand::random());
+    let mesh = begun.unwrap_or_else(|| MeshId(rand::random()));
     let peer = PeerId(identity.public());
     let roles = vec![Role::Member, Role::Enroller, Role::Admin];
     let certificate = issue(&NodeKeys::new(authority.clone()), mesh, peer, roles, wall_s);
@@ -174,6 +181,31 @@ pub fn init(dir: &Path, labels: Labels, wall_s: u64) -> Result<Made, MeshError> 
         certificate_lapses_s: certificate.not_after_s,
         authority_files: [AUTHORITY.path(dir), AUTHORITY_SPARE.path(dir)],
     })
+}
+
+/// The mesh that a directory without `mesh.toml` was to hold, or held: the one of which its
+/// authority made its peer a member. `None` if nothing says so.
+fn begun(dir: &Path) -> Result<Option<MeshId>, MeshError> {
+    let path = CERTIFICATE.path(dir);
+    if !files::is_there(&path)? {
+        return Ok(None);
+    }
+    // The place of the peer in a mesh: lost for good if another one was written over it.
+    if !files::is_there(&IDENTITY.path(dir))? || !files::is_there(&AUTHORITY.path(dir))? {
+        return Err(MeshError::Undescribed(path));
+    }
+    let bytes = CERTIFICATE.read(dir)?;
+    let refused = |source| MeshError::Certificate { path: path.clone(), source };
+    let certificate = Certificate::parse(&bytes).map_err(refused)?;
+    let mut keys = NodeKeys::new(read_key(dir, &IDENTITY)?);
+    let authority = PeerId(read_key(dir, &AUTHORITY)?.public());
+    let (mesh, peer) = (certificate.mesh, keys.peer());
+    // One that lapsed since is made anew, with all else.
+    let in_its_time_s = certificate.not_after_s.saturating_sub(1);
+    certificate
+        .check(&mut keys, &mesh, &vec![authority].into(), &peer, in_its_time_s)
+        .map_err(|_| MeshError::Undescribed(path))?;
+    Ok(Some(mesh))
 }
 
 /// Renews a certificate for 90 days with the authority key in a file.
@@ -252,7 +284,7 @@ pub fn enrol(
 ) -> Result<PeerId, MeshError> {
     let issuer = Issuer::find(from_dir, wall_s)?;
     let secrets = MeshSecrets::read(from_dir)?;
-    if Description::path(new_dir).exists() {
+    if files::is_there(&Description::path(new_dir))? {
         return Err(MeshError::AlreadyMade(new_dir.to_owned()));
     }
     files::make_private_dir(new_dir)?;
@@ -322,7 +354,7 @@ fn issue(
 }
 
 fn load_or_make(dir: &Path, sealed: &Sealed) -> Result<Identity, FileError> {
-    if sealed.path(dir).try_exists().map_err(|e| FileError::read(&sealed.path(dir), e))? {
+    if files::is_there(&sealed.path(dir))? {
         return read_key(dir, sealed);
     }
     let identity = Identity::generate();

@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::certificate::Denial;
 use crate::events::{EventEntry, EventLog};
-use crate::host::room::Shortage;
+use crate::host::room::Trouble;
 use crate::identity::NodeKeys;
 use crate::store::AgentStore;
 
@@ -38,10 +38,10 @@ pub struct Snapshot<'a> {
     pub events: &'a EventLog,
     /// Addresses this agent listens on.
     pub listening: &'a [String],
-    /// What its data directory lacks in room.
-    pub shortage: Option<&'a Shortage>,
     /// What an enroller says if nobody lets this peer in.
     pub denial: Option<Denial>,
+    /// What is wrong with its data directory.
+    pub troubles: &'a [Trouble],
 }
 
 /// The driver did not answer.

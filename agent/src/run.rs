@@ -36,8 +36,10 @@ use crate::scrub::ScrubHandle;
 use crate::settings::Settings;
 use crate::store::{AgentStore, Loaded, StoreCloser};
 use crate::supervisor::{self, Supervisor};
+use crate::text::quoted;
 
 mod lock;
+pub mod ports;
 mod reload;
 mod stop;
 
@@ -123,7 +125,7 @@ impl Agent {
         let started_ms = clock::wall_ms();
         // Before anything is made.
         settings.socket_group.as_deref().map(group::find).transpose()?;
-        let (lock, membership) = take_directory(&settings.data_dir)?;
+        let (lock, membership) = take_directory(&settings)?;
         let (store, loaded) = open_store(&settings.data_dir, &membership).await?;
         let closer = store.closer();
         let gate = Gate::new(membership.authorities.clone());
@@ -148,8 +150,8 @@ impl Agent {
         log_start(&node, &server, &settings, loaded.records);
         let (stop_driver, driver_stopped) = watch::channel(false);
         let (stop_server, server_stopped) = watch::channel(false);
-        let (shortage_sender, shortage) = watch::channel(None);
         let (denial_sender, denial) = watch::channel(None);
+        let (trouble_sender, troubles) = watch::channel(Vec::new());
         let driver = Driver::new(Parts {
             node,
             net: net.clone(),
@@ -159,7 +161,7 @@ impl Agent {
             events,
             samples,
             shards: scrub.report(),
-            shortage,
+            troubles,
             denial,
             announcement,
             addresses: AddressBook::new(seeds),
@@ -181,7 +183,7 @@ impl Agent {
             told: tokio::spawn(supervisor::tell(supervisor.clone(), handle.clone(), company)),
             supervisor,
             handle,
-            room: tokio::spawn(room::watch(changed.subscribe(), shortage_sender)),
+            room: tokio::spawn(room::watch(changed.subscribe(), trouble_sender)),
             certificate: tokio::spawn(certificate::keep(installer, keys, denial_sender)),
             reconfigured: tokio::spawn(reconfigure(scrub.clone(), changed.subscribe())),
             scrub,
@@ -261,12 +263,15 @@ fn put_out() -> Problem {
         .then("plexmesh revoke")
 }
 
-/// Takes a data directory for this agent alone, and reads or makes the peer in it.
-fn take_directory(data_dir: &Path) -> anyhow::Result<(DirectoryLock, Membership)> {
+/// Takes a data directory for this agent alone, and reads or makes the peer in it. Nothing is made
+/// there but the lock if the agent could not listen.
+fn take_directory(settings: &Settings) -> Result<(DirectoryLock, Membership), Problem> {
+    let data_dir = settings.data_dir.as_path();
     mesh::files::make_private_dir(data_dir)?;
     let lock = DirectoryLock::take(data_dir)?;
+    ports::refuse_taken(&settings.listen)?;
     claim(data_dir)?;
-    moved::refuse(data_dir).map_err(Problem::from)?;
+    moved::refuse(data_dir)?;
     Ok((lock, membership(data_dir)?))
 }
 
@@ -336,7 +341,8 @@ async fn bind(
     let dir = settings.data_dir.clone();
     let audit = tokio::task::spawn_blocking(move || AuditLog::open(&dir));
     let audit = Arc::new(audit.await.context("opening the audit log")?);
-    let server = Server::bind(&settings.socket, driver, scrub, audit, installer, expects_company)?;
+    let server = Server::bind(&settings.socket, driver, scrub, audit, installer, expects_company)
+        .map_err(Problem::from)?;
     if let Some(group) = &settings.socket_group {
         group::give(server.path(), &group::find(group)?)?;
     }
@@ -352,7 +358,7 @@ async fn serve(server: Server, mut stopped: watch::Receiver<bool>) {
 async fn start_scrub(settings: &Settings, secret: [u8; 32]) -> anyhow::Result<ScrubHandle> {
     let (dir, config) = (settings.data_dir.clone(), settings.scrub_config());
     let started = tokio::task::spawn_blocking(move || ScrubHandle::start(&dir, secret, config));
-    Ok(started.await.context("starting the scrub")??)
+    Ok(started.await.context("starting the scrub")?.map_err(Problem::from)?)
 }
 
 /// What keys the digest of this peer's shards that others see: nobody else can tell from it whether
@@ -376,7 +382,7 @@ async fn reconfigure(scrub: ScrubHandle, mut settings: watch::Receiver<Arc<Setti
 }
 
 /// Reads what makes this peer a member; makes a mesh of one where there is none.
-fn membership(data_dir: &Path) -> anyhow::Result<Membership> {
+fn membership(data_dir: &Path) -> Result<Membership, Problem> {
     let wall_s = clock::now().wall_s();
     if let Some(membership) = mesh::load(data_dir, wall_s)? {
         return Ok(membership);
@@ -391,7 +397,11 @@ fn membership(data_dir: &Path) -> anyhow::Result<Membership> {
         authority = %authority.display(), spare = %spare.display(),
         "these two keys let others into the mesh: take them offline"
     );
-    mesh::load(data_dir, wall_s)?.context("the mesh that was just made is gone")
+    mesh::load(data_dir, wall_s)?.ok_or_else(|| {
+        Problem::new(Code::Failed, "the mesh that was just made is gone")
+            .because("something else removes files from the data directory")
+            .then(format!("ls -l {}", quoted(data_dir)))
+    })
 }
 
 async fn open_store(
@@ -400,7 +410,8 @@ async fn open_store(
 ) -> anyhow::Result<(AgentStore, Loaded)> {
     let (dir, mut keys, mesh) = (data_dir.to_owned(), membership.keys.clone(), membership.mesh);
     let opened = tokio::task::spawn_blocking(move || AgentStore::open(&dir, &mut keys, &mesh));
-    let (store, loaded) = opened.await.context("opening the store")??;
+    let opened = opened.await.context("opening the store")?;
+    let (store, loaded) = opened.map_err(Problem::from)?;
     if loaded.skipped > 0 {
         tracing::warn!(
             skipped = loaded.skipped,

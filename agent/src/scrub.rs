@@ -28,6 +28,7 @@ use inventory::Inventory;
 use read::Reader;
 use worker::{Worker, moment};
 
+use crate::api::problem::Problem;
 use crate::sources::SourceKind;
 use crate::store::StoreError;
 
@@ -62,6 +63,15 @@ pub enum ScrubError {
     /// The system gives no thread.
     #[error("cannot start the scrub's thread: {0}")]
     Thread(std::io::Error),
+}
+
+impl From<ScrubError> for Problem {
+    fn from(error: ScrubError) -> Self {
+        match error {
+            ScrubError::Inventory(error) => error.into(),
+            ScrubError::Thread(error) => StoreError::Thread(error).into(),
+        }
+    }
 }
 
 /// One shard in full. Stays on this host.

@@ -103,8 +103,8 @@ pub struct Found {
 pub struct Listing {
     /// Shards by id.
     pub shards: BTreeMap<Box<str>, Found>,
-    /// Directories and files below the root that are there and could not be looked at: that nothing
-    /// was found there says nothing.
+    /// Directories and files below the root that are there and could not be looked at, and shards
+    /// that an earlier copy of the manifest alone has: that nothing was found there says nothing.
     pub closed: BTreeSet<Box<str>>,
     /// Whether the layout records what is expected: a file without record is an orphan then.
     pub has_records: bool,

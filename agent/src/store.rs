@@ -14,6 +14,9 @@ use plexmesh_proto::types::{PeerId, RecordId, Version};
 use plexmesh_proto::view::{MemoryStore, RecordStore, Slot};
 use thiserror::Error;
 
+use crate::api::problem::{Code, Problem};
+use crate::mesh::problem::unwritten;
+
 pub(crate) mod database;
 pub(crate) mod entry;
 mod writer;
@@ -38,6 +41,21 @@ pub enum StoreError {
     /// No thread could be started to write behind.
     #[error("cannot start the store's thread: {0}")]
     Thread(std::io::Error),
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        match &error {
+            StoreError::Io { path, source } => {
+                let (cause, next) = unwritten(path, source);
+                Self::new(Code::Failed, message).because(cause).then(next)
+            }
+            StoreError::Thread(_) => Self::new(Code::Failed, message)
+                .because("this user or this host has too many processes")
+                .then("ulimit -u"),
+        }
+    }
 }
 
 /// What was found on disk.

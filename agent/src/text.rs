@@ -1,6 +1,7 @@
-//! How counts and bytes are written, wherever they are.
+//! How counts, bytes and paths are written, wherever they are.
 
 use std::fmt::Write;
+use std::path::Path;
 
 /// A count with its noun: "1 agent", "2 agents".
 #[must_use]
@@ -18,6 +19,18 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// A path as a shell takes it.
+#[must_use]
+pub fn quoted(path: impl AsRef<Path>) -> String {
+    let text = path.as_ref().display().to_string();
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+:@%".contains(letter);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +43,11 @@ mod tests {
     #[test]
     fn every_byte_takes_two_digits() {
         assert_eq!(hex(&[0, 0x0f, 0xff]), "000fff");
+    }
+
+    #[test]
+    fn what_a_shell_would_take_apart_is_quoted() {
+        assert_eq!(quoted("/srv/a-b_1"), "/srv/a-b_1");
+        assert_eq!(quoted("/a b/it's"), "'/a b/it'\\''s'");
     }
 }

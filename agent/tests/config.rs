@@ -176,7 +176,7 @@ fn a_file_that_init_writes_passes_the_check_and_is_never_overwritten() {
 fn an_agent_does_not_start_with_a_wrong_configuration() {
     let place = Place::with("[scrub]\ndedline = '1h'\n");
     let output = place.run(&["run"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8(output.stderr).unwrap();
     let check = format!("plexmesh config check {}", place.config().display());
     assert!(text.contains("x.toml:2: unknown key `dedline`") && text.contains(&check), "{text}");

@@ -196,7 +196,7 @@ fn a_token_for_one_peer_lets_in_no_other_and_a_used_up_or_mistyped_one_leaves_no
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if said.contains("expired") { Ok(()) } else { Err(said) }
     });
-    refused(&alpha.typed(&["join", "-"], &token), 1, "mesh");
+    refused(&alpha.typed(&["join", "-"], &token), 8, "another agent runs");
     refused(&alpha.typed(&["invite", "--uses", "0"], ""), 2, "uses");
 }
 

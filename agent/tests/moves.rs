@@ -95,7 +95,7 @@ fn done(output: &Output) {
 fn a_moved_peer_runs_in_its_new_place_and_not_in_the_old_one() {
     let host = Host::new();
     let (agent, before) = host.run("old");
-    refused(&host.export("old", &[]), 7, &["an agent runs with", "stop the agent first"]);
+    refused(&host.export("old", &[]), 8, &["an agent runs with", "stop the agent first"]);
     assert!(!host.path("file").exists() && !host.path("old/moved").exists());
     drop(agent);
     done(&host.export("old", &[]));

@@ -228,6 +228,8 @@ pub enum HealthCode {
     DataDirFull,
     /// An enroller says that a peer that nobody lets in is no member.
     MembershipDenied,
+    /// A database of a data directory did not open.
+    DatabaseSetAside,
     /// Something is wrong with shards of a peer.
     Shards(FindingKind),
 }

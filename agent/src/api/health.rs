@@ -17,7 +17,7 @@ pub fn codes() -> impl Iterator<Item = HealthCode> {
 /// What stands for all findings of later versions.
 const UNKNOWN: HealthCode = HealthCode::Shards(FindingKind::Other(u8::MAX));
 
-const MESH: [HealthCode; 13] = [
+const MESH: [HealthCode; 14] = [
     HealthCode::PeerDown,
     HealthCode::PeerUnreachable,
     HealthCode::PeerFlapping,
@@ -31,6 +31,7 @@ const MESH: [HealthCode; 13] = [
     HealthCode::IdentityCloned,
     HealthCode::DataDirFull,
     HealthCode::MembershipDenied,
+    HealthCode::DatabaseSetAside,
 ];
 
 /// A health code in words.
@@ -81,6 +82,7 @@ pub const fn text(code: HealthCode) -> HealthText {
         HealthCode::IdentityCloned => IDENTITY_CLONED,
         HealthCode::DataDirFull => DATA_DIR_FULL,
         HealthCode::MembershipDenied => MEMBERSHIP_DENIED,
+        HealthCode::DatabaseSetAside => DATABASE_SET_ASIDE,
         HealthCode::Shards(kind) => shards::text(kind),
     }
 }
@@ -215,6 +217,17 @@ const MEMBERSHIP_DENIED: HealthText = HealthText {
     advice: &[
         "plexmesh revoke   # on the host of {other} or of any other member",
         "plexmesh certificate   # on the host of {peer}",
+    ],
+};
+
+const DATABASE_SET_ASIDE: HealthText = HealthText {
+    name: "DATABASE_SET_ASIDE",
+    title: "a database was unreadable",
+    meaning: "A database of the agent's data directory did not open. It was renamed, and a new one \
+              was begun in its place.",
+    advice: &[
+        "dmesg | tail   # on the host of {peer}",
+        "plexmesh config show agent   # on the host of {peer}",
     ],
 };
 

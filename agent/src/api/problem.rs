@@ -38,7 +38,7 @@ pub enum Code {
     Busy,
     /// Anything else.
     Failed,
-    /// Somebody else uses the data directory.
+    /// Somebody else has the data directory, the socket or a port.
     InUse,
     /// The path exists, but not for this method.
     MethodNotAllowed,
@@ -81,7 +81,6 @@ impl Code {
             Self::TimedOut => 6,
             Self::BadRequest
             | Self::Busy
-            | Self::InUse
             | Self::MethodNotAllowed
             | Self::MovedAway
             | Self::NotAudited
@@ -90,6 +89,7 @@ impl Code {
             | Self::Refused
             | Self::Stopping
             | Self::UnknownPath => 7,
+            Self::InUse => 8,
         }
     }
 
@@ -198,7 +198,7 @@ mod tests {
             (Code::TimedOut, 6),
             (Code::Busy, 7),
             (Code::Stopping, 7),
-            (Code::InUse, 7),
+            (Code::InUse, 8),
             (Code::MovedAway, 7),
         ];
         for (code, exit) in codes {

@@ -31,6 +31,7 @@ use crate::audit::AuditLog;
 use crate::certificate::Installer;
 use crate::query::DriverHandle;
 use crate::scrub::ScrubHandle;
+use crate::text::quoted;
 
 /// Open connections at once: many more than people and programs on one host ask with, few enough to
 /// cost nothing.
@@ -53,22 +54,36 @@ const DIRECTORY_MODE: u32 = 0o750;
 #[derive(Debug, Error)]
 pub enum BindError {
     /// Somebody answers there.
-    #[error("another agent answers on {}; stop it, or choose another --socket", .0.display())]
+    #[error("another agent answers on {}", .0.display())]
     InUse(PathBuf),
     /// Something else lies there.
-    #[error("{} is not a socket; move it away, or choose another --socket", .0.display())]
+    #[error("{} is not a socket", .0.display())]
     NotASocket(PathBuf),
     /// The system refuses.
-    #[error(
-        "cannot make the socket {}: {source}; choose a --socket or --data-dir that this user may \
-         write to{}", .path.display(), hint(.path)
-    )]
+    #[error("cannot make the socket {}: {source}{}", .path.display(), hint(.path))]
     Io {
         /// The socket.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
+}
+
+impl From<BindError> for Problem {
+    fn from(error: BindError) -> Self {
+        let message = error.to_string();
+        match error {
+            BindError::InUse(path) => Self::new(Code::InUse, message)
+                .because("it has another data directory and the same --socket; stop it, or choose another one")
+                .then(format!("plexmesh --socket {} status", quoted(path))),
+            BindError::NotASocket(path) => Self::new(Code::Failed, message)
+                .because("something else was put in its place; move it away, or choose another --socket")
+                .then(format!("ls -ld {}", quoted(path))),
+            BindError::Io { path, .. } => Self::new(Code::Failed, message)
+                .because("this user may not write there; choose another --socket or --data-dir")
+                .then(format!("ls -ld {}", quoted(path.parent().unwrap_or(&path)))),
+        }
+    }
 }
 
 /// The local socket, bound and not yet served.

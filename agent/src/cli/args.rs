@@ -21,7 +21,7 @@ pub use membership::{
 
 /// Exit codes as every verb's help shows them.
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 no agent, 4 not permitted, \
-                          5 not found, 6 timed out, 7 refused, 10 unhealthy (with --exit-code).";
+                          5 not found, 6 timed out, 7 refused, 8 in use, 10 unhealthy (with --exit-code).";
 
 /// The health mesh of a peer-to-peer sharded backup network.
 #[derive(Debug, Parser)]

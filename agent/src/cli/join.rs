@@ -38,32 +38,36 @@ pub async fn join(args: JoinArgs, dir: &Path, output: &Output) -> anyhow::Result
     }
     let labels = Labels { name: args.name, region: args.region, zone: args.zone, tier: args.tier };
     let was_there = dir.exists();
-    files::make_private_dir(dir)?;
-    let lock = DirectoryLock::take(dir)?;
-    let newcomer = Newcomer::prepare(dir)?;
+    let lock_was_there = dir.join(LOCK_FILE).exists();
+    files::make_private_dir(dir).map_err(Problem::from)?;
+    let lock = DirectoryLock::take(dir).map_err(Problem::from)?;
+    let newcomer = Newcomer::prepare(dir).map_err(Problem::from)?;
     let asked = ask_all(newcomer.keys(), &read.token).await;
     let (enroller, admitted, offset_ms) = match asked {
         Ok(answer) => answer,
         Err(Refused { problem, key_is_known }) => {
             if !key_is_known {
                 newcomer.abandon();
-                drop(lock);
-                clear(dir, was_there);
+                clear(dir, was_there, lock_was_there);
             }
             return Err(problem.into());
         }
     };
-    let joined = newcomer.join(read.token.mesh(), answer(admitted), labels, now_s)?;
+    let joined =
+        newcomer.join(read.token.mesh(), answer(admitted), labels, now_s).map_err(Problem::from)?;
     drop(lock);
     let document = One::local(Kind::Joined, item(&joined, &enroller, dir, offset_ms));
     output.document(&document, render::membership::joined)?;
     Ok(())
 }
 
-/// Removes what was made for an attempt that came to nothing.
-fn clear(dir: &Path, was_there: bool) {
-    if !was_there {
+/// Removes what was made for an attempt that came to nothing. The caller still holds the lock, so that
+/// nobody else's goes.
+fn clear(dir: &Path, was_there: bool, lock_was_there: bool) {
+    if !lock_was_there {
         let _ = fs::remove_file(dir.join(LOCK_FILE));
+    }
+    if !was_there {
         // Only an empty one goes.
         let _ = fs::remove_dir(dir);
     }

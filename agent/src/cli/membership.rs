@@ -161,7 +161,8 @@ pub(super) async fn certificate(
     let own = from_hex(&own.body.item.certificate)
         .and_then(|bytes| Certificate::parse(&bytes).ok())
         .ok_or_else(|| Problem::new(Code::Failed, "the agent's certificate makes no sense"))?;
-    let renewed = mesh::renew(&authority, &own, WallTime::now().ms() / 1_000)?;
+    let renewed =
+        mesh::renew(&authority, &own, WallTime::now().ms() / 1_000).map_err(Problem::from)?;
     let request = CertificateRequest { certificate: hex(&renewed.encode()) };
     let document: One<OwnCertificate> = post(client, PATH, &request).await?;
     output.document(&document, render::membership::certificate)?;

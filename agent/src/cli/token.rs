@@ -117,9 +117,18 @@ fn unreadable(what: &str, error: &io::Error) -> Problem {
 fn explained(error: TokenError) -> Problem {
     let problem = Problem::new(Code::Usage, error.to_string());
     match error {
-        TokenError::Expired => problem.because("a token is good for an hour unless its maker said otherwise, and this host's clock counts"),
-        TokenError::Malformed(_) => problem.because("it was made by another version of plexmesh"),
-        _ => problem.then("plexmesh join -"),
+        TokenError::Expired => problem
+            .because(
+                "a token is good for an hour unless its maker said otherwise, and this host's \
+                 clock counts",
+            )
+            .then("on an enroller: plexmesh invite"),
+        TokenError::Malformed(_) => problem
+            .because("it was made by another version of plexmesh")
+            .then("on an enroller: plexmesh invite"),
+        _ => problem
+            .because("part of it was not copied, or was mistyped; nothing was done with it")
+            .then("plexmesh join -"),
     }
 }
 

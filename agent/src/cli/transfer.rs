@@ -26,7 +26,8 @@ pub fn export(args: &ExportIdentityArgs, dir: &Path, output: &Output) -> anyhow:
     }
     let _lock = lock(dir)?;
     let phrase = passphrase::choose(args.passphrase_file.as_deref(), output)?;
-    let done = transfer::export(dir, &args.file, &phrase, args.copy, WallTime::now())?;
+    let done = transfer::export(dir, &args.file, &phrase, args.copy, WallTime::now())
+        .map_err(Problem::from)?;
     let item = item(&done, &args.file, dir, !args.copy);
     let document = One::local(Kind::IdentityExported, item);
     output.document(&document, render::transfer::exported)?;
@@ -45,9 +46,9 @@ pub fn import(args: &ImportIdentityArgs, dir: &Path, output: &Output) -> anyhow:
     }
     let phrase = passphrase::give(args.passphrase_file.as_deref(), output)?;
     // Before anything is made.
-    let arriving = Arriving::read(&args.file, &phrase, WallTime::now())?;
+    let arriving = Arriving::read(&args.file, &phrase, WallTime::now()).map_err(Problem::from)?;
     let was_there = dir.exists();
-    files::make_private_dir(dir)?;
+    files::make_private_dir(dir).map_err(Problem::from)?;
     let lock = lock(dir)?;
     let done = arriving.settle(dir);
     drop(lock);
@@ -58,7 +59,7 @@ pub fn import(args: &ImportIdentityArgs, dir: &Path, output: &Output) -> anyhow:
         }
         let _ = fs::remove_dir(dir);
     }
-    let item = item(&done?, &args.file, dir, false);
+    let item = item(&done.map_err(Problem::from)?, &args.file, dir, false);
     let document = One::local(Kind::IdentityImported, item);
     output.document(&document, render::transfer::imported)?;
     Ok(())
@@ -73,7 +74,7 @@ fn lock(dir: &Path) -> anyhow::Result<DirectoryLock> {
                 .then("sudo systemctl stop plexmesh, or end its `plexmesh run` with Ctrl-C")
                 .into()
         }
-        error => error.into(),
+        error @ LockError::File(_) => Problem::from(error).into(),
     })
 }
 

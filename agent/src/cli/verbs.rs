@@ -15,7 +15,7 @@ use crate::api::problem::{Code, Problem};
 use crate::api::routes::MAX_REASON_BYTES;
 use crate::api::schema::{Event, Health, Kind, Leave, MadeMesh, One, Status, Topology};
 use crate::audit::Since;
-use crate::mesh::{self, Labels, MeshError};
+use crate::mesh::{self, Labels};
 use crate::render;
 use crate::render::page::Page;
 use crate::render::terminal::Screen;
@@ -265,10 +265,7 @@ pub fn init(args: InitArgs, output: &Output) -> anyhow::Result<()> {
     let dir = settings::data_dir(args.data_dir.as_deref())?;
     let labels = Labels { name: args.name, region: args.region, zone: args.zone, tier: args.tier };
     let now = WallTime::now();
-    let made = mesh::init(&dir, labels, now.ms() / 1_000).map_err(|error| match error {
-        MeshError::Format(error) => Problem::from(error).into(),
-        error => anyhow::Error::from(error),
-    })?;
+    let made = mesh::init(&dir, labels, now.ms() / 1_000).map_err(Problem::from)?;
     let item = MadeMesh {
         mesh: hex(&made.mesh.0),
         peer: plexmesh_net::peer_id_text(&made.peer.0),

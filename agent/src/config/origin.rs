@@ -72,6 +72,8 @@ impl From<ConfigError> for Problem {
         if error.flaws.iter().all(typed) {
             return Self::new(Code::Usage, error.to_string()).then("plexmesh run --help");
         }
+        let cause = "it was mistyped, or is of another version; with a slip that could pass for a \
+            setting nothing is started";
         let message = match error.flaws.as_slice() {
             [only] => only.to_string(),
             flaws => format!("the configuration has {} errors\n{error}", flaws.len()),
@@ -88,6 +90,7 @@ impl From<ConfigError> for Problem {
             Some(file) => format!("plexmesh config check {}", file.display()),
             None => "plexmesh config check".to_owned(),
         };
-        Self::new(Code::Failed, message).then(next)
+        // As what is mistyped at a prompt: to try it again changes nothing.
+        Self::new(Code::Usage, message).because(cause).then(next)
     }
 }

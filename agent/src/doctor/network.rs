@@ -1,7 +1,5 @@
 //! Addresses and ports: whether they can be had, and whether others reach this peer there.
 
-use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -10,6 +8,7 @@ use tokio::time::timeout;
 use super::agent::Asked;
 use super::{Deadline, DoctorArea, crit, ok, unknown, warn};
 use crate::api::schema::{DoctorCheck, EdgeStatus, Why};
+use crate::run::ports::{self, Transport, parse};
 use crate::settings::Settings;
 
 const AREA: DoctorArea = DoctorArea::Network;
@@ -17,13 +16,6 @@ const AREA: DoctorArea = DoctorArea::Network;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Addresses that are tried: more than the interfaces of a host.
 const MAX_ADDRESSES: usize = 32;
-
-/// What an address is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transport {
-    Udp,
-    Tcp,
-}
 
 pub(super) async fn checks(settings: &Settings, asked: &Asked) -> Vec<DoctorCheck> {
     match (&asked.status, asked.answers) {
@@ -51,33 +43,13 @@ fn bindable(multiaddr: &str) -> DoctorCheck {
     let Some((transport, address)) = parse(multiaddr) else {
         return unknown(AREA, multiaddr, "it has no numeric IP address that could be tried");
     };
-    let bound = match transport {
-        Transport::Udp => UdpSocket::bind(address).map(drop),
-        Transport::Tcp => TcpListener::bind(address).map(drop),
-    };
-    match bound {
+    match ports::take(transport, address) {
         Ok(()) => ok(AREA, multiaddr, "it is free, and this user may have it"),
-        Err(error) => unbound(multiaddr, address, &error),
-    }
-}
-
-fn unbound(multiaddr: &str, address: SocketAddr, error: &io::Error) -> DoctorCheck {
-    let (port, ip) = (address.port(), address.ip());
-    let (found, fix) = match error.kind() {
-        ErrorKind::AddrInUse => (
-            "another process has this port".to_owned(),
-            format!("sudo ss -lntup 'sport = :{port}'"),
-        ),
-        ErrorKind::AddrNotAvailable => {
-            (format!("no interface of this host has {ip}"), "ip address".to_owned())
+        Err(error) => {
+            let (found, fix) = ports::explained(address, &error);
+            crit(AREA, multiaddr, found).fixed_by(fix)
         }
-        ErrorKind::PermissionDenied => (
-            "this user may not have so low a port".to_owned(),
-            "sysctl net.ipv4.ip_unprivileged_port_start".to_owned(),
-        ),
-        _ => (error.to_string(), "plexmesh config show --origin net".to_owned()),
-    };
-    crit(AREA, multiaddr, found).fixed_by(fix)
+    }
 }
 
 /// Connects to the agent's own TCP addresses, as a peer on this host would.
@@ -138,20 +110,4 @@ pub(super) fn reachability(why: Option<&Why>) -> DoctorCheck {
                 .fixed_by("plexmesh topology -o wide")
         }
     }
-}
-
-/// The part of a multiaddr that the system knows: `/ip4/0.0.0.0/udp/6374/quic-v1`.
-pub(super) fn parse(multiaddr: &str) -> Option<(Transport, SocketAddr)> {
-    let mut parts = multiaddr.strip_prefix('/')?.split('/');
-    let (family, ip) = (parts.next()?, parts.next()?);
-    let ip: IpAddr = ip.parse().ok()?;
-    if (family == "ip4") != ip.is_ipv4() {
-        return None;
-    }
-    let transport = match parts.next()? {
-        "udp" => Transport::Udp,
-        "tcp" => Transport::Tcp,
-        _ => return None,
-    };
-    Some((transport, SocketAddr::new(ip, parts.next()?.parse().ok()?)))
 }

@@ -298,18 +298,6 @@ async fn a_running_agent_is_asked_for_what_it_knows() {
 }
 
 #[test]
-fn addresses_are_read_as_far_as_the_system_knows_them() {
-    use network::Transport;
-    let parsed = network::parse("/ip4/0.0.0.0/udp/6374/quic-v1").unwrap();
-    assert_eq!(parsed, (Transport::Udp, "0.0.0.0:6374".parse().unwrap()));
-    let parsed = network::parse("/ip6/::1/tcp/6374").unwrap();
-    assert_eq!(parsed, (Transport::Tcp, "[::1]:6374".parse().unwrap()));
-    for other in ["/dns4/example.org/tcp/6374", "/ip4/::1/tcp/1", "/ip4/1.2.3.4/sctp/1", "x"] {
-        assert_eq!(network::parse(other), None, "{other}");
-    }
-}
-
-#[test]
 fn what_others_say_of_this_peer_decides_on_its_reachability() {
     use crate::api::schema::EdgeStatus;
     let mut why = crate::render::sample::why().body.item;
@@ -349,10 +337,4 @@ fn too_few_open_files_are_told() {
     assert_eq!(limits::limit_in("Max open files  unlimited  unlimited  files"), Some(None));
     assert_told(&limits::judge_files("here", Some(256)), Health::Warn, "256", "ulimit -n");
     assert_eq!(limits::judge_files("here", None).status, Health::Ok);
-}
-
-#[test]
-fn what_a_shell_would_take_apart_is_quoted() {
-    assert_eq!(quoted("/srv/a-b_1"), "/srv/a-b_1");
-    assert_eq!(quoted("/a b/it's"), "'/a b/it'\\''s'");
 }

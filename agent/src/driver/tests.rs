@@ -73,8 +73,8 @@ impl Peer {
             events: events.clone(),
             samples,
             shards: watch::channel(None).1,
-            shortage: watch::channel(None).1,
             denial: watch::channel(None).1,
+            troubles: watch::channel(Vec::new()).1,
             announcement: Announcement::default(),
             addresses: AddressBook::new(seeds),
             welcome: Welcome {

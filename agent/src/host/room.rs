@@ -1,4 +1,5 @@
-//! The room that the data directory takes: looked at every minute, and held below a cap.
+//! The room that the data directory takes: looked at every minute, and held below a cap. What was set
+//! aside there is told as long as it lies there.
 //!
 //! What goes is what nobody needs to run: databases that did not open and were set aside. Identity,
 //! certificate, `mesh.toml`, keys, store, inventory and the audit log stay whatever they take; the
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use plexmesh_proto::report::Severity;
+use plexmesh_proto::report::{HealthCode, Severity};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -28,15 +29,17 @@ const MAX_ENTRIES: usize = 100_000;
 const MAX_DEPTH: usize = 8;
 /// What a database that was set aside is called, before the time at which that was.
 const SET_ASIDE: [&str; 2] = ["store.unreadable-", "inventory.unreadable-"];
-/// Things that a shortage names: the largest few explain it.
+/// Things that a finding names: the first few explain it.
 const NAMED: usize = 3;
 
-/// There is too little room, and nothing is left that may go.
+/// What is wrong with a data directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shortage {
-    /// High if writing is about to fail, else medium.
+pub struct Trouble {
+    /// What.
+    pub code: HealthCode,
+    /// How soon somebody is to look at it.
     pub severity: Severity,
-    /// In one English sentence: how much there is, and what takes it.
+    /// What speaks for it, in one English sentence.
     pub evidence: String,
 }
 
@@ -44,16 +47,16 @@ pub struct Shortage {
 /// settings.
 pub async fn watch(
     mut settings: watch::Receiver<Arc<Settings>>,
-    told: watch::Sender<Option<Shortage>>,
+    told: watch::Sender<Vec<Trouble>>,
 ) {
     loop {
         let (dir, cap) = {
             let settings = settings.borrow_and_update();
             (settings.data_dir.clone(), settings.max_data_bytes)
         };
-        let looked = tokio::task::spawn_blocking(move || make_room(&dir, cap, free_bytes(&dir)));
+        let looked = tokio::task::spawn_blocking(move || look(&dir, cap, free_bytes(&dir)));
         match looked.await {
-            Ok(Ok(shortage)) => tell(&told, shortage),
+            Ok(Ok(troubles)) => tell(&told, troubles),
             Ok(Err(error)) => tracing::debug!(%error, "the data directory cannot be looked at"),
             Err(error) => tracing::warn!(%error, "looking at the data directory failed"),
         }
@@ -63,12 +66,39 @@ pub async fn watch(
     }
 }
 
-fn tell(told: &watch::Sender<Option<Shortage>>, shortage: Option<Shortage>) {
-    let begins = told.borrow().is_none();
-    if let Some(shortage) = shortage.as_ref().filter(|_| begins) {
-        tracing::warn!("{}", shortage.evidence);
+fn tell(told: &watch::Sender<Vec<Trouble>>, troubles: Vec<Trouble>) {
+    let known = |it: &Trouble| told.borrow().iter().any(|known| known.code == it.code);
+    for new in troubles.iter().filter(|it| !known(it)) {
+        tracing::warn!("{}", new.evidence);
     }
-    told.send_replace(shortage);
+    told.send_replace(troubles);
+}
+
+/// Makes room as far as it may, and finds what is wrong then.
+fn look(dir: &Path, cap: u64, free: Option<u64>) -> io::Result<Vec<Trouble>> {
+    let shortage = make_room(dir, cap, free)?;
+    Ok(shortage.into_iter().chain(kept_aside(dir)?).collect())
+}
+
+/// Databases that were set aside and nobody has deleted.
+fn kept_aside(dir: &Path) -> io::Result<Option<Trouble>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir)?.take(MAX_ENTRIES) {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if set_aside_at(&name, &entry.path()).is_some() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    let more = names.len().saturating_sub(NAMED);
+    names.truncate(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Ok((!names.is_empty()).then(|| Trouble {
+        code: HealthCode::DatabaseSetAside,
+        severity: Severity::Low,
+        evidence: format!("{}{more} did not open and was set aside", names.join(", ")),
+    }))
 }
 
 /// Room that is left on the file system, in bytes; `None` if it does not say.
@@ -90,13 +120,13 @@ struct Thing {
 ///
 /// # Errors
 /// If the directory cannot be listed.
-fn make_room(dir: &Path, cap: u64, free: Option<u64>) -> io::Result<Option<Shortage>> {
+fn make_room(dir: &Path, cap: u64, free: Option<u64>) -> io::Result<Option<Trouble>> {
     let mut things = things(dir)?;
     let (mut used, mut free) = (things.iter().map(|it| it.bytes).sum::<u64>(), free);
     let mut aside: Vec<(u64, usize)> = things
         .iter()
         .enumerate()
-        .filter_map(|(place, thing)| Some((set_aside_at(thing)?, place)))
+        .filter_map(|(place, thing)| Some((set_aside_at(&thing.name, &thing.path)?, place)))
         .collect();
     aside.sort_unstable();
     for (_, place) in aside {
@@ -121,7 +151,8 @@ fn make_room(dir: &Path, cap: u64, free: Option<u64>) -> io::Result<Option<Short
     Ok(shortage(&things, used, cap, free))
 }
 
-fn shortage(largest: &[Thing], used: u64, cap: u64, free: Option<u64>) -> Option<Shortage> {
+fn shortage(largest: &[Thing], used: u64, cap: u64, free: Option<u64>) -> Option<Trouble> {
+    let short = |severity, evidence| Trouble { code: HealthCode::DataDirFull, severity, evidence };
     let takes: Vec<String> = largest
         .iter()
         .take(NAMED)
@@ -135,17 +166,17 @@ fn shortage(largest: &[Thing], used: u64, cap: u64, free: Option<u64>) -> Option
             "{free} are left on the file system of the data directory, which takes {}: {takes}",
             amount(used)
         );
-        return Some(Shortage { severity: Severity::High, evidence });
+        return Some(short(Severity::High, evidence));
     }
     let evidence =
         || format!("the data directory takes {}, of {}: {takes}", amount(used), amount(cap));
-    (used > cap).then(|| Shortage { severity: Severity::Medium, evidence: evidence() })
+    (used > cap).then(|| short(Severity::Medium, evidence()))
 }
 
 /// The second at which a database was set aside; `None` for all else.
-fn set_aside_at(thing: &Thing) -> Option<u64> {
-    let digits = SET_ASIDE.iter().find_map(|start| thing.name.strip_prefix(start))?;
-    let is_dir = fs::symlink_metadata(&thing.path).is_ok_and(|it| it.is_dir());
+fn set_aside_at(name: &str, path: &Path) -> Option<u64> {
+    let digits = SET_ASIDE.iter().find_map(|start| name.strip_prefix(start))?;
+    let is_dir = fs::symlink_metadata(path).is_ok_and(|it| it.is_dir());
     digits.parse().ok().filter(|_| is_dir)
 }
 
@@ -218,6 +249,18 @@ mod tests {
         assert_eq!(left(&dir), ["inventory.unreadable-1000", "store", "store.unreadable-1100"]);
         assert_eq!(make_room(dir.path(), 3 * MIB, PLENTY).unwrap(), None);
         assert_eq!(left(&dir), ["store"]);
+    }
+
+    #[test]
+    fn what_was_set_aside_is_told_until_it_is_deleted() {
+        let dir = dir_with(&[("store.unreadable-900/db", 1), ("store/db", 1)]);
+        let told = look(dir.path(), 1 << 30, PLENTY).unwrap();
+        let [Trouble { code: HealthCode::DatabaseSetAside, evidence, .. }] = told.as_slice() else {
+            panic!("{told:?}")
+        };
+        assert_eq!(evidence, "store.unreadable-900 did not open and was set aside");
+        fs::remove_dir_all(dir.path().join("store.unreadable-900")).unwrap();
+        assert_eq!(look(dir.path(), 1 << 30, PLENTY).unwrap(), []);
     }
 
     #[test]

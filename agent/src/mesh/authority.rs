@@ -106,7 +106,7 @@ fn the_other(known: &Authorities, signer: &PeerId) -> Result<PeerId, ReplaceErro
 
 /// Reads an authority key.
 pub(super) fn read(path: &Path) -> Result<NodeKeys, FileError> {
-    let secret = AUTHORITY.read_at(path)?;
+    let secret = AUTHORITY.read_named(path)?;
     let malformed =
         || FileError::Malformed { path: path.to_owned(), reason: "not 32 bytes of key" };
     let secret = secret.try_into().map_err(|_| malformed())?;

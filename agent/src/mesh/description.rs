@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Labels;
 use super::MeshError;
-use super::files::{self, FileError, from_hex};
+use super::files::{self, from_hex};
 use super::seed::Seed;
 use crate::identity::NodeKeys;
 use crate::text::hex;
@@ -58,7 +58,7 @@ impl Description {
     /// Reads the file; `None` if there is none.
     pub(super) fn read(dir: &Path) -> Result<Option<Self>, MeshError> {
         let path = Self::path(dir);
-        if !path.try_exists().map_err(|error| FileError::read(&path, error))? {
+        if !files::is_there(&path)? {
             return Ok(None);
         }
         let text = files::read_text(&path, false)?;
@@ -86,7 +86,7 @@ impl Description {
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let on_disk: OnDisk = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+        let on_disk: OnDisk = toml::from_str(text).map_err(|error| with_line(text, &error))?;
         if on_disk.version != VERSION {
             return Err(format!("its version is {}, this is {VERSION}", on_disk.version));
         }
@@ -131,6 +131,16 @@ fn authorities(
     Authorities::from(founding).of_chain(&mut verifier, &mesh, &changes).map_err(refused)
 }
 
+/// What is wrong, and in which line if that is known.
+fn with_line(text: &str, error: &toml::de::Error) -> String {
+    let reason = error.message().trim().replace('\n', ", ");
+    let Some(before) = error.span().and_then(|span| text.as_bytes().get(..span.start)) else {
+        return reason;
+    };
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    format!("line {line}: {reason}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,7 +171,10 @@ mod tests {
             (format!("version = 2\nmesh = '{hex}'\nauthorities = ['{hex}']"), "version is 2"),
             (format!("version = 1\nmesh = '{hex}'\nauthorities = []"), "authorities"),
             (format!("version = 1\nmesh = 'xy'\nauthorities = ['{hex}']"), "`xy`"),
-            (format!("version = 1\nmesh = '{hex}'\nauthorities = ['{hex}']\nsed = 1"), "sed"),
+            (
+                format!("version = 1\nmesh = '{hex}'\nauthorities = ['{hex}']\nsed = 1"),
+                "line 4: unknown field `sed`",
+            ),
             ("gibberish".into(), "expected"),
         ];
         for (text, expected) in cases {

@@ -1,10 +1,11 @@
 //! Small files of the data directory: written whole or not at all, secrets for the owner alone.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, FileType, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use thiserror::Error;
 
 use crate::text::hex;
@@ -47,6 +48,14 @@ pub enum FileError {
         path: PathBuf,
         /// What is wrong, without the content.
         reason: &'static str,
+    },
+    /// Something else lies in the place of a file.
+    #[error("{} is {what}, and a file is to be there; nothing was read or changed", .path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
     },
     /// Others can read a secret.
     #[error(
@@ -91,13 +100,17 @@ impl Sealed {
     }
 
     pub(super) fn read(&self, dir: &Path) -> Result<Vec<u8>, FileError> {
-        self.read_at(&self.path(dir))
+        let path = self.path(dir);
+        self.parse(&path, &read_text(&path, self.secret)?)
     }
 
-    /// Reads a file of this kind that lies anywhere.
-    pub(super) fn read_at(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+    /// Reads a file of this kind that a person names.
+    pub(super) fn read_named(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+        self.parse(path, &read_named(path, self.secret, MAX_FILE_BYTES)?)
+    }
+
+    fn parse(&self, path: &Path, text: &str) -> Result<Vec<u8>, FileError> {
         let malformed = |reason| FileError::Malformed { path: path.to_owned(), reason };
-        let text = read_text(path, self.secret)?;
         let mut lines = text.lines();
         let (header, content) = (lines.next().unwrap_or_default(), lines.next());
         let Some(version) = header.strip_prefix(self.label).and_then(|r| r.strip_prefix(" v"))
@@ -142,15 +155,47 @@ pub fn make_private_dir(dir: &Path) -> Result<(), FileError> {
         .map_err(|error| FileError::write(dir, error))
 }
 
-/// Reads a small text file; with `secret`, only if nobody but the owner may.
-pub(super) fn read_text(path: &Path, secret: bool) -> Result<String, FileError> {
-    read_text_of(path, secret, MAX_FILE_BYTES)
+/// Whether anything is at a path; a link that leads nowhere is something.
+pub(super) fn is_there(path: &Path) -> Result<bool, FileError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(FileError::read(path, error)),
+    }
 }
 
-/// As [`read_text`], of at most `max_bytes`.
-pub(super) fn read_text_of(path: &Path, secret: bool, max_bytes: u64) -> Result<String, FileError> {
+/// Reads a small text file of a data directory, and nothing that is no regular file; with `secret`,
+/// only if nobody but the owner may.
+pub(super) fn read_text(path: &Path, secret: bool) -> Result<String, FileError> {
     let failed = |error| FileError::read(path, error);
-    let file = File::open(path).map_err(failed)?;
+    // A device may act on being opened.
+    refuse_odd(path, fs::metadata(path).map_err(failed)?.file_type())?;
+    // A pipe may have taken the file's place since; opening it would wait for whoever writes to it.
+    let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
+    refuse_odd(path, file.metadata().map_err(failed)?.file_type())?;
+    read_open(path, &file, secret, MAX_FILE_BYTES)
+}
+
+/// Reads a text that a person names, of at most `max_bytes`. It may come out of a pipe.
+pub(super) fn read_named(path: &Path, secret: bool, max_bytes: u64) -> Result<String, FileError> {
+    let file = File::open(path).map_err(|error| FileError::read(path, error))?;
+    read_open(path, &file, secret, max_bytes)
+}
+
+fn refuse_odd(path: &Path, kind: FileType) -> Result<(), FileError> {
+    let what = match kind {
+        kind if kind.is_file() => return Ok(()),
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_fifo() => "a pipe",
+        kind if kind.is_socket() => "a socket",
+        _ => "a device",
+    };
+    Err(FileError::NotAFile { path: path.to_owned(), what })
+}
+
+fn read_open(path: &Path, file: &File, secret: bool, max_bytes: u64) -> Result<String, FileError> {
+    let failed = |error| FileError::read(path, error);
     let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
     if secret && mode & NOT_OWNER != 0 {
         return Err(FileError::Exposed { path: path.to_owned(), mode });
@@ -276,7 +321,10 @@ mod tests {
 
     #[test]
     fn an_endless_file_is_not_read_to_its_end() {
-        let text = read_text(Path::new("/dev/zero"), false).unwrap_err().to_string();
+        let zeros = Path::new("/dev/zero");
+        let text = read_named(zeros, false, MAX_FILE_BYTES).unwrap_err().to_string();
         assert!(text.contains("too long"), "{text}");
+        let text = read_text(zeros, false).unwrap_err().to_string();
+        assert!(text.contains("is a device"), "{text}");
     }
 }

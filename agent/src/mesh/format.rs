@@ -55,8 +55,10 @@ pub enum FormatError {
 impl From<FormatError> for Problem {
     /// Says the way back.
     fn from(error: FormatError) -> Self {
-        let FormatError::Newer { dir, writer, .. } = &error else {
-            return Self::from(anyhow::Error::from(error));
+        let message = error.to_string();
+        let (dir, writer) = match error {
+            FormatError::File(error) => return error.into(),
+            FormatError::Newer { dir, writer, .. } => (dir, writer),
         };
         let cause = format!(
             "plexmesh was downgraded. Nothing was changed: plexmesh {writer} still runs with this \
@@ -66,8 +68,8 @@ impl From<FormatError> for Problem {
         );
         let packaged =
             std::env::current_exe().is_ok_and(|program| program == Path::new(PACKAGED_PROGRAM));
-        let next = install_command(writer, packaged);
-        Self::new(Code::NewerData, error.to_string()).because(cause).then(next)
+        let next = install_command(&writer, packaged);
+        Self::new(Code::NewerData, message).because(cause).then(next)
     }
 }
 
@@ -122,7 +124,7 @@ pub fn claim(dir: &Path) -> Result<Option<String>, FormatError> {
 
 fn read(dir: &Path) -> Result<Option<Stamp>, FileError> {
     let path = dir.join(FILE);
-    if !path.try_exists().map_err(|error| FileError::read(&path, error))? {
+    if !files::is_there(&path)? {
         return Ok(None);
     }
     let text = files::read_text(&path, false)?;

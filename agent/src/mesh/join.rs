@@ -98,13 +98,12 @@ impl Newcomer {
     /// # Errors
     /// If there is a mesh already, or a file cannot be read or written.
     pub fn prepare(dir: &Path) -> Result<Self, MeshError> {
-        let mesh_toml = Description::path(dir);
-        if mesh_toml.try_exists().map_err(|error| FileError::read(&mesh_toml, error))? {
+        if files::is_there(&Description::path(dir))? {
             return Err(MeshError::AlreadyMade(dir.to_owned()));
         }
         files::make_private_dir(dir)?;
         format::claim(dir)?;
-        let is_new = !IDENTITY.path(dir).exists();
+        let is_new = !files::is_there(&IDENTITY.path(dir))?;
         let keys = NodeKeys::new(load_or_make(dir, &IDENTITY)?);
         Ok(Self { dir: dir.to_owned(), keys, is_new })
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::files::{FileError, Sealed};
+use super::files::{self, FileError, Sealed};
 
 /// Most epochs that are valid at a time: the one of today, and the one before it while the mesh
 /// moves over.
@@ -107,7 +107,7 @@ impl MeshSecrets {
     /// Reads the file of a data directory; `None` if there is none.
     pub(super) fn read(dir: &Path) -> Result<Option<Self>, FileError> {
         let path = FILE.path(dir);
-        if !path.try_exists().map_err(|error| FileError::read(&path, error))? {
+        if !files::is_there(&path)? {
             return Ok(None);
         }
         let bytes = FILE.read(dir)?;

@@ -44,8 +44,30 @@ fn an_empty_directory_holds_no_mesh() {
 fn an_identity_of_an_interrupted_attempt_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let made = init(dir.path(), Labels::default(), NOW_S).unwrap();
+    for missing in [&["mesh.toml"][..], &["mesh.toml", "certificate"]] {
+        for file in missing {
+            fs::remove_file(dir.path().join(file)).unwrap();
+        }
+        assert_eq!(init(dir.path(), Labels::default(), NOW_S).unwrap().peer, made.peer);
+    }
+}
+
+#[test]
+fn a_mesh_whose_description_is_gone_is_made_again_where_it_was_made_and_nowhere_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = init(dir.path(), Labels::default(), NOW_S).unwrap();
     fs::remove_file(dir.path().join("mesh.toml")).unwrap();
-    assert_eq!(init(dir.path(), Labels::default(), NOW_S).unwrap().peer, made.peer);
+    // In its ninety days and after.
+    for now_s in [NOW_S, made.certificate_lapses_s] {
+        assert_eq!(init(dir.path(), Labels::default(), now_s).unwrap().mesh, made.mesh);
+        fs::remove_file(dir.path().join("mesh.toml")).unwrap();
+    }
+    fs::remove_file(dir.path().join("authority.key")).unwrap();
+    let certificate = fs::read(dir.path().join("certificate")).unwrap();
+    let refused = init(dir.path(), Labels::default(), NOW_S).unwrap_err();
+    assert!(matches!(refused, MeshError::Undescribed(_)), "{refused}");
+    assert_eq!(fs::read(dir.path().join("certificate")).unwrap(), certificate);
+    assert!(!dir.path().join("authority.key").exists());
 }
 
 #[test]

@@ -162,7 +162,7 @@ impl Arriving {
         passphrase: &Passphrase,
         now: WallTime,
     ) -> Result<Self, TransferError> {
-        let text = files::read_text_of(file, true, MAX_EXPORT_BYTES)?;
+        let text = files::read_named(file, true, MAX_EXPORT_BYTES)?;
         let content = envelope::open(&text, passphrase)
             .map_err(|source| TransferError::Envelope { path: file.to_owned(), source })?;
         let arriving = serde_json::from_slice(&content).ok().and_then(Self::of_bundle);
@@ -183,12 +183,11 @@ impl Arriving {
     /// If there is a mesh or another peer's key already, or something cannot be written. The
     /// directory is as before then.
     pub fn settle(self, dir: &Path) -> Result<Transferred, TransferError> {
-        let exists = |path: &Path| path.try_exists().map_err(|e| FileError::read(path, e));
-        if exists(&Description::path(dir))? {
+        if files::is_there(&Description::path(dir))? {
             return Err(MeshError::AlreadyMade(dir.to_owned()).into());
         }
         let secret = self.identity.secret_bytes();
-        let has_key = exists(&IDENTITY.path(dir))?;
+        let has_key = files::is_there(&IDENTITY.path(dir))?;
         if has_key && IDENTITY.read(dir)? != secret {
             return Err(TransferError::OtherPeer(dir.to_owned()));
         }

@@ -1,13 +1,16 @@
 //! One agent a data directory: two would speak with one identity.
 
 use std::fs::{File, OpenOptions};
-use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 use thiserror::Error;
+
+use crate::api::problem::{Code, Problem};
+use crate::mesh::files::FileError;
+use crate::text::quoted;
 
 /// The lock's file in the data directory.
 pub const FILE: &str = "agent.lock";
@@ -16,17 +19,22 @@ pub const FILE: &str = "agent.lock";
 #[derive(Debug, Error)]
 pub enum LockError {
     /// Another process has it.
-    #[error("another agent runs with {}: ask it with `plexmesh --data-dir {} status`, or choose \
-            another --data-dir", .0.display(), .0.display())]
+    #[error("another agent runs with {}", .0.display())]
     Held(PathBuf),
-    /// The system refuses.
-    #[error("cannot write in the data directory: {}: {source}", .path.display())]
-    Io {
-        /// The lock's file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// The lock's file cannot be had.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl From<LockError> for Problem {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Held(ref dir) => Self::new(Code::InUse, error.to_string())
+                .because("a service or another terminal started it; one identity is for one agent")
+                .then(format!("plexmesh --data-dir {} status", quoted(dir))),
+            LockError::File(error) => error.into(),
+        }
+    }
 }
 
 /// Held as long as it is kept; the system takes it back when the process ends, however it ends.
@@ -42,18 +50,20 @@ impl DirectoryLock {
     /// [`LockError`] if another process has it, or the file cannot be made.
     pub fn take(data_dir: &Path) -> Result<Self, LockError> {
         let path = data_dir.join(FILE);
-        let failed = |source| LockError::Io { path: path.clone(), source };
+        let failed = |source| FileError::Write { path: path.clone(), source };
         let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
+            // In the place of the lock a pipe would have this wait.
+            .custom_flags(i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default())
             .open(&path)
             .map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { _file: file }),
             Err(Errno::WOULDBLOCK) => Err(LockError::Held(data_dir.to_owned())),
-            Err(error) => Err(failed(error.into())),
+            Err(error) => Err(failed(error.into()).into()),
         }
     }
 }

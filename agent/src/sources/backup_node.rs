@@ -18,8 +18,13 @@ pub(super) fn file_name(id: &str) -> String {
     format!("{PREFIX}{id}")
 }
 
+fn has_file(root: &Root, id: &str) -> bool {
+    matches!(root.entry(&file_name(id)), Ok(Some(Entry::File(_))))
+}
+
 /// All shards that are recorded or have a file. The manifest is read after the files were listed: a
-/// file is written before its record, so a record whose file the list lacks is looked up again.
+/// file is written before its record, so a record whose file the list lacks is looked up again. A copy of
+/// an earlier manifest makes no shard missing.
 pub(super) fn list(root: &Root, cache: &mut manifest::Cache) -> Result<Listing, SourceFault> {
     let mut listing = Listing { has_records: true, ..Listing::default() };
     let mut denied = false;
@@ -59,6 +64,10 @@ pub(super) fn list(root: &Root, cache: &mut manifest::Cache) -> Result<Listing, 
         match listing.shards.get_mut(id) {
             Some(found) => found.record = Some(*expected),
             None if listing.closed.contains(id) => {}
+            // Such a record may be gone with its file, and so may the whole directory.
+            None if manifest.stale && !has_file(root, id) => {
+                listing.closed.insert(id.clone());
+            }
             None if room => {
                 let found = listing.shards.entry(id.clone()).or_default();
                 found.record = Some(*expected);

@@ -100,6 +100,18 @@ fn the_last_good_manifest_stands_in_for_a_torn_one() {
 }
 
 #[test]
+fn an_earlier_manifest_makes_no_shard_missing() {
+    let dir = directory(r#"{"a": {"size_bytes": 3}, "b": {}}"#, &["shard_a", "shard_b"]);
+    let mut source = source(&dir);
+    look(&mut source).unwrap();
+    fs::write(dir.path().join("shards_database.json"), "{").unwrap();
+    fs::remove_file(dir.path().join("shard_a")).unwrap();
+    let listing = look(&mut source).unwrap();
+    assert!(listing.stale_manifest && listing.hides("a") && !listing.hides("b"));
+    assert!(!listing.shards.contains_key("a") && listing.shards.contains_key("b"));
+}
+
+#[test]
 fn a_manifest_that_is_gone_is_a_fault_of_the_whole_source() {
     let dir = directory("{}", &["shard_a"]);
     let remembered = Remembered { kind: SourceKind::BackupNode, ..Remembered::default() };

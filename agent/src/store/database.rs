@@ -31,6 +31,8 @@ const LOCK_TRIES: u32 = 10;
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 /// The tree of slots.
 const SLOTS: &str = "slots";
+/// The file beside sled's own that says that something was written.
+const WRITTEN: &str = "written";
 /// The tree of single values.
 const VALUES: &str = "values";
 
@@ -102,6 +104,16 @@ impl Database {
             let (slots, values) = (db.open_tree(SLOTS)?, db.open_tree(VALUES)?);
             Ok(Self { path: path.to_owned(), db, slots, values })
         })
+        .and_then(Self::refuse_emptied)
+    }
+
+    /// sled takes a file of which it can read nothing for a new one.
+    fn refuse_emptied(self) -> Result<Self, Fault> {
+        let is_empty = guarded(|| Ok(self.slots.is_empty() && self.values.is_empty()))?;
+        if is_empty && self.path.join(WRITTEN).exists() {
+            return Err(Fault::Damage("nothing of what was written can be read".to_owned()));
+        }
+        Ok(self)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -145,7 +157,9 @@ impl Database {
                 self.values.insert(key, entry::seal(&value))?;
             }
             self.db.flush().map(|_| ())
-        })
+        })?;
+        let mark = self.path.join(WRITTEN);
+        if mark.exists() { Ok(()) } else { File::create(mark).map(drop).map_err(Fault::System) }
     }
 
     /// Brings everything to the disk itself and closes.

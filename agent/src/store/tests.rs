@@ -183,6 +183,21 @@ fn a_store_of_garbage_is_set_aside_whole_and_a_new_one_works() {
 }
 
 #[test]
+fn a_store_of_which_nothing_can_be_read_is_set_aside() {
+    let world = World::new();
+    let (mut store, _) = world.open();
+    put(&mut store, &world.links(1), None);
+    close(store);
+    let db = world.store_path().join("db");
+    let length = fs::metadata(&db).unwrap().len();
+    fs::write(&db, vec![0xA5; usize::try_from(length).unwrap()]).unwrap();
+    let (store, loaded) = world.open();
+    assert!(loaded.set_aside.is_some_and(|aside| aside.join("db").exists()));
+    close(store);
+    assert_eq!(world.open().1, Loaded::default());
+}
+
+#[test]
 fn a_torn_store_never_panics_and_never_yields_a_changed_record() {
     let world = World::new();
     let (mut store, _) = world.open();

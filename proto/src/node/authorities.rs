@@ -84,8 +84,11 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     ) -> Option<Accepted> {
         let made_s = record.version().ms() / 1_000;
         let Self { config, crypto, .. } = self;
-        let Ok(told) = config.authorities.of_chain(crypto, &config.mesh, &word.changes) else {
-            return Some(Accepted::Forged);
+        let told = match config.authorities.of_chain(crypto, &config.mesh, &word.changes) {
+            Ok(told) => told,
+            // It begins with other keys than this peer does, whose own files may be the wrong ones.
+            Err(AuthorityError::OutOfOrder) => return Some(Accepted::Stranger),
+            Err(_) => return Some(Accepted::Forged),
         };
         let in_time = record.expires_s() <= made_s.saturating_add(REVOCATION_LIFETIME_S);
         let origin = record.origin();

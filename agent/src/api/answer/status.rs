@@ -68,12 +68,12 @@ pub(super) struct Judged {
 pub(super) fn judged(moment: &Snapshot<'_>, settled: bool) -> Judged {
     let overview = moment.node.overview(moment.now);
     let mut found = moment.node.findings(moment.now);
-    found.extend(moment.shortage.map(|short| ProtoFinding {
-        code: HealthCode::DataDirFull,
-        severity: short.severity,
+    found.extend(moment.troubles.iter().map(|trouble| ProtoFinding {
+        code: trouble.code,
+        severity: trouble.severity,
         peer: Some(moment.node.me()),
         other: None,
-        evidence: short.evidence.clone(),
+        evidence: trouble.evidence.clone(),
         because_of: None,
     }));
     found.extend(moment.denial.map(|denial| ProtoFinding {
