@@ -1,7 +1,8 @@
 //! The protocol's hot paths at the size of a large mesh.
 
 use divan::Bencher;
-use plexmesh_benches::{NOW_S, mesh};
+use plexmesh_benches::{NOW_S, enrolments, mesh};
+use plexmesh_proto::admission::Admissions;
 use plexmesh_proto::exchange::message::ExchangeAnswer;
 use plexmesh_proto::exchange::reconcile::riblt;
 use plexmesh_proto::membership::state::evaluate;
@@ -35,8 +36,18 @@ fn judge_1000_members(bencher: Bencher<'_, '_>) {
         view.merge(&record, None, NOW_S);
         roster.touch(record.origin());
     }
-    roster.refresh(&view, &plexmesh_proto::admission::Admissions::default(), NOW_S);
+    roster.refresh(&view, &Admissions::default(), NOW_S);
     bencher.bench_local(|| evaluate(&roster, 0));
+}
+
+/// With tokens for one peer each, and for fifty.
+#[divan::bench(args = [1, 50])]
+fn derive_who_is_barred_of_1000_members(bencher: Bencher<'_, '_>, uses: u32) {
+    let mut view = View::open(MemoryStore::default(), 1);
+    for record in mesh(MEMBERS).iter().chain(&enrolments(MEMBERS, uses)) {
+        view.merge(record, None, NOW_S);
+    }
+    bencher.bench_local(|| Admissions::of_view(&view, NOW_S));
 }
 
 #[divan::bench(args = [64, 1_024])]

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use plexmesh_proto::admission::token::TokenId;
 use plexmesh_proto::port::Crypto;
 use plexmesh_proto::record::{
-    Certificate, EdgeStatus, LinkEdge, Links, MeshId, Payload, Profile, Record, Role,
+    Certificate, EdgeStatus, Enrolment, LinkEdge, Links, MeshId, Payload, Profile, Record, Role,
 };
 use plexmesh_proto::types::{PeerId, Version};
 
@@ -92,4 +93,20 @@ pub fn mesh(members: u64) -> Vec<Arc<Record>> {
         }
     }
     records
+}
+
+/// `Enrolment` records of as many peers of [`mesh`], whom its first peer let in with tokens of
+/// `uses` each.
+#[must_use]
+pub fn enrolments(members: u64, uses: u32) -> Vec<Arc<Record>> {
+    let mut enroller = Keys::new(0);
+    let id = enroller.id();
+    let enrolled = (0..members).map(|index| {
+        let mut token = [0; 16];
+        token[..8].copy_from_slice(&(index / u64::from(uses)).to_le_bytes());
+        let peer = Keys::new(index).id();
+        let payload = Payload::Enrolment(Enrolment { token: TokenId(token), peer, uses });
+        Arc::new(Record::sign(&mut enroller, &MESH, id, Version(3 + index), EXPIRES_S, payload))
+    });
+    enrolled.collect()
 }

@@ -12,6 +12,7 @@ use plexmesh_proto::keys::{highest_epoch, sealed_to};
 use plexmesh_proto::record::{Certificate, KeyEpoch, Payload, Record, Role};
 use plexmesh_proto::types::{PeerId, Version};
 use plexmesh_proto::view::{MemoryStore, View};
+use plexmesh_proto::wire;
 use proptest::prelude::*;
 
 const RECIPIENT: PeerId = PeerId([3; 32]);
@@ -58,6 +59,61 @@ proptest! {
         let (view, other) = (view_of(&records), view_of(&[shuffled.clone(), shuffled].concat()));
         prop_assert_eq!(taken(&view), taken(&other));
         prop_assert_eq!(highest_epoch(&view), highest_epoch(&other));
+    }
+}
+
+/// What the records of one rotation take, in bytes.
+struct Cost {
+    /// The longest on the wire.
+    record: usize,
+    /// The admin's certificate in it.
+    certificate: usize,
+    /// All in the memory of a view.
+    held: u64,
+}
+
+fn cost(recipients: u16) -> Cost {
+    let (mut authority, mut admin) = (Keys::new(99), Keys::new(1));
+    let (issuer, id) = (authority.id(), admin.id());
+    let roles = vec![Role::Member, Role::Enroller, Role::Admin];
+    // As an agent's: moments of these years, and the 48 bytes that sealing adds.
+    let (begin_s, end_s, sealed) = (1_800_000_000, 1_807_776_000, vec![7; 80]);
+    let certificate =
+        Certificate::issue(&mut authority, issuer, common::MESH, id, roles, begin_s, end_s);
+    let certificate = Box::new(certificate);
+    let version = Version::at_ms(begin_s * 1_000 + 1);
+    let encoded = (0..recipients).map(|number| {
+        let recipient = Keys::numbered(number).id();
+        let (sealed, certificate) = (sealed.clone(), certificate.clone());
+        let payload = Payload::KeyEpoch(KeyEpoch { epoch: 2, recipient, sealed, certificate });
+        let record = Record::sign(&mut admin, &common::MESH, id, version, end_s, payload);
+        wire::encode_broadcast(&record)
+    });
+    let encoded: Vec<Vec<u8>> = encoded.collect();
+    let mut view = View::open(MemoryStore::default(), 1);
+    let held = allocation_counter::measure(|| {
+        for bytes in &encoded {
+            let record = Arc::new(wire::decode_broadcast(bytes).unwrap());
+            assert!(view.merge(&record, None, begin_s).changed());
+        }
+    });
+    Cost {
+        record: encoded.iter().map(Vec::len).max().unwrap(),
+        certificate: certificate.encode().len(),
+        held: held.bytes_current.unsigned_abs(),
+    }
+}
+
+#[test]
+fn a_new_secret_costs_a_peer_half_a_kibibyte_of_traffic_and_two_of_memory_for_each_member() {
+    for recipients in [50, 5_000] {
+        let Cost { record, certificate, held } = cost(recipients);
+        let received = record * usize::from(recipients);
+        println!(
+            "{recipients} members: {record} bytes a record, {certificate} of them the certificate; \
+             {received} received, {held} in memory"
+        );
+        assert!(record <= 512 && held <= 2_048 * u64::from(recipients));
     }
 }
 
