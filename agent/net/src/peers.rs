@@ -91,6 +91,12 @@ impl Peers {
         preferred(&self.local, peer, &known.connections).map(|c| c.id)
     }
 
+    /// When a connection of a peer was established.
+    pub(crate) fn since(&self, peer: &PeerKey, id: ConnectionId) -> Option<Instant> {
+        let connections = &self.table.get(peer)?.connections;
+        connections.iter().find(|connection| connection.id == id).map(|connection| connection.since)
+    }
+
     pub(crate) fn arrive(&mut self, peer: PeerKey, connection: Connection) -> Arrival {
         let Some(known) = self.table.get_mut(&peer) else {
             let known = Peer {

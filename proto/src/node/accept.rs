@@ -34,7 +34,8 @@ impl Accepted {
         match error {
             // Its key was made an authority while this peer was away, perhaps: the word of that comes, too.
             CertificateError::UnknownAuthority => Self::Stranger,
-            CertificateError::AuthorityReplaced => Self::Barred,
+            // By this clock, which may be the one that is wrong.
+            CertificateError::AuthorityReplaced | CertificateError::Lapsed => Self::Barred,
             _ => Self::Forged,
         }
     }
