@@ -38,36 +38,66 @@ fn field(number: usize, content: &[u8]) -> Vec<u8> {
     [varint(number << 3 | 2), varint(content.len()), content.to_vec()].concat()
 }
 
-/// What gossip sends for one published message, and for one subscription.
-fn gossip(topic: &str, data: &[u8]) -> Vec<u8> {
-    let message = [field(2, data), field(4, topic.as_bytes())].concat();
-    let published = field(2, &message);
-    [varint(published.len()), published].concat()
+/// What gossip sends for subscriptions, and one message published after them.
+fn gossip(topics: &[&str], data: &[u8]) -> Vec<u8> {
+    let subscribed = topics.iter().map(|it| {
+        let wanted = [varint(1 << 3), varint(1)].concat();
+        field(1, &[wanted, field(2, it.as_bytes())].concat())
+    });
+    let message = [field(2, data), field(4, topic().as_bytes())].concat();
+    let said = [subscribed.collect::<Vec<_>>().concat(), field(2, &message)].concat();
+    [varint(said.len()), said].concat()
 }
 
 fn topic() -> String {
     format!("plexmesh/1/{}/broadcast", "5a".repeat(8))
 }
 
-async fn published(data: &[u8]) -> Node {
+/// A node that has heard a member subscribe and publish; the member stays as long as the second.
+async fn heard(topics: &[&str], data: &[u8]) -> (Node, Raw) {
     let node = Node::start(&[QUIC]).await;
     let raw = enter(&node).await;
     let mut stream = raw.speak("/meshsub/1.1.0").await.unwrap();
-    stream.write_all(&gossip(&topic(), data)).await.unwrap();
+    stream.write_all(&gossip(topics, data)).await.unwrap();
     stream.flush().await.unwrap();
     until("it came", || node.handle.stats().broadcasts_received == 1).await;
-    node
+    (node, raw)
+}
+
+/// Whether a broadcast of the node finds somebody who subscribed.
+async fn finds_a_hearer(node: &Node) -> bool {
+    node.handle.publish(b"news".to_vec()).unwrap();
+    let outcome = || {
+        let stats = node.handle.stats();
+        (stats.broadcasts_published, stats.broadcasts_unheard)
+    };
+    until("it is published", || outcome() != (0, 0)).await;
+    outcome() == (1, 0)
 }
 
 #[tokio::test]
 async fn a_broadcast_of_the_greatest_length_is_heard_and_a_longer_one_is_not() {
-    let mut node = published(&vec![7; MAX_BROADCAST_BYTES]).await;
+    let (mut node, _raw) = heard(&[], &vec![7; MAX_BROADCAST_BYTES]).await;
     node.wait(|event| matches!(event, NetEvent::Broadcast { .. }).then_some(())).await;
     assert_eq!(node.handle.stats().broadcasts_too_long, 0);
-    let mut node = published(&vec![7; MAX_BROADCAST_BYTES + 1]).await;
+    let (mut node, _raw) = heard(&[], &vec![7; MAX_BROADCAST_BYTES + 1]).await;
     until("it is counted", || node.handle.stats().broadcasts_too_long == 1).await;
     let events = node.drain();
     assert!(!events.iter().any(|event| matches!(event, NetEvent::Broadcast { .. })));
+}
+
+#[tokio::test]
+async fn subscriptions_to_other_topics_are_passed_over() {
+    let (node, _raw) = heard(&["elsewhere", &topic()], b"I am here").await;
+    assert!(finds_a_hearer(&node).await, "the mesh's own topic counts");
+    let (node, _raw) = heard(&["elsewhere"], b"I am here").await;
+    assert!(!finds_a_hearer(&node).await);
+}
+
+#[tokio::test]
+async fn more_subscriptions_in_one_message_than_topics_make_sense_for_are_ignored() {
+    let (node, _raw) = heard(&[&topic(), "one", "two"], b"I am here").await;
+    assert!(!finds_a_hearer(&node).await);
 }
 
 #[tokio::test]
