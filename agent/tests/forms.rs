@@ -120,6 +120,7 @@ fn answer(stream: UnixStream) {
         one if one.starts_with("/v1/peers/") => "peer",
         one if one.starts_with("/v1/why/") => "why",
         "/v1/audit" => "events-audit",
+        "/v1/authorities" => "authority",
         other => other.trim_start_matches("/v1/"),
     };
     let body = snapshot(&format!("{name}.ndjson"));

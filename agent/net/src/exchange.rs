@@ -11,7 +11,10 @@ use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::StreamProtocol;
 use libp2p::request_response::{Behaviour, Codec, Config, ProtocolSupport};
 
+use tokio::time::Instant;
+
 use crate::config::{MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES};
+use crate::reading::{Message, Reading};
 use crate::stats::Counters;
 
 /// Streams in both directions on one connection. A peer has one exchange a second and seldom
@@ -25,7 +28,7 @@ pub(crate) fn behaviour(
     counters: Arc<Counters>,
 ) -> Behaviour<ExchangeCodec> {
     Behaviour::with_codec(
-        ExchangeCodec { counters },
+        ExchangeCodec { request_timeout, counters },
         [(PROTOCOL, ProtocolSupport::Full)],
         Config::default()
             .with_request_timeout(request_timeout)
@@ -36,19 +39,8 @@ pub(crate) fn behaviour(
 /// Carries raw bytes within the limits.
 #[derive(Debug, Clone)]
 pub(crate) struct ExchangeCodec {
+    request_timeout: Duration,
     counters: Arc<Counters>,
-}
-
-/// A request that is being read. The behaviour drops the reading at the timeout and reports
-/// neither that nor a request that breaks off, so what is not read to its end is counted here.
-struct Reading(Option<Arc<Counters>>);
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        if let Some(counters) = &self.0 {
-            counters.requests_broken.increment();
-        }
-    }
 }
 
 impl Codec for ExchangeCodec {
@@ -60,17 +52,21 @@ impl Codec for ExchangeCodec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        let mut reading = Reading(Some(Arc::clone(&self.counters)));
-        let request = read_bounded(io, MAX_REQUEST_BYTES).await?;
-        reading.0 = None;
-        Ok(request)
+        let deadline = self.request_timeout;
+        let reading = Reading::new(Message::Request, &self.counters, Instant::now(), deadline);
+        reading.end(read_bounded(io, MAX_REQUEST_BYTES).await)
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
     where
         T: AsyncRead + Unpin + Send,
     {
-        read_bounded(io, MAX_RESPONSE_BYTES).await
+        let began = Instant::now();
+        // A request that is not answered at all has no broken response.
+        let length = read_length(io).await?;
+        let deadline = self.request_timeout;
+        let reading = Reading::new(Message::Response, &self.counters, began, deadline);
+        reading.end(read_body(io, length, MAX_RESPONSE_BYTES).await)
     }
 
     async fn write_request<T>(
@@ -102,9 +98,23 @@ async fn read_bounded<T>(io: &mut T, limit: usize) -> io::Result<Vec<u8>>
 where
     T: AsyncRead + Unpin + Send,
 {
+    let length = read_length(io).await?;
+    read_body(io, length, limit).await
+}
+
+async fn read_length<T>(io: &mut T) -> io::Result<u32>
+where
+    T: AsyncRead + Unpin + Send,
+{
     let mut length = [0; 4];
     io.read_exact(&mut length).await?;
-    let length = u32::from_be_bytes(length);
+    Ok(u32::from_be_bytes(length))
+}
+
+async fn read_body<T>(io: &mut T, length: u32, limit: usize) -> io::Result<Vec<u8>>
+where
+    T: AsyncRead + Unpin + Send,
+{
     if length as usize > limit {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,

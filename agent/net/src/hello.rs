@@ -90,16 +90,24 @@ pub enum NotAdmittedBecause {
     OtherMesh,
     /// The certificate is another peer's.
     OtherPeer,
-    /// No authority of the mesh stands behind the certificate.
-    NotVouchedFor,
+    /// The certificate hangs on a key that is no authority of the mesh.
+    UnknownAuthority,
+    /// The certificate hangs on an authority key that was replaced.
+    AuthorityReplaced,
     /// The certificate has lapsed.
     Lapsed,
     /// The certificate has a wrong signature.
     Forged,
     /// The certificate gives what its signer may not give, or does not make a member.
-    Roles,
-    /// The membership was ended, or that of its enroller.
-    PutOut,
+    Role,
+    /// An admin does not trust the peer any more.
+    Revoked,
+    /// An admin gave the peer up.
+    Forgotten,
+    /// The enroller that let the peer in was revoked.
+    EnrollerRevoked,
+    /// The peer's token had been used by another before.
+    TokenOverused,
     /// There is no connection to spare.
     Busy,
 }
@@ -119,11 +127,15 @@ impl NotAdmittedBecause {
             Self::Malformed => &counters.refused_malformed,
             Self::OtherMesh => &counters.refused_other_mesh,
             Self::OtherPeer => &counters.refused_other_peer,
-            Self::NotVouchedFor => &counters.refused_not_vouched_for,
+            Self::UnknownAuthority => &counters.refused_unknown_authority,
+            Self::AuthorityReplaced => &counters.refused_authority_replaced,
             Self::Lapsed => &counters.refused_lapsed,
             Self::Forged => &counters.refused_forged,
-            Self::Roles => &counters.refused_roles,
-            Self::PutOut => &counters.refused_put_out,
+            Self::Role => &counters.refused_role,
+            Self::Revoked => &counters.refused_revoked,
+            Self::Forgotten => &counters.refused_forgotten,
+            Self::EnrollerRevoked => &counters.refused_enroller_revoked,
+            Self::TokenOverused => &counters.refused_token_overused,
             Self::Busy => &counters.refused_busy,
         }
     }
@@ -303,9 +315,9 @@ impl Gate {
             }
             Err(error) => {
                 if let HelloError::Refused { by, reason } = &error {
-                    match by {
-                        RefusedBy::Us => self.counters.refused_by_us.increment(),
-                        RefusedBy::Them => self.counters.refused_by_them.increment(),
+                    // What is refused here is counted by reason as it is said.
+                    if *by == RefusedBy::Them {
+                        self.counters.refused_by_them.increment();
                     }
                     let outbound = endpoint.is_dialer();
                     let refusal = Refusal { peer: key, outbound, by: *by, reason: reason.clone() };

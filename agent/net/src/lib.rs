@@ -81,6 +81,7 @@ mod peers;
 mod pending;
 mod probe_stream;
 mod rate;
+mod reading;
 mod spawn;
 mod stats;
 mod stream;

@@ -6,26 +6,55 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const GAUGE: &str = "Gauge: ";
 
 macro_rules! counters {
-    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+    (
+        $($(#[doc = $doc:literal])* $name:ident,)*
+        $(@by $labels:tt:
+            $(#[doc = $family_doc:literal])* $family:ident {
+                $($(#[doc = $part_doc:literal])* $part:ident = $values:tt,)*
+            }
+        )*
+    ) => {
         /// The living counters.
         #[derive(Debug, Default)]
-        pub(crate) struct Counters { $(pub(crate) $name: Counter,)* }
+        pub(crate) struct Counters {
+            $(pub(crate) $name: Counter,)*
+            $($(pub(crate) $part: Counter,)*)*
+        }
 
         impl Counters {
             pub(crate) fn snapshot(&self) -> NetStats {
-                NetStats { $($name: self.$name.get(),)* }
+                NetStats {
+                    $($name: self.$name.get(),)*
+                    $($($part: self.$part.get(),)*)*
+                }
             }
         }
 
         /// What the transport did and dropped since it was started. Gauges are said to be such.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-        pub struct NetStats { $($(#[doc = $doc])* pub $name: u64,)* }
+        pub struct NetStats {
+            $($(#[doc = $doc])* pub $name: u64,)*
+            $($($(#[doc = $part_doc])* pub $part: u64,)*)*
+        }
 
         impl NetStats {
             /// All figures, with what they are, in the order of their declaration.
             #[must_use]
             pub fn figures(&self) -> Vec<NetFigure> {
-                vec![$(NetFigure::new(stringify!($name), concat!($($doc),*), self.$name),)*]
+                vec![
+                    $(NetFigure::new(
+                        stringify!($name),
+                        concat!($($doc),*),
+                        &[],
+                        vec![(&[], self.$name)],
+                    ),)*
+                    $(NetFigure::new(
+                        stringify!($family),
+                        concat!($($family_doc),*),
+                        &$labels,
+                        vec![$((&$values, self.$part),)*],
+                    ),)*
+                ]
             }
         }
     };
@@ -52,26 +81,6 @@ counters! {
     inbound_failed,
     /// Inbound connections denied because their address has its share of those not admitted yet.
     denied_over_share,
-    /// Connections refused here, for whatever reason.
-    refused_by_us,
-    /// Of these: no hello, or none that could be read.
-    refused_malformed,
-    /// Of these: of another mesh.
-    refused_other_mesh,
-    /// Of these: the certificate is another peer's.
-    refused_other_peer,
-    /// Of these: no authority of the mesh stands behind the certificate.
-    refused_not_vouched_for,
-    /// Of these: the certificate has lapsed.
-    refused_lapsed,
-    /// Of these: the certificate has a wrong signature.
-    refused_forged,
-    /// Of these: the certificate gives what its signer may not give, or does not make a member.
-    refused_roles,
-    /// Of these: the membership was ended, or that of the enroller.
-    refused_put_out,
-    /// Of these: no connection to spare.
-    refused_busy,
     /// Connections that the other side refused.
     refused_by_them,
     /// Requests of strangers for admission that the agent answered.
@@ -82,8 +91,6 @@ counters! {
     admissions_over_rate,
     /// Strangers told to come back because too many waited for the agent.
     admissions_over_limit,
-    /// Strangers turned away because their request was longer than it may be.
-    admissions_too_long,
     /// Strangers told to come back because the agent did not answer in time.
     admissions_unanswered,
     /// Connections of a peer that had restarted, closed together with those of its former process.
@@ -109,8 +116,6 @@ counters! {
     requests_sent,
     /// Requests received.
     requests_received,
-    /// Requests of others that were longer than they may be, broke off, or took too long to come.
-    requests_broken,
     /// Responses sent.
     responses_sent,
     /// Responses received.
@@ -123,8 +128,6 @@ counters! {
     broadcasts_received,
     /// Broadcasts published while no peer could take them: other ways must repair that.
     broadcasts_unheard,
-    /// Broadcasts longer than they may be, not passed on.
-    broadcasts_too_long,
     /// Verdict `Reject` given.
     broadcasts_rejected,
     /// Commands dropped because the command queue was full.
@@ -135,8 +138,6 @@ counters! {
     dropped_frames_queue,
     /// Frames lost with a stream that broke or could not be opened.
     dropped_frames_broken,
-    /// Probe streams dropped because of a frame that is not allowed.
-    dropped_streams_malformed,
     /// Received frames dropped because the event queue was full.
     dropped_frames_events,
     /// Received broadcasts dropped because the event queue was full.
@@ -157,10 +158,68 @@ counters! {
     dropped_admission_answers_late,
     /// Less important events (refusals, observed addresses) dropped on a full event queue.
     dropped_notices,
+    @by ["reason"]:
+    /// Connections refused here, by what the other side said in its hello.
+    refused {
+        /// No hello, or none that could be read.
+        refused_malformed = ["malformed"],
+        /// Of another mesh.
+        refused_other_mesh = ["other_mesh"],
+        /// The certificate is another peer's.
+        refused_other_peer = ["other_peer"],
+        /// The certificate hangs on a key that is no authority of the mesh.
+        refused_unknown_authority = ["unknown_authority"],
+        /// The certificate hangs on an authority key that was replaced.
+        refused_authority_replaced = ["authority_replaced"],
+        /// The certificate has lapsed.
+        refused_lapsed = ["lapsed"],
+        /// The certificate has a wrong signature.
+        refused_forged = ["forged"],
+        /// The certificate gives what its signer may not give, or does not make a member.
+        refused_role = ["role"],
+        /// An admin does not trust the peer any more.
+        refused_revoked = ["revoked"],
+        /// An admin gave the peer up.
+        refused_forgotten = ["forgotten"],
+        /// The enroller that let the peer in was revoked.
+        refused_enroller_revoked = ["enroller_revoked"],
+        /// The peer's token had been used by another before.
+        refused_token_overused = ["token_overused"],
+        /// No connection to spare.
+        refused_busy = ["busy"],
+    }
+    @by ["protocol", "reason"]:
+    /// Messages of others that are longer than they may be, break off, or take too long to come.
+    broken {
+        /// Requests longer than they may be, refused unread.
+        broken_request_too_long = ["request", "too_long"],
+        /// Requests that broke off.
+        broken_request_broken_off = ["request", "broken_off"],
+        /// Requests that did not come in time.
+        broken_request_too_slow = ["request", "too_slow"],
+        /// Responses longer than they may be, refused unread.
+        broken_response_too_long = ["response", "too_long"],
+        /// Responses that broke off after their length.
+        broken_response_broken_off = ["response", "broken_off"],
+        /// Responses that began and did not come in time.
+        broken_response_too_slow = ["response", "too_slow"],
+        /// Frames longer than they may be; their stream is dropped.
+        broken_frame_too_long = ["frame", "too_long"],
+        /// Frames that broke off with their stream.
+        broken_frame_broken_off = ["frame", "broken_off"],
+        /// Broadcasts longer than they may be, not passed on.
+        broken_broadcast_too_long = ["broadcast", "too_long"],
+        /// Strangers' requests for admission longer than they may be, refused unread.
+        broken_admission_too_long = ["admission", "too_long"],
+        /// Strangers' requests for admission that broke off.
+        broken_admission_broken_off = ["admission", "broken_off"],
+        /// Strangers' requests for admission that did not come in time.
+        broken_admission_too_slow = ["admission", "too_slow"],
+    }
 }
 
 /// One figure of [`NetStats`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetFigure {
     /// Its name, in lower case with underscores.
     pub name: &'static str,
@@ -168,15 +227,22 @@ pub struct NetFigure {
     pub help: &'static str,
     /// Whether it may fall as well.
     pub is_gauge: bool,
-    /// Its value.
-    pub value: u64,
+    /// By what its values are told apart; empty when there is one.
+    pub labels: &'static [&'static str],
+    /// Its values, with a word for each label.
+    pub values: Vec<(&'static [&'static str], u64)>,
 }
 
 impl NetFigure {
-    fn new(name: &'static str, doc: &'static str, value: u64) -> Self {
+    fn new(
+        name: &'static str,
+        doc: &'static str,
+        labels: &'static [&'static str],
+        values: Vec<(&'static [&'static str], u64)>,
+    ) -> Self {
         let doc = doc.trim_ascii();
         let help = doc.strip_prefix(GAUGE).unwrap_or(doc);
-        Self { name, help, is_gauge: help.len() < doc.len(), value }
+        Self { name, help, is_gauge: help.len() < doc.len(), labels, values }
     }
 }
 
@@ -205,6 +271,8 @@ impl Counter {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -223,7 +291,21 @@ mod tests {
         );
         assert!(figures.iter().all(|it| it.help.ends_with('.')));
         let sent = figures.iter().find(|it| it.name == "sent_bytes").unwrap();
-        assert_eq!(sent.value, 7);
+        assert_eq!((sent.labels.len(), sent.values.as_slice()), (0, [(&[][..], 7)].as_slice()));
         assert!(sent.help.starts_with("Bytes written"));
+    }
+
+    #[test]
+    fn what_is_told_apart_has_a_word_for_each_label_and_no_two_alike() {
+        let stats = NetStats { broken_request_too_slow: 3, ..NetStats::default() };
+        let figures = stats.figures();
+        for figure in &figures {
+            assert!(figure.values.iter().all(|(words, _)| words.len() == figure.labels.len()));
+            let words: BTreeSet<_> = figure.values.iter().map(|(words, _)| words).collect();
+            assert_eq!(words.len(), figure.values.len(), "{}", figure.name);
+        }
+        let broken = figures.iter().find(|it| it.name == "broken").unwrap();
+        assert_eq!(broken.labels, ["protocol", "reason"]);
+        assert!(broken.values.contains(&(&["request", "too_slow"], 3)));
     }
 }

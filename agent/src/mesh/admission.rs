@@ -81,7 +81,9 @@ enum Refusal {
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     #[error("its membership was ended by an admin")]
-    Ended,
+    Revoked,
+    #[error("it was given up by an admin, and its certificate is from before that")]
+    Forgotten,
     #[error("the enroller that let it in was revoked")]
     WithEnroller,
     #[error("its token had been used by another peer before")]
@@ -91,17 +93,19 @@ enum Refusal {
 impl Refusal {
     const fn because(self) -> Because {
         match self {
-            Self::Ended | Self::WithEnroller | Self::TokenOverused => Because::PutOut,
+            Self::Revoked => Because::Revoked,
+            Self::Forgotten => Because::Forgotten,
+            Self::WithEnroller => Because::EnrollerRevoked,
+            Self::TokenOverused => Because::TokenOverused,
             Self::Certificate(error) => match error {
                 CertificateError::Malformed => Because::Malformed,
                 CertificateError::OtherMesh => Because::OtherMesh,
                 CertificateError::OtherPeer => Because::OtherPeer,
-                CertificateError::UnknownAuthority | CertificateError::AuthorityReplaced => {
-                    Because::NotVouchedFor
-                }
+                CertificateError::UnknownAuthority => Because::UnknownAuthority,
+                CertificateError::AuthorityReplaced => Because::AuthorityReplaced,
                 CertificateError::NotEnroller
                 | CertificateError::RoleNotGiven
-                | CertificateError::NotMember => Because::Roles,
+                | CertificateError::NotMember => Because::Role,
                 CertificateError::Forged => Because::Forged,
                 CertificateError::Lapsed => Because::Lapsed,
             },
@@ -137,7 +141,8 @@ impl MeshAdmission {
         }
         match self.gate.bar(&peer, &certificate) {
             None => Ok(()),
-            Some(Bar::Revoked | Bar::Forgotten) => Err(Refusal::Ended),
+            Some(Bar::Revoked) => Err(Refusal::Revoked),
+            Some(Bar::Forgotten) => Err(Refusal::Forgotten),
             Some(Bar::WithEnroller(_)) => Err(Refusal::WithEnroller),
             Some(Bar::TokenOverused(_)) => Err(Refusal::TokenOverused),
         }
@@ -219,7 +224,7 @@ mod tests {
         let stranger = World::new();
         assert_eq!(because(&world, &stranger.shown(MESH, u64::MAX)), Because::OtherPeer);
         let self_made = World { peer: world.peer, ..stranger }.shown(MESH, u64::MAX);
-        assert_eq!(because(&world, &self_made), Because::NotVouchedFor);
+        assert_eq!(because(&world, &self_made), Because::UnknownAuthority);
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(crate) const WAYS: &[Way] = &[
     way(
         "garbage on every protocol",
         Attack::Garbage,
-        &["malformedRequestEncoding", "malformedFrameEncoding", "requestsBroken"],
+        &["malformedRequestEncoding", "malformedFrameEncoding", "brokenRequestTooLong"],
         true,
     ),
     way(
@@ -69,7 +69,7 @@ pub(crate) const WAYS: &[Way] = &[
     way(
         "oversized and truncated frames and requests",
         Attack::Misfit,
-        &["requestsBroken", "droppedStreamsMalformed"],
+        &["brokenRequestTooLong", "brokenRequestBrokenOff", "brokenFrameTooLong"],
         false,
     ),
     way("oversized broadcasts", Attack::Lie(Lie::TooLarge), &["malformedBroadcastTooLarge"], true),
@@ -86,11 +86,16 @@ pub(crate) const WAYS: &[Way] = &[
     way("flood of unknown kinds", Attack::Lie(Lie::UnknownKinds), &["recordCrowded"], false),
     way("flood of valid records", Attack::Lie(Lie::ValidFlood), &["recordKnown"], false),
     way("equivocation", Attack::Lie(Lie::Equivocation), &["equivocation"], false),
-    way("slow streams", Attack::SlowLoris, &["requestsBroken"], false),
+    way("slow streams", Attack::SlowLoris, &["brokenRequestTooSlow"], false),
     way("many connections of one identity", Attack::Connections, &["replacedByRestart"], true),
     way("requests without reading", Attack::NeverReads, &["requestsReceived"], false),
     way("broadcast flood", Attack::Lie(Lie::BroadcastFlood), &["recordOfStranger"], false),
-    way("strangers", Attack::Strangers, &["refusedByUs", "inboundFailed"], true),
+    way(
+        "strangers",
+        Attack::Strangers,
+        &["refusedMalformed", "refusedOtherMesh", "refusedLapsed", "inboundFailed"],
+        true,
+    ),
 ];
 
 /// Attacks all agents at once until the scene ends.

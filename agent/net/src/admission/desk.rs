@@ -17,6 +17,7 @@ use super::rates::{Origin, Rates};
 use super::{MAX_ADMISSION_REQUEST_BYTES, Status};
 use crate::event::NetEvent;
 use crate::identity::PeerKey;
+use crate::reading::{Message, Reading};
 use crate::stats::Counters;
 use crate::stream::{REFUSAL_LINGER, farewell};
 
@@ -102,17 +103,17 @@ impl Desk {
             turn_away(stream, Status::Busy).await;
             return Ok(None);
         }
-        let mut length = [0; 2];
-        stream.read_exact(&mut length).await?;
-        let length = usize::from(u16::from_be_bytes(length));
-        if length > MAX_ADMISSION_REQUEST_BYTES {
-            self.counters.admissions_too_long.increment();
-            turn_away(stream, Status::Malformed).await;
-            return Ok(None);
+        // The time for all that is said before admission began before this: if it is called off, that is over.
+        let deadline = Duration::ZERO;
+        let reading = Reading::new(Message::Admission, &self.counters, Instant::now(), deadline);
+        match reading.end(read_request(&mut stream).await) {
+            Ok(request) => Ok(Some(Visit { stream, request })),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                turn_away(stream, Status::Malformed).await;
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
-        let mut request = vec![0; length];
-        stream.read_exact(&mut request).await?;
-        Ok(Some(Visit { stream, request }))
     }
 
     /// Asks the agent and tells the stranger what it says.
@@ -166,6 +167,19 @@ impl Desk {
         // Nothing panics while it is held; and its parts are valid at every step.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads the request behind its length; `InvalidData` when that is more than it may be.
+async fn read_request(stream: &mut SubstreamBox) -> io::Result<Vec<u8>> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).await?;
+    let length = usize::from(u16::from_be_bytes(length));
+    if length > MAX_ADMISSION_REQUEST_BYTES {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut request = vec![0; length];
+    stream.read_exact(&mut request).await?;
+    Ok(request)
 }
 
 async fn turn_away(stream: SubstreamBox, status: Status) {

@@ -4,30 +4,40 @@ use std::io;
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use thiserror::Error;
+
 use crate::config::MAX_FRAME_BYTES;
 
 const LENGTH_BYTES: usize = 2;
 
-/// Reads the next frame and gives the stream back.
-///
-/// # Errors
-/// `InvalidData` when the frame is longer than a frame may be; otherwise the stream's own.
-pub(super) async fn read<S>(mut stream: S) -> io::Result<(S, Vec<u8>)>
+/// A frame that cannot be read.
+#[derive(Debug, Error)]
+pub(super) enum FrameError {
+    #[error("frame of {0} bytes, at most {MAX_FRAME_BYTES} are allowed")]
+    TooLong(usize),
+    #[error("the stream broke off within a frame: {0}")]
+    BrokenOff(#[from] io::Error),
+}
+
+/// Reads the next frame and gives the stream back. `None` when the stream ended between frames.
+pub(super) async fn read<S>(mut stream: S) -> Result<Option<(S, Vec<u8>)>, FrameError>
 where
     S: AsyncRead + Unpin,
 {
-    let mut length = [0; LENGTH_BYTES];
-    stream.read_exact(&mut length).await?;
-    let length = usize::from(u16::from_be_bytes(length));
+    let (mut high, mut low) = ([0], [0]);
+    // However it ends here, nothing is lost.
+    if stream.read_exact(&mut high).await.is_err() {
+        return Ok(None);
+    }
+    stream.read_exact(&mut low).await?;
+    let ([high], [low]) = (high, low);
+    let length = usize::from(u16::from_be_bytes([high, low]));
     if length > MAX_FRAME_BYTES {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("frame of {length} bytes, at most {MAX_FRAME_BYTES} are allowed"),
-        ));
+        return Err(FrameError::TooLong(length));
     }
     let mut frame = vec![0; length];
     stream.read_exact(&mut frame).await?;
-    Ok((stream, frame))
+    Ok(Some((stream, frame)))
 }
 
 /// Writes frames in one go, flushes, and gives the stream back.
@@ -59,16 +69,24 @@ mod tests {
         let mut stream = Cursor::new(wire.into_inner());
         for frame in frames {
             let received;
-            (stream, received) = read(stream).await.unwrap();
+            (stream, received) = read(stream).await.unwrap().unwrap();
             assert_eq!(received, frame);
         }
-        assert!(read(stream).await.is_err());
+        assert!(read(stream).await.unwrap().is_none(), "a clean end");
     }
 
     #[tokio::test]
     async fn an_oversize_frame_is_refused() {
         let length = (MAX_FRAME_BYTES as u16 + 1).to_be_bytes();
         let error = read(Cursor::new(length.to_vec())).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(matches!(error, FrameError::TooLong(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_frame_cut_short_anywhere_is_no_clean_end() {
+        for wire in [&[0][..], &[0, 3], &[0, 3, 7, 7]] {
+            let error = read(Cursor::new(wire.to_vec())).await.unwrap_err();
+            assert!(matches!(error, FrameError::BrokenOff(_)), "{error}");
+        }
     }
 }

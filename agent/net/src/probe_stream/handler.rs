@@ -15,7 +15,7 @@ use libp2p::swarm::handler::{
 };
 use libp2p::swarm::{Stream, StreamProtocol, SubstreamProtocol};
 
-use super::frame;
+use super::frame::{self, FrameError};
 use crate::stats::Counters;
 
 const PROTOCOL: StreamProtocol = StreamProtocol::new("/plexmesh/1/probe");
@@ -27,7 +27,7 @@ const SEND_QUEUE: usize = 64;
 /// Opening the stream takes one round trip; what takes longer than this is a dead path.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-type NextFrame = io::Result<(Stream, Vec<u8>)>;
+type NextFrame = Result<Option<(Stream, Vec<u8>)>, FrameError>;
 type Protocol = ReadyUpgrade<StreamProtocol>;
 type Event = ConnectionHandlerEvent<Protocol, (), Vec<u8>>;
 
@@ -92,14 +92,19 @@ impl Handler {
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Option<Event> {
         match self.inbound.as_mut()?.poll_unpin(cx) {
-            Poll::Ready(Ok((stream, bytes))) => {
+            Poll::Ready(Ok(Some((stream, bytes)))) => {
                 self.inbound = Some(frame::read(stream).boxed());
                 Some(ConnectionHandlerEvent::NotifyBehaviour(bytes))
             }
+            Poll::Ready(Ok(None)) => {
+                self.inbound = None;
+                None
+            }
             Poll::Ready(Err(error)) => {
-                tracing::debug!(%error, "probe stream of the other side ended");
-                if error.kind() == io::ErrorKind::InvalidData {
-                    self.counters.dropped_streams_malformed.increment();
+                tracing::debug!(%error, "probe stream of the other side broke");
+                match error {
+                    FrameError::TooLong(_) => self.counters.broken_frame_too_long.increment(),
+                    FrameError::BrokenOff(_) => self.counters.broken_frame_broken_off.increment(),
                 }
                 self.inbound = None;
                 None

@@ -95,7 +95,7 @@ impl Task {
         }
         // Gossip counts its own words with the payload, so its limit is a little higher.
         if message.data.len() > MAX_BROADCAST_BYTES {
-            self.counters.broadcasts_too_long.increment();
+            self.counters.broken_broadcast_too_long.increment();
             self.report(&id, &source, MessageAcceptance::Reject);
             return;
         }

@@ -1,12 +1,13 @@
 //! Who gets in, and what those who do not get to see.
 
-use crate::common::{Node, QUIC, TCP, config, until};
+use crate::common::{Node, QUIC, TCP, config, refused, until};
 use futures::StreamExt;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, StreamProtocol, SwarmBuilder};
 use plexmesh_net::{
-    Admission, MAX_CERTIFICATE_BYTES, NetError, NetEvent, NotAdmitted, PeerKey, RefusedBy,
+    Admission, MAX_CERTIFICATE_BYTES, NetConfig, NetError, NetEvent, NotAdmitted, PeerKey,
+    RefusedBy,
 };
 
 async fn wait_refused(node: &mut Node, peer: PeerKey) -> (RefusedBy, String) {
@@ -25,7 +26,7 @@ async fn listener_refuses(mut dialler: Node, mut listener: Node) -> (String, Str
     let (by, reason) = wait_refused(&mut listener, dialler.key).await;
     assert_eq!(by, RefusedBy::Us);
     let stats = listener.handle.stats();
-    assert_eq!((stats.refused_by_us, stats.refused_other_mesh), (1, 1));
+    assert_eq!(refused(&stats), 1);
     assert_eq!(dialler.handle.stats().refused_by_them, 1, "one address was enough");
     for node in [&mut dialler, &mut listener] {
         assert!(
@@ -48,6 +49,25 @@ async fn a_peer_of_another_mesh_is_refused() {
         assert!(failed.contains("belong to another mesh"), "{failed}");
         assert!(reason.contains("another mesh"), "{reason}");
     }
+}
+
+#[tokio::test]
+async fn a_refusal_is_counted_as_what_it_is() {
+    let refusal = async |change: fn(&mut NetConfig)| {
+        let mut other = config(&[]);
+        change(&mut other);
+        let dialler = Node::start_with(other).await;
+        let listener = Node::start(&[QUIC]).await;
+        let handle = listener.handle.clone();
+        listener_refuses(dialler, listener).await;
+        handle.stats()
+    };
+    let stranger = refusal(|other| other.certificate = b"made up".to_vec()).await;
+    assert_eq!(stranger.refused_forged, 1);
+    let lapsed = refusal(|other| other.certificate = b"late".to_vec()).await;
+    assert_eq!(lapsed.refused_lapsed, 1);
+    let other_mesh = refusal(|other| other.mesh_id = [1; 32]).await;
+    assert_eq!(other_mesh.refused_other_mesh, 1);
 }
 
 #[tokio::test]

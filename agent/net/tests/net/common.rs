@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plexmesh_net::{
-    Admission, Identity, NetConfig, NetEvent, NetHandle, NetTiming, NotAdmitted,
+    Admission, Identity, NetConfig, NetEvent, NetHandle, NetStats, NetTiming, NotAdmitted,
     NotAdmittedBecause, PeerKey, spawn,
 };
 use tokio::sync::mpsc::Receiver;
@@ -18,7 +18,7 @@ pub(crate) const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
 pub(crate) const TCP: &str = "/ip4/127.0.0.1/tcp/0";
 pub(crate) const MESH: [u8; 32] = [0x5a; 32];
 
-/// Accepts certificates that begin with "good".
+/// Accepts certificates that begin with "good"; "late" ones have lapsed.
 pub(crate) struct GoodOnly;
 
 impl Admission for GoodOnly {
@@ -26,8 +26,10 @@ impl Admission for GoodOnly {
         if certificate.starts_with(b"good") {
             Ok(())
         } else {
-            let reason = "not a good certificate".to_owned();
-            Err(NotAdmitted { because: NotAdmittedBecause::Forged, reason })
+            let lapsed = certificate.starts_with(b"late");
+            let because =
+                if lapsed { NotAdmittedBecause::Lapsed } else { NotAdmittedBecause::Forged };
+            Err(NotAdmitted { because, reason: "not a good certificate".to_owned() })
         }
     }
 }
@@ -117,6 +119,13 @@ async fn next(events: &mut Receiver<NetEvent>) -> NetEvent {
         .await
         .expect("no event in time")
         .expect("the network task has ended")
+}
+
+/// How many connections a node refused, for whatever reason.
+pub(crate) fn refused(stats: &NetStats) -> u64 {
+    let figures = stats.figures();
+    let by_reason = figures.iter().find(|figure| figure.name == "refused").unwrap();
+    by_reason.values.iter().map(|(_, count)| count).sum()
 }
 
 /// Polls until the condition holds.

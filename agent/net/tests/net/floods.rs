@@ -1,31 +1,13 @@
 //! Members that say too much.
 
-use futures::{AsyncReadExt, AsyncWriteExt};
+use futures::AsyncWriteExt;
 use plexmesh_net::{Identity, MAX_BROADCAST_BYTES, NetEvent};
 
 use crate::common::{Node, QUIC, connect, until};
-use crate::raw::{Raw, hello};
+use crate::raw::{Raw, enter};
 
 /// More requests or broadcasts than a peer may have at once, whatever the machine does meanwhile.
 const MANY: u64 = 20_000;
-
-/// A member on whose connection no protocol runs.
-async fn enter(node: &Node) -> Raw {
-    enter_as(&Identity::generate(), node).await
-}
-
-async fn enter_as(identity: &Identity, node: &Node) -> Raw {
-    let raw = Raw::dial(identity, &node.addresses[0]).await;
-    let mut stream = raw.open().await.unwrap();
-    stream.write_all(&hello(b"good")).await.unwrap();
-    stream.flush().await.unwrap();
-    let mut verdict = [9];
-    stream.read_exact(&mut verdict).await.unwrap();
-    assert_eq!(verdict, [0], "admitted");
-    stream.write_all(&[0]).await.unwrap();
-    stream.close().await.unwrap();
-    raw
-}
 
 fn varint(mut value: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -42,34 +24,50 @@ fn field(number: usize, content: &[u8]) -> Vec<u8> {
     [varint(number << 3 | 2), varint(content.len()), content.to_vec()].concat()
 }
 
-/// What gossip sends for one published message, and for one subscription.
-fn gossip(topic: &str, data: &[u8]) -> Vec<u8> {
-    let message = [field(2, data), field(4, topic.as_bytes())].concat();
-    let published = field(2, &message);
-    [varint(published.len()), published].concat()
+/// What gossip sends for subscriptions, and one message published after them.
+fn gossip(topics: &[&str], data: &[u8]) -> Vec<u8> {
+    let subscribed = topics.iter().map(|it| {
+        let wanted = [varint(1 << 3), varint(1)].concat();
+        field(1, &[wanted, field(2, it.as_bytes())].concat())
+    });
+    let message = [field(2, data), field(4, topic().as_bytes())].concat();
+    let said = [subscribed.collect::<Vec<_>>().concat(), field(2, &message)].concat();
+    [varint(said.len()), said].concat()
 }
 
 fn topic() -> String {
     format!("plexmesh/1/{}/broadcast", "5a".repeat(8))
 }
 
-async fn published(data: &[u8]) -> Node {
+/// A node that has heard a member subscribe and publish; the member stays as long as the second.
+async fn heard(topics: &[&str], data: &[u8]) -> (Node, Raw) {
     let node = Node::start(&[QUIC]).await;
-    let raw = enter(&node).await;
+    let raw = enter(&node, &Identity::generate()).await;
     let mut stream = raw.speak("/meshsub/1.1.0").await.unwrap();
-    stream.write_all(&gossip(&topic(), data)).await.unwrap();
+    stream.write_all(&gossip(topics, data)).await.unwrap();
     stream.flush().await.unwrap();
     until("it came", || node.handle.stats().broadcasts_received == 1).await;
-    node
+    (node, raw)
+}
+
+/// Whether a broadcast of the node finds somebody who subscribed.
+async fn finds_a_hearer(node: &Node) -> bool {
+    node.handle.publish(b"news".to_vec()).unwrap();
+    let outcome = || {
+        let stats = node.handle.stats();
+        (stats.broadcasts_published, stats.broadcasts_unheard)
+    };
+    until("it is published", || outcome() != (0, 0)).await;
+    outcome() == (1, 0)
 }
 
 #[tokio::test]
 async fn a_broadcast_of_the_greatest_length_is_heard_and_a_longer_one_is_not() {
-    let mut node = published(&vec![7; MAX_BROADCAST_BYTES]).await;
+    let (mut node, _raw) = heard(&[], &vec![7; MAX_BROADCAST_BYTES]).await;
     node.wait(|event| matches!(event, NetEvent::Broadcast { .. }).then_some(())).await;
-    assert_eq!(node.handle.stats().broadcasts_too_long, 0);
-    let mut node = published(&vec![7; MAX_BROADCAST_BYTES + 1]).await;
-    until("it is counted", || node.handle.stats().broadcasts_too_long == 1).await;
+    assert_eq!(node.handle.stats().broken_broadcast_too_long, 0);
+    let (mut node, _raw) = heard(&[], &vec![7; MAX_BROADCAST_BYTES + 1]).await;
+    until("it is counted", || node.handle.stats().broken_broadcast_too_long == 1).await;
     let events = node.drain();
     assert!(!events.iter().any(|event| matches!(event, NetEvent::Broadcast { .. })));
 }
@@ -79,18 +77,32 @@ async fn who_sends_more_than_a_mesh_has_to_say_is_cut_off_and_cut_off_again() {
     let node = Node::start(&[QUIC]).await;
     let identity = Identity::generate();
     for cuts in 1..=2 {
-        let raw = enter_as(&identity, &node).await;
+        let raw = enter(&node, &identity).await;
         let mut stream = raw.speak("/meshsub/1.1.0").await.unwrap();
         for number in 0..MANY {
             let said = [&[cuts][..], &number.to_be_bytes()].concat();
             // It fails once the connection is closed.
-            if stream.write_all(&gossip(&topic(), &said)).await.is_err() {
+            if stream.write_all(&gossip(&[], &said)).await.is_err() {
                 break;
             }
         }
         let _ = stream.flush().await;
         until("it is cut off", || node.handle.stats().closed_by_flood >= u64::from(cuts)).await;
     }
+}
+
+#[tokio::test]
+async fn subscriptions_to_other_topics_are_passed_over() {
+    let (node, _raw) = heard(&["elsewhere", &topic()], b"I am here").await;
+    assert!(finds_a_hearer(&node).await, "the mesh's own topic counts");
+    let (node, _raw) = heard(&["elsewhere"], b"I am here").await;
+    assert!(!finds_a_hearer(&node).await);
+}
+
+#[tokio::test]
+async fn more_subscriptions_in_one_message_than_topics_make_sense_for_are_ignored() {
+    let (node, _raw) = heard(&[&topic(), "one", "two"], b"I am here").await;
+    assert!(!finds_a_hearer(&node).await);
 }
 
 #[tokio::test]

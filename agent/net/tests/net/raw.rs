@@ -17,7 +17,7 @@ use plexmesh_net::{Identity, PeerKey};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::oneshot;
 
-use crate::common::{MESH, PATIENCE};
+use crate::common::{MESH, Node, PATIENCE};
 
 /// A connection on which no protocol runs. It lives as long as this does.
 pub(crate) struct Raw {
@@ -120,6 +120,20 @@ impl RawListener {
             }
         }
     }
+}
+
+/// A member on whose connection no protocol runs.
+pub(crate) async fn enter(node: &Node, identity: &Identity) -> Raw {
+    let raw = Raw::dial(identity, &node.addresses[0]).await;
+    let mut stream = raw.open().await.unwrap();
+    stream.write_all(&hello(b"good")).await.unwrap();
+    stream.flush().await.unwrap();
+    let mut verdict = [9];
+    stream.read_exact(&mut verdict).await.unwrap();
+    assert_eq!(verdict, [0], "admitted");
+    stream.write_all(&[0]).await.unwrap();
+    stream.close().await.unwrap();
+    raw
 }
 
 /// What a hello says: tag, mesh, instance, certificate.

@@ -28,8 +28,8 @@ pub fn figures(moment: &Snapshot<'_>, socket: SocketFigures) -> One<Figures> {
     envelope(moment, Kind::Figures, Item { item: figures })
 }
 
-fn keyed(counters: impl IntoIterator<Item = (&'static str, u64)>) -> BTreeMap<String, u64> {
-    counters.into_iter().map(|(name, count)| (camel_case(name), count)).collect()
+fn keyed(counters: impl IntoIterator<Item = (impl AsRef<str>, u64)>) -> BTreeMap<String, u64> {
+    counters.into_iter().map(|(name, count)| (camel_case(name.as_ref()), count)).collect()
 }
 
 fn camel_case(name: &str) -> String {
@@ -46,8 +46,12 @@ fn camel_case(name: &str) -> String {
         .collect()
 }
 
-fn transport(stats: &NetStats) -> impl Iterator<Item = (&'static str, u64)> {
-    stats.figures().into_iter().map(|figure| (figure.name, figure.value))
+/// Values that are told apart by words bear these behind the name.
+fn transport(stats: &NetStats) -> impl Iterator<Item = (String, u64)> {
+    stats.figures().into_iter().flat_map(|figure| {
+        let named = move |words: &[&str]| [&[figure.name], words].concat().join("_");
+        figure.values.into_iter().map(move |(words, value)| (named(words), value))
+    })
 }
 
 #[cfg(test)]
@@ -56,7 +60,9 @@ mod tests {
 
     #[test]
     fn counters_are_keyed_as_all_json_is() {
-        let stats = NetStats { received_bytes: 7, ..NetStats::default() };
-        assert_eq!(keyed(transport(&stats)).get("receivedBytes"), Some(&7));
+        let stats = NetStats { received_bytes: 7, refused_other_mesh: 8, ..NetStats::default() };
+        let keyed = keyed(transport(&stats));
+        assert_eq!(keyed.get("receivedBytes"), Some(&7));
+        assert_eq!(keyed.get("refusedOtherMesh"), Some(&8));
     }
 }

@@ -152,12 +152,18 @@ fn transport(at: &Gathered) -> Vec<Family> {
     let figures = at.transport.as_ref().map(NetStats::figures);
     let known = figures.is_some();
     let figures = figures.unwrap_or_else(|| NetStats::default().figures());
+    let words = |words: &[&str]| words.iter().map(|it| (*it).to_owned()).collect();
     let families = figures.into_iter().map(|figure| {
         let name = format!("plexmesh_transport_{}", figure.name);
         let help = format!("Transport: {}", uncapital(figure.help));
         let family =
             if figure.is_gauge { Family::gauge(name, help) } else { Family::counter(name, help) };
-        family.of(known.then_some(figure.value))
+        let samples = figure.values.into_iter().filter(|_| known);
+        Family {
+            labels: figure.labels.to_vec(),
+            samples: samples.map(|(told, value)| (words(told), value.into())).collect(),
+            ..family
+        }
     });
     families.collect()
 }

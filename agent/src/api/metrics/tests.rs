@@ -159,11 +159,17 @@ fn a_name_cannot_break_out_of_its_label() {
 
 #[test]
 fn counters_of_the_transport_end_in_total_and_gauges_do_not() {
-    let transport = Some(NetStats { sent_bytes: 7, connected_peers: 2, ..NetStats::default() });
+    let transport = Some(NetStats {
+        sent_bytes: 7,
+        connected_peers: 2,
+        refused_lapsed: 3,
+        ..NetStats::default()
+    });
     let known = metrics(&Gathered { transport, ..well() });
     assert_eq!(known["plexmesh_transport_sent_bytes_total"], 7.0);
     assert_eq!(known["plexmesh_transport_connected_peers"], 2.0);
     assert_eq!(known["plexmesh_transport_dropped_frames_queue_total"], 0.0);
+    assert_eq!(known["plexmesh_transport_refused_total{reason=\"lapsed\"}"], 3.0);
 }
 
 #[test]
