@@ -293,6 +293,11 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         }
     }
 
+    /// Another process with the identity of `peer` is going to be connected: it is offered what the former one said, so that it hears of it.
+    pub fn forget_source(&mut self, peer: PeerId) {
+        self.view.forget_source(peer);
+    }
+
     fn on_disconnected(&mut self, peer: PeerId, now: Now) {
         if self.connected.remove(&peer) {
             self.keep_changed = true;

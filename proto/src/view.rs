@@ -259,6 +259,11 @@ impl<S: RecordStore> View<S> {
         self.len() == 0
     }
 
+    /// Another process speaks for a peer now: what came from that peer it need not know.
+    pub fn forget_source(&mut self, peer: PeerId) {
+        self.log.forget_source(peer);
+    }
+
     /// What was learned past `cursor`, not from `asker` itself; at most `limit` ids. The default cursor asks for everything.
     pub fn changes_since(&self, cursor: Cursor, asker: PeerId, limit: usize) -> Changes {
         let store = &self.store;

@@ -54,6 +54,9 @@ pub enum NetEvent {
     Connected {
         /// Who.
         peer: PeerKey,
+        /// Another process with this identity was connected a moment ago: what that one said this one need
+        /// not know.
+        takes_over: bool,
         /// The certificate that [`Admission`](crate::Admission) accepted.
         certificate: Vec<u8>,
         /// The multiaddr dialled, or that the peer dialled from.

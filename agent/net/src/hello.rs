@@ -33,7 +33,7 @@ use libp2p::core::muxing::{StreamMuxerBox, SubstreamBox};
 use libp2p::multiaddr::Protocol;
 use thiserror::Error;
 use tokio::sync::mpsc::WeakSender;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::admission::{self, Desk, Visit};
 use crate::config::NetConfig;
@@ -42,6 +42,7 @@ use crate::event::{NetEvent, RefusedBy};
 use crate::identity::{PeerKey, peer_key};
 use crate::stats::{Counter, Counters};
 use crate::stream::{REFUSAL_LINGER, accept, drive, farewell, open};
+use crate::turns::Turns;
 
 /// Largest hello, tag included. A certificate with its enroller's inside takes at most 1 KiB, and what the
 /// agent shows beside it about twice as much.
@@ -168,6 +169,7 @@ pub(crate) struct Gate {
     connection_limit: u64,
     counters: Arc<Counters>,
     handoff: Mutex<Handoff>,
+    turns: Mutex<Turns>,
     desk: Desk,
 }
 
@@ -256,6 +258,7 @@ impl Gate {
             connection_limit: connection_limit as u64,
             counters,
             handoff: Mutex::default(),
+            turns: Mutex::default(),
             desk,
         }
     }
@@ -276,6 +279,21 @@ impl Gate {
         // The newest: an older one belongs to a connection that the swarm denied.
         let position = handoff.admitted.iter().rposition(|(key, _)| key == peer)?;
         handoff.admitted.remove(position).map(|(_, said)| said)
+    }
+
+    /// Has a process wait in whose place another one of the same peer came.
+    pub(crate) fn displace(&self, peer: PeerKey, instance: Instance) {
+        self.turns().displace(peer, instance, Instant::now());
+    }
+
+    /// Whether a process of this peer lost its place a moment ago.
+    pub(crate) fn is_shared(&self, peer: &PeerKey) -> bool {
+        self.turns().is_shared(peer, Instant::now())
+    }
+
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        // Nothing panics while it is held.
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes all refusals since the last call.
@@ -418,7 +436,12 @@ impl Gate {
             let reason = "it belongs to another mesh".to_owned();
             return Err(NotAdmitted { because: Because::OtherMesh, reason });
         }
-        self.admission.admit(peer, &said.certificate)
+        self.admission.admit(peer, &said.certificate)?;
+        if !self.turns().may_come(peer, &said.instance, Instant::now()) {
+            let reason = "another process with its identity took its place a moment ago".to_owned();
+            return Err(NotAdmitted { because: Because::Busy, reason });
+        }
+        Ok(())
     }
 
     /// Tells the verdict, and why it is so to this side alone.

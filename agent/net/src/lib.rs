@@ -87,6 +87,7 @@ mod stats;
 mod stream;
 mod task;
 mod transport;
+mod turns;
 
 pub use address::{AddressError, check_address};
 pub use admission::{

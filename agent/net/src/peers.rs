@@ -91,10 +91,10 @@ impl Peers {
         preferred(&self.local, peer, &known.connections).map(|c| c.id)
     }
 
-    /// When a connection of a peer was established.
-    pub(crate) fn since(&self, peer: &PeerKey, id: ConnectionId) -> Option<Instant> {
-        let connections = &self.table.get(peer)?.connections;
-        connections.iter().find(|connection| connection.id == id).map(|connection| connection.since)
+    /// The processes of a peer that are connected; more than one for a moment alone.
+    pub(crate) fn instances(&self, peer: &PeerKey) -> Vec<Instance> {
+        let connections = self.table.get(peer).map(|known| known.connections.as_slice());
+        connections.unwrap_or_default().iter().map(|connection| connection.instance).collect()
     }
 
     pub(crate) fn arrive(&mut self, peer: PeerKey, connection: Connection) -> Arrival {

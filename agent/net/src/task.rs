@@ -185,7 +185,6 @@ impl Task {
         self.disconnect_all(over, &counters.closed_over_limit);
         self.exchanges.expire(now, self.timing.request_timeout);
         self.expire_broadcasts(now);
-        self.dials.expire(now);
     }
 
     fn disconnect_all(&mut self, peers: Vec<PeerKey>, reason: &Counter) {

@@ -16,13 +16,16 @@ impl Driver {
     pub(super) fn on_net_event(&mut self, event: NetEvent) {
         match event {
             NetEvent::Listening { addr } => self.on_listening(addr),
-            NetEvent::Connected { peer, address, path, .. } => {
+            NetEvent::Connected { peer, address, path, takes_over, .. } => {
                 let peer = PeerId(peer);
                 tracing::debug!(peer = short_id(&peer), address, ?path, "connected");
                 self.addresses.learn(peer, address);
                 if let Some(shown) = self.gate.take_shown() {
                     self.node.learn_authorities(shown.changes(), clock::now());
                     self.drain();
+                }
+                if takes_over {
+                    self.node.forget_source(peer);
                 }
                 self.feed(Input::Connected { peer });
             }

@@ -1,8 +1,14 @@
-//! What another agent has already: a port, the socket, the data directory, the token's only use.
+//! What another agent has already: a port, the socket, the data directory, the identity.
 
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use plexmesh_agent::mesh::{self, Labels, Seed};
+use plexmesh_agent::time::WallTime;
+use plexmesh_proto::types::PeerId;
+use serde_json::Value;
 
 use crate::host::{ANY_UDP, Agent, Host, contents, done, refused};
 
@@ -79,6 +85,37 @@ fn the_directory_of_a_live_agent_is_refused_and_the_agent_goes_on() {
     assert!(!elsewhere.exists() && fs::read(&own).unwrap() == before);
     answers(&first);
     first.stop();
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+fn tells(status: &Value, code: &str) -> bool {
+    status["findings"].as_array().unwrap().iter().any(|finding| finding["code"] == code)
+}
+
+#[test]
+fn two_agents_with_one_identity_both_say_so() {
+    let host = Host::with_peer();
+    let first = host.start("data", &[]);
+    let (address, _) = listening(&first);
+    let wall_s = WallTime::now().ms() / 1_000;
+    let me = first.until("an id", &["peers"], |_| true)["id"].as_str().unwrap().to_owned();
+    let peer = PeerId(plexmesh_net::parse_peer_id(&me).unwrap());
+    let (seeds, labels) = (vec![Seed { peer, address }], Labels::default());
+    mesh::enrol(&host.path("data"), &host.path("beta"), labels, seeds, wall_s).unwrap();
+    copy(&host.path("beta"), &host.path("clone"));
+    let (beta, clone) = (host.start("beta", &[]), host.start("clone", &[]));
+    for agent in [&beta, &clone] {
+        agent.until("IDENTITY_CLONED", &["status"], |it| tells(it, "IDENTITY_CLONED"));
+    }
+    // The third peer is told of nothing that is wrong with itself.
+    assert!(!tells(&first.until("a status", &["status"], |_| true), "IDENTITY_CLONED"));
 }
 
 #[test]

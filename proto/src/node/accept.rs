@@ -85,6 +85,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         from: Option<PeerId>,
         now: Now,
     ) -> Accepted {
+        if record.origin() == self.me() {
+            self.look_for_clone(record, now);
+        }
         if let Some(useless) = self.view.is_useless(record, now.wall_s()) {
             self.count(match useless {
                 Merge::Expired => "record_expired",
@@ -233,11 +236,18 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         let kind = if record.kind() == Kind::LEAVE { Kind::PEER } else { record.kind() };
         self.publisher.forget_links();
         self.publisher.request(kind, now.time, false);
-        let clone = heartbeat(record).is_some_and(|heartbeat| {
+    }
+
+    /// Whether a heartbeat of this peer is of another process, however old it is beside its own: of two processes that speak in turns each may have the last word whenever it hears of the other.
+    fn look_for_clone(&mut self, record: &Record, now: Now) {
+        let other = heartbeat(record).is_some_and(|heartbeat| {
             heartbeat.instance != self.publisher.instance()
                 && self.publisher.spoke_before(record.version())
         });
-        if clone && self.clone_seen.is_none_or(|seen| now.time.since(seen) > CLONE_REMINDER) {
+        if other
+            && self.clone_seen.is_none_or(|seen| now.time.since(seen) > CLONE_REMINDER)
+            && record.verify(&mut self.crypto, &self.config.mesh)
+        {
             self.clone_seen = Some(now.time);
             self.emit(Event::IdentityCloned);
         }

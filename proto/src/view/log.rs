@@ -53,6 +53,13 @@ impl ChangeLog {
         self.next += 1;
     }
 
+    /// Offers a peer what came from it, too.
+    pub(super) fn forget_source(&mut self, peer: PeerId) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.from == short(peer)) {
+            entry.from = 0;
+        }
+    }
+
     pub(super) const fn end(&self) -> Cursor {
         Cursor { epoch: self.epoch, position: self.next }
     }

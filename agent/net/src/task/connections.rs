@@ -1,7 +1,5 @@
 //! Connections that come and go.
 
-use std::time::Duration;
-
 use libp2p::PeerId;
 use libp2p::core::ConnectedPoint;
 use libp2p::core::transport::TransportError;
@@ -63,7 +61,10 @@ impl Task {
                 // Gossip tells its topics on the first connection of a peer alone: a new process
                 // that comes on a second one would never learn them.
                 self.counters.replaced_by_restart.increment();
-                self.dials.rest_after(peer, Duration::ZERO, Instant::now());
+                let instances = self.peers.instances(&peer).into_iter();
+                for former in instances.filter(|it| *it != introduction.instance) {
+                    self.gate.displace(peer, former);
+                }
                 self.disconnect(peer);
             }
         }
@@ -86,6 +87,7 @@ impl Task {
         self.outbox.must(NetEvent::Connected {
             peer,
             certificate: introduction.certificate,
+            takes_over: self.gate.is_shared(&peer),
             address: endpoint.get_remote_address().to_string(),
             path,
         });
@@ -95,10 +97,7 @@ impl Task {
         let Some(peer) = peer_key(&peer_id) else {
             return;
         };
-        let now = Instant::now();
-        let lifetime = self.peers.since(&peer, id).map(|since| now.duration_since(since));
         if self.peers.leave(&peer, id) {
-            self.dials.rest_after(peer, lifetime.unwrap_or(Duration::MAX), now);
             tracing::debug!(%peer_id, "disconnected");
             self.outbox.must(NetEvent::Disconnected { peer });
         } else {

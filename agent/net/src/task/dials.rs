@@ -1,13 +1,11 @@
 //! Dials: QUIC first, TCP when every QUIC address has failed.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use libp2p::core::Multiaddr;
 use libp2p::core::transport::TransportError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError};
-use tokio::time::Instant;
 
 use super::Task;
 use crate::address::{on_one_line, parse_address, path_kind};
@@ -18,36 +16,10 @@ use crate::identity::{PeerKey, peer_id};
 /// Longest reason in a `DialFailed`, in characters: a line or two for each address.
 const MAX_REASON_CHARS: usize = 1000;
 
-/// A connection that ended before this had been of no use to anybody.
-const BRIEF: Duration = Duration::from_secs(2);
-
-/// How many of them in a row are forgiven: the first connection of a process that was restarted ends so.
-const FORGIVEN: u32 = 1;
-
-/// Shortest and longest time for which a peer is not dialled after another one. Two processes with one
-/// identity that take each other's place would otherwise do so a hundred times a second, and never be
-/// connected for long enough to hear of each other: exchanges come once a second, heartbeats every few.
-const REST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(8));
-
-/// Brief connections further apart than this are not in a row.
-const ROW: Duration = Duration::from_secs(20);
-
 /// Dials under way, at most one a peer.
 #[derive(Debug, Default)]
 pub(crate) struct Dials {
     pending: BTreeMap<PeerKey, Dial>,
-    /// Peers whose last connection was brief.
-    rests: BTreeMap<PeerKey, Rest>,
-}
-
-#[derive(Debug)]
-struct Rest {
-    /// Brief connections in a row.
-    brief: u32,
-    /// When the last one ended.
-    at: Instant,
-    /// Until when the peer is not dialled.
-    until: Instant,
 }
 
 #[derive(Debug)]
@@ -82,26 +54,6 @@ impl Dials {
         }
     }
 
-    /// Leaves a peer alone for a moment if one connection after the other ends as soon as it is there.
-    pub(super) fn rest_after(&mut self, peer: PeerKey, lifetime: Duration, now: Instant) {
-        if lifetime >= BRIEF {
-            return;
-        }
-        let before = self.rests.get(&peer).map_or(0, |rest| rest.brief);
-        let (shortest, longest) = REST;
-        let until = if before < FORGIVEN {
-            now
-        } else {
-            now + shortest + (longest - shortest).mul_f64(rand::random())
-        };
-        self.rests.insert(peer, Rest { brief: before.saturating_add(1), at: now, until });
-    }
-
-    /// Forgets brief connections that are long over.
-    pub(super) fn expire(&mut self, now: Instant) {
-        self.rests.retain(|_, rest| now.duration_since(rest.at) < ROW);
-    }
-
     fn take_attempt(&mut self, attempt: ConnectionId) -> Option<(PeerKey, Dial)> {
         let (peer, _) = self.pending.iter().find(|(_, d)| d.attempt == attempt)?;
         let peer = *peer;
@@ -116,10 +68,6 @@ impl Task {
         }
         if peer == self.local {
             return self.give_up(peer, &["this is the own peer id".to_owned()]);
-        }
-        if self.dials.rests.get(&peer).is_some_and(|rest| rest.until > Instant::now()) {
-            let reason = "its last connection ended at once; tried again in a moment".to_owned();
-            return self.give_up(peer, &[reason]);
         }
         if self.dials.pending.len() >= MAX_DIALS {
             let reason = format!("{MAX_DIALS} dials are under way already; try again later");
@@ -212,26 +160,5 @@ fn explain(error: &DialError) -> Vec<String> {
             })
             .collect(),
         other => vec![other.to_string()],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_second_brief_connection_in_a_row_has_a_rest_and_a_restart_has_none() {
-        let (mut dials, peer, start) = (Dials::default(), [1; 32], Instant::now());
-        let rests = |dials: &Dials, now| dials.rests.get(&peer).is_some_and(|it| it.until > now);
-        dials.rest_after(peer, Duration::ZERO, start);
-        assert!(!rests(&dials, start));
-        dials.rest_after(peer, BRIEF, start);
-        assert!(!rests(&dials, start), "that one was of use");
-        dials.rest_after(peer, Duration::ZERO, start);
-        assert!(rests(&dials, start + REST.0 - Duration::from_millis(1)));
-        assert!(!rests(&dials, start + REST.1));
-        dials.expire(start + ROW);
-        dials.rest_after(peer, Duration::ZERO, start + ROW);
-        assert!(!rests(&dials, start + ROW), "a new row");
     }
 }

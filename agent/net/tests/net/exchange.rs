@@ -72,7 +72,7 @@ async fn quic_carries_frames_requests_and_broadcasts() {
     let (key_a, key_b) = (a.key, b.key);
     for (node, other) in [(&mut a, key_b), (&mut b, key_a)] {
         node.wait(|event| match event {
-            NetEvent::Connected { peer, certificate, address, path } => {
+            NetEvent::Connected { peer, certificate, address, path, takes_over: false } => {
                 assert_eq!(peer, other);
                 assert_eq!(certificate, [b"good ", &other[..]].concat());
                 assert_eq!(path, PathKind::Quic);
