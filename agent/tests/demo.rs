@@ -232,7 +232,7 @@ fn a_second_agent_in_one_data_directory_is_refused_with_the_way_out() {
         .arg(kept.agents[0]["dataDir"].as_str().unwrap())
         .output()
         .unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(8));
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("another agent") && text.contains("--data-dir"), "{text}");
 }
