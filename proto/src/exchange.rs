@@ -19,8 +19,6 @@ use message::{Cursor, ExchangeAnswer, ExchangeRequest, SketchRange};
 use pacing::Budget;
 use reconcile::{Reconciliation, Snapshots, Step};
 
-/// Between two exchanges of a peer whose neighbours agree with it.
-const QUIET_INTERVAL: u64 = SECOND;
 /// Between two exchanges while a neighbour's digest differs: news cross a thousand peers in a few hops of this.
 const BUSY_INTERVAL: u64 = 250 * MILLI;
 /// A request is given up after this, so that one dead connection does not hold up the exchanges with all others.
@@ -53,8 +51,8 @@ const HOPELESS: u8 = 8;
 const WHOLE_LOG_RECORDS: usize = 256;
 /// Neighbours remembered: ring neighbours of both directions, visits, and some that are gone.
 const MAX_PARTNERS: usize = 64;
-/// A neighbour that answered within this counts for convergence.
-const FRESH: u64 = 30 * SECOND;
+/// A neighbour that showed its digest within this counts for convergence: at the longest pause ten neighbours are asked once in 40 s, and ask as often.
+const FRESH: u64 = 60 * SECOND;
 
 /// What is known of one peer's view.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,7 +61,8 @@ struct Partner {
     cursor: Option<Cursor>,
     digest: Option<StateDigest>,
     asked: Option<Time>,
-    answered: Option<Time>,
+    /// When it last showed its digest, asked or asking.
+    shown: Option<Time>,
     rests_until: Time,
     stubborn: u8,
 }
@@ -116,6 +115,8 @@ pub(crate) struct Exchange {
     /// How many of them are connected.
     connected: usize,
     neighbours: BTreeSet<PeerId>,
+    /// Members of the mesh; the pause between exchanges follows from it.
+    members: usize,
     flight: Option<Flight>,
     errand: Errand,
     snapshots: Snapshots,
@@ -137,9 +138,10 @@ impl Exchange {
         self.settled
     }
 
-    /// Sets the ring neighbours, who are asked before others.
-    pub(crate) fn set_neighbours(&mut self, neighbours: BTreeSet<PeerId>) {
+    /// Sets the ring neighbours, who are asked before others, and how many members the mesh has.
+    pub(crate) fn set_neighbours(&mut self, neighbours: BTreeSet<PeerId>, members: usize) {
         self.neighbours = neighbours;
+        self.members = members;
     }
 
     /// A peer is connected: it is asked soon, for both may have been apart for long.
@@ -159,7 +161,7 @@ impl Exchange {
         if let Some(partner) = self.partners.get_mut(&peer) {
             self.connected -= usize::from(partner.connected);
             partner.connected = false;
-            partner.answered = None;
+            partner.shown = None;
         }
         if self.flight.as_ref().is_some_and(|flight| flight.peer == peer) {
             self.flight = None;
@@ -204,7 +206,7 @@ impl Exchange {
             return None;
         }
         let busy = self.is_busy(view.digest());
-        let pause = if busy { BUSY_INTERVAL } else { QUIET_INTERVAL };
+        let pause = if busy { BUSY_INTERVAL } else { pacing::quiet_interval(self.members) };
         self.next = now.plus(pause - pause / 8 + random % (pause / 4));
         let peer = self.choose(view.digest(), now)?;
         self.begin(peer, view, now)
@@ -224,7 +226,7 @@ impl Exchange {
         let own = view.digest();
         let partner = self.partners.entry(flight.peer).or_default();
         partner.digest = Some(answer.digest);
-        partner.answered = Some(now);
+        partner.shown = Some(now);
         let first_contact = partner.cursor.is_none() || answer.log_reset;
         if flight.asked_changes || first_contact {
             partner.cursor = Some(answer.cursor);
@@ -268,7 +270,7 @@ impl Exchange {
     /// A peer fell silent: what it was asked for is asked of others.
     pub(crate) fn give_up_on(&mut self, peer: PeerId, now: Time) {
         if let Some(partner) = self.partners.get_mut(&peer) {
-            partner.answered = None;
+            partner.shown = None;
             partner.rests_until = now.plus(FAILURE_PAUSE);
         }
         if self.flight.as_ref().is_some_and(|flight| flight.peer == peer) {
@@ -327,6 +329,7 @@ impl Exchange {
         self.outbound.spend(wire::answer_bytes(&answer), now);
         if let Some(partner) = self.partners.get_mut(&from) {
             partner.digest = Some(request.digest);
+            partner.shown = Some(now);
         }
         if request.digest != answer.digest {
             self.hurry(now);
@@ -334,11 +337,11 @@ impl Exchange {
         answer
     }
 
-    /// How many of the neighbours that answered lately have the same state.
+    /// How many of the neighbours that showed their digest lately have the same state.
     pub(crate) fn convergence(&self, own: StateDigest, now: Time) -> Convergence {
         let mut convergence = Convergence::default();
         for (peer, partner) in &self.partners {
-            let fresh = partner.answered.is_some_and(|at| now.since(at) < FRESH);
+            let fresh = partner.shown.is_some_and(|at| now.since(at) < FRESH);
             if !partner.connected || !self.neighbours.contains(peer) || !fresh {
                 continue;
             }

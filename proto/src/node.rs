@@ -585,7 +585,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         let (duties, observers) = self.duties(me);
         self.neighbours =
             duties.iter().map(|duty| duty.subject).chain(observers.iter().copied()).collect();
-        self.exchange.set_neighbours(self.partners());
+        self.exchange.set_neighbours(self.partners(), self.roster.rings().len());
         let Self { membership, crypto, clock, .. } = self;
         let mut context = Context {
             now: now.time,
