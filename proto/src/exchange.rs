@@ -19,6 +19,8 @@ use message::{Cursor, ExchangeAnswer, ExchangeRequest, SketchRange};
 use pacing::Budget;
 use reconcile::{Reconciliation, Snapshots, Step};
 
+/// After a change of state the next exchange comes no later than this: its broadcast has arrived by then, and an exchange before would find differences that mend themselves.
+const CHANGE_TRAVEL: u64 = SECOND;
 /// Between two exchanges while a neighbour's digest differs: news cross a thousand peers in a few hops of this.
 const BUSY_INTERVAL: u64 = 250 * MILLI;
 /// A request is given up after this, so that one dead connection does not hold up the exchanges with all others.
@@ -351,6 +353,11 @@ impl Exchange {
         convergence
     }
 
+    /// The own state changed: whether the neighbours' did as well is looked at once the news has had the time to arrive.
+    pub(crate) fn state_changed(&mut self, now: Time) {
+        self.next = self.next.min(now.plus(CHANGE_TRAVEL));
+    }
+
     /// Makes the next exchange come soon.
     pub(crate) fn hurry(&mut self, now: Time) {
         self.next = self.next.min(now.plus(BUSY_INTERVAL));
@@ -484,10 +491,13 @@ impl Exchange {
         }
     }
 
-    /// Whether some neighbour's state differs and there is hope to mend it.
+    /// Whether some neighbour's state differs and there is hope to mend it. Where no neighbour is connected, everybody counts; else visitors, of whom nothing is known and who are gone soon, do not.
     fn is_busy(&self, own: StateDigest) -> bool {
-        self.partners.values().any(|partner| {
-            partner.connected && partner.stubborn < HOPELESS && partner.digest != Some(own)
+        let connected = || self.partners.iter().filter(|(_, partner)| partner.connected);
+        let alone = !connected().any(|(peer, _)| self.neighbours.contains(peer));
+        connected().any(|(peer, partner)| {
+            let counts = alone || self.neighbours.contains(peer);
+            counts && partner.stubborn < HOPELESS && partner.digest != Some(own)
         })
     }
 

@@ -10,7 +10,7 @@ use crate::roster::{Member, Roster};
 use crate::types::{MILLI, PeerId, SECOND, Time, Version};
 
 /// A lost peer may be found again for this long after the first loss: other reports that are on their way come with it, and the others mostly take longer to lose it.
-const WINDOW: u64 = 500 * MILLI;
+const WINDOW: u64 = 300 * MILLI;
 /// And for this long after a report that was [`LATE_MS`] on its way. Its author dials lost subjects every three seconds, tells what it finds within one, and the first dial may fail.
 const LATE_WINDOW: u64 = 8 * SECOND;
 /// A report that took longer, in milliseconds, comes from beyond what was a partition, or this peer did not run: broadcasts reach everybody in half of that.

@@ -17,7 +17,7 @@ const PROBE_INTERVAL: u64 = 1_250 * MILLI;
 ///
 /// About a dozen misses prove a loss on an edge that loses nothing; at this pace that is less than a second. Faster probes would mostly share one packet's
 /// fate on the ordered stream and prove nothing.
-const QUICK_INTERVAL: u64 = 75 * MILLI;
+const QUICK_INTERVAL: u64 = 65 * MILLI;
 /// Round trips of a new connection that are measured at the quick pace: until a few are known, an answer is given a whole second.
 const WARM_UP: u8 = 4;
 /// Bounds of the time allowed for an answer.

@@ -126,6 +126,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             self.emit(Event::Equivocation { peer: record.origin() });
         }
         if merge.changed() {
+            if record.kind().is_state() {
+                self.exchange.state_changed(now.time);
+            }
             self.announce_finding(record, before);
             self.after_merge(record, now);
         }

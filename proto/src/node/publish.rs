@@ -290,6 +290,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         }
         if kind.is_state() {
             self.publisher.last_state = Some((version, now.time));
+            self.exchange.state_changed(now.time);
             self.roster.touch(me);
             self.need_evaluation(now.time);
             self.outputs.push_back(Output::Broadcast(record));
