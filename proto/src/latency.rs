@@ -9,12 +9,18 @@ use crate::types::{PeerId, SECOND, Time};
 
 pub mod coordinate;
 pub mod edge;
+pub mod position;
 
-use coordinate::{Coordinate, DIMENSIONS, Vivaldi, WireCoordinate};
+use coordinate::{Coordinate, DIMENSIONS, WireCoordinate};
 use edge::{EdgeStats, expand_loss, expand_us, quantise_loss, quantise_us};
+use position::Position;
 
-/// One edge feeds the coordinate this often: faster samples of one edge say nothing new.
-const SAMPLE_INTERVAL: u64 = 5 * SECOND;
+/// One edge feeds the coordinate this often, in microseconds: as often as a stranger is visited, so
+/// that the few ring neighbours do not outweigh all others, whose round trips say more.
+pub const SAMPLE_INTERVAL: u64 = 60 * SECOND;
+/// A random peer that is no neighbour is visited this often for the coordinates, in microseconds: a
+/// dial and five probes a minute cost about 100 bytes a second.
+pub const VISIT_INTERVAL: u64 = 60 * SECOND;
 /// Bytes of a packed coordinate.
 const COORDINATE_BYTES: usize = 4 * DIMENSIONS + 4 + 2;
 /// Bytes of one packed edge: short id, round trip, jitter, loss.
@@ -27,13 +33,13 @@ pub const MAX_HEARTBEAT_EDGES: usize = 8;
 /// The latency child of a node.
 #[derive(Debug)]
 pub(crate) struct Latency {
-    vivaldi: Vivaldi<PeerId>,
+    position: Position<PeerId>,
     sampled: BTreeMap<PeerId, Time>,
 }
 
 impl Latency {
     pub(crate) fn new() -> Self {
-        Self { vivaldi: Vivaldi::new(), sampled: BTreeMap::new() }
+        Self { position: Position::new(), sampled: BTreeMap::new() }
     }
 
     /// Takes in a measured round trip to a peer that published `remote`.
@@ -53,19 +59,19 @@ impl Latency {
             self.sampled.retain(|_, last| now.since(*last) < SAMPLE_INTERVAL);
         }
         self.sampled.insert(peer, now);
-        self.vivaldi.observe(peer, &remote, rtt_us, entropy);
+        self.position.observe(peer, &remote, rtt_us, entropy);
     }
 
     /// Takes in where a peer says it is.
     pub(crate) fn heard(&mut self, peer: PeerId, heartbeat: &Heartbeat) {
         if let Some(remote) = unpack_coordinate(&heartbeat.coordinate) {
-            self.vivaldi.heard(&peer, &remote);
+            self.position.heard(&peer, &remote);
         }
     }
 
     /// The own coordinate for a heartbeat.
     pub(crate) fn packed_coordinate(&self) -> Vec<u8> {
-        let wire = self.vivaldi.coordinate().to_wire();
+        let wire = self.position.coordinate().to_wire();
         let mut bytes = Vec::with_capacity(COORDINATE_BYTES);
         for component in wire.vector_us {
             bytes.extend_from_slice(&component.to_le_bytes());

@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::exchange::message::{ExchangeAnswer, ExchangeRequest};
 use crate::exchange::pacing::heartbeat_interval;
 use crate::exchange::{Answered, Exchange};
-use crate::latency::Latency;
+use crate::latency::{Latency, VISIT_INTERVAL};
 use crate::membership::frame::Frame;
 use crate::membership::refutation::Refutations;
 use crate::membership::state::{self, Evaluation, PeerState, Seating};
@@ -55,8 +55,6 @@ const EVALUATION_ROW: u64 = 500 * MILLI;
 const EXPIRY_INTERVAL: u64 = 10 * SECOND;
 /// How often a peer that needs its seeds dials them.
 const SEED_INTERVAL: u64 = 2 * SECOND;
-/// A random other peer is visited this often for the coordinates: a dial and five probes a minute cost about 100 bytes a second.
-const SCOUT_INTERVAL: u64 = 60 * SECOND;
 /// A newcomer takes up duties when it has fetched what its first neighbour knows, or after this much time: with half of the roster it would dial the wrong peers.
 const SETTLE_LIMIT: u64 = 10 * SECOND;
 /// A heartbeat is on its way for no longer than this; together with half an interval, so that one that was lost is no silence.
@@ -168,7 +166,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             joined: false,
             expire_at: now.time.plus(EXPIRY_INTERVAL),
             seed_at: now.time,
-            scout_at: now.time.plus(SCOUT_INTERVAL),
+            scout_at: now.time.plus(VISIT_INTERVAL),
             started: false,
             left: false,
             state_changed: false,
@@ -501,7 +499,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     fn scout(&mut self, now: Now) {
         let random = self.crypto.random_u64();
         self.scout_at =
-            now.time.plus(SCOUT_INTERVAL - SCOUT_INTERVAL / 8 + random % (SCOUT_INTERVAL / 4));
+            now.time.plus(VISIT_INTERVAL - VISIT_INTERVAL / 8 + random % (VISIT_INTERVAL / 4));
         let me = self.me();
         let strangers: Vec<PeerId> = self
             .roster

@@ -26,6 +26,7 @@ pub mod byzantine;
 pub mod check;
 pub mod dice;
 pub mod explain;
+pub mod figures;
 mod gossip;
 pub mod history;
 mod host;

@@ -1,0 +1,3 @@
+//! Figures that the protocol promises, measured.
+
+pub mod coordinates;
