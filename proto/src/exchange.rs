@@ -146,7 +146,7 @@ impl Exchange {
         self.members = members;
     }
 
-    /// A peer is connected: it is asked soon, for both may have been apart for long.
+    /// A peer is connected: a neighbour is asked soon, for both may have been apart for long.
     pub(crate) fn on_connected(&mut self, peer: PeerId, now: Time) {
         self.make_room();
         let partner = self.partners.entry(peer).or_default();
@@ -156,7 +156,11 @@ impl Exchange {
         partner.digest = None;
         partner.stubborn = 0;
         partner.rests_until = now;
-        self.next = self.next.min(now.plus(BUSY_INTERVAL / 5));
+        // A visitor is asked by nobody, as long as there are neighbours.
+        let alone = self.connected == 1;
+        if alone || self.neighbours.contains(&peer) {
+            self.next = self.next.min(now.plus(BUSY_INTERVAL / 5));
+        }
     }
 
     pub(crate) fn on_disconnected(&mut self, peer: PeerId) {

@@ -28,7 +28,7 @@ pub fn findings(
     shards: &[(PeerId, ShardFinding)],
 ) -> Vec<Finding> {
     let judgements = evaluation.judgements(roster);
-    let partition = sides(roster, evaluation, &judgements);
+    let partition = partition(roster, evaluation);
     let mut findings = Vec::new();
     if let Some(partition) = &partition {
         let evidence = format!(
@@ -71,26 +71,21 @@ pub fn findings(
 /// The two sides of a cut, if several members were lost together and cannot be reached.
 #[must_use]
 pub fn partition(roster: &Roster, evaluation: &Evaluation) -> Option<Partition> {
-    if evaluation.reachable.iter().all(|reachable| *reachable) {
+    let present = |index: &u32| roster.member(*index).is_some_and(|member| !member.left);
+    let outside: Vec<u32> = evaluation.unreachable().filter(present).collect();
+    if outside.len() < PARTITION_MIN {
         return None;
     }
-    sides(roster, evaluation, &evaluation.judgements(roster))
-}
-
-fn sides(roster: &Roster, evaluation: &Evaluation, judgements: &[Judgement]) -> Option<Partition> {
-    let since = |index: u32| judgements.get(index as usize).and_then(|judgement| judgement.since);
-    let asleep = |index: u32| {
-        let judgement = judgements.get(index as usize);
-        judgement.is_some_and(|judgement| judgement.state == PeerState::Asleep)
-    };
-    let members = (0..).zip(roster.members());
-    let mut lost: Vec<(Option<Version>, PeerId)> = members
-        .filter(|(index, member)| !member.left && !evaluation.is_reachable(*index))
+    let mut lost: Vec<(Option<Version>, PeerId)> = Vec::new();
+    for (index, judgement) in evaluation.judgements_of(roster, &outside) {
         // Laptops that sleep at the same time are no cut.
-        .filter(|(index, _)| !asleep(*index))
-        .filter(|(index, member)| since(*index).is_some() || has_reported(member))
-        .map(|(index, member)| (since(index), member.id()))
-        .collect();
+        let awake = judgement.state != PeerState::Asleep;
+        if let Some(member) = roster.member(index).filter(|_| awake)
+            && (judgement.since.is_some() || has_reported(member))
+        {
+            lost.push((judgement.since, member.id()));
+        }
+    }
     lost.sort_unstable();
     // Those without any report on this side stand with the largest group: nobody here can tell when they went.
     let (unseen, mut dated): (Vec<_>, Vec<_>) =

@@ -11,18 +11,18 @@ const DEBT_LIMIT_BYTES: u64 = 4 * REPAIR_BYTES_PER_SECOND;
 
 /// Interval of heartbeats per member in a large mesh. A heartbeat costs every peer about 350 bytes with its share of ids; one per member in 200 ms is 1.7 KB/s.
 const HEARTBEAT_PER_MEMBER: u64 = 200 * MILLI;
-/// Added to it: a mesh of fifty is to cost half of what one of a thousand does, and its figures are half a minute old all the same.
-const HEARTBEAT_BASE: u64 = 20 * SECOND;
-/// Interval of heartbeats per member in a small mesh, where the base would make figures older than there is a need for: at most 600 bytes a second.
-const HEARTBEAT_PER_MEMBER_SMALL: u64 = 600 * MILLI;
+/// Up to this a small mesh stretches the interval, so that fifty peers pay a quarter of what a thousand do: figures are to be younger than a minute in a mesh of a hundred.
+const HEARTBEAT_SMALL: u64 = 40 * SECOND;
+/// Interval of heartbeats per member in a small mesh.
+const HEARTBEAT_PER_MEMBER_SMALL: u64 = 800 * MILLI;
 /// Shortest heartbeat interval: small meshes have bytes to spare, but nobody reads figures more often.
 const HEARTBEAT_MIN: u64 = 5 * SECOND;
 /// Longest heartbeat interval: past it figures are no news.
 const HEARTBEAT_MAX: u64 = 1_200 * SECOND;
 
-/// Pause per member between two exchanges of a peer that agrees with its neighbours. An exchange that finds nothing costs a kilobyte of packets and acknowledgements, so in a mesh of fifty it is made
-/// every three seconds; in one of ten, which publishes less than two records a second, it is the quickest way for figures.
-const QUIET_PER_MEMBER: u64 = 60 * MILLI;
+/// Pause per member between two exchanges of a peer that agrees with its neighbours. An exchange that finds little costs a kilobyte of packets and acknowledgements, so in a mesh of fifty it is made
+/// every four seconds; in one of ten, which publishes about a record a second, it is the quickest way for figures.
+const QUIET_PER_MEMBER: u64 = 80 * MILLI;
 /// Shortest and longest such pause. With ten neighbours that ask and are asked, a lost broadcast is missed for two seconds on the mean even at the longest.
 const QUIET: core::ops::RangeInclusive<u64> = SECOND..=4 * SECOND;
 
@@ -30,9 +30,9 @@ const QUIET: core::ops::RangeInclusive<u64> = SECOND..=4 * SECOND;
 #[must_use]
 pub fn heartbeat_interval(members: usize) -> u64 {
     let members = u64::try_from(members).unwrap_or(u64::MAX);
-    let large = members.saturating_mul(HEARTBEAT_PER_MEMBER).saturating_add(HEARTBEAT_BASE);
-    let small = members.saturating_mul(HEARTBEAT_PER_MEMBER_SMALL);
-    large.min(small).clamp(HEARTBEAT_MIN, HEARTBEAT_MAX)
+    let small = members.saturating_mul(HEARTBEAT_PER_MEMBER_SMALL).min(HEARTBEAT_SMALL);
+    let large = members.saturating_mul(HEARTBEAT_PER_MEMBER);
+    large.max(small).clamp(HEARTBEAT_MIN, HEARTBEAT_MAX)
 }
 
 /// Microseconds between two exchanges of a peer whose neighbours agree with it, in a mesh of `members`.

@@ -151,15 +151,29 @@ impl Evaluation {
         Some(judgement(roster, &seating, index, state, reason))
     }
 
+    /// Members that are not in the component.
+    pub(crate) fn unreachable(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..).zip(&self.reachable).filter(|(_, reachable)| !**reachable).map(|(index, _)| index)
+    }
+
     /// The whole judgements of all members, parallel to the roster that was evaluated.
     #[must_use]
     pub fn judgements(&self, roster: &Roster) -> Vec<Judgement> {
+        let indices: Vec<u32> = (0..).zip(&self.states).map(|(index, _)| index).collect();
+        self.judgements_of(roster, &indices).map(|(_, judgement)| judgement).collect()
+    }
+
+    /// The whole judgements of some members of the roster that was evaluated.
+    pub(crate) fn judgements_of<'a>(
+        &'a self,
+        roster: &'a Roster,
+        indices: &'a [u32],
+    ) -> impl Iterator<Item = (u32, Judgement)> + 'a {
         let seating = Seating::of(roster, &self.reachable);
-        let judgement = |(index, state): (u32, &(PeerState, Reason))| {
-            let (state, reason) = self.unless_awaited(index, *state);
-            judgement(roster, &seating, index, state, reason)
-        };
-        (0..).zip(&self.states).map(judgement).collect()
+        indices.iter().filter_map(move |&index| {
+            let (state, reason) = self.state(index)?;
+            Some((index, judgement(roster, &seating, index, state, reason)))
+        })
     }
 }
 

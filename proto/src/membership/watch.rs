@@ -10,9 +10,9 @@ use crate::latency::edge::EdgeStats;
 use crate::record::{EdgeStatus, Evidence, LinkEdge};
 use crate::types::{MILLI, PeerId, SECOND, Time, Version};
 
-/// Probe interval on a quiet edge. A probe, its answer and the acknowledgement of that are three packets and 218 bytes; at this pace ten edges cost 870 bytes a second each way. Half of it is the mean
+/// Probe interval on a quiet edge. A probe, its answer and the acknowledgement of that are three packets and 218 bytes; at this pace ten edges cost 840 bytes a second each way. Half of it is the mean
 /// time until the third of five observers looks.
-const PROBE_INTERVAL: u64 = 1_250 * MILLI;
+const PROBE_INTERVAL: u64 = 1_300 * MILLI;
 /// Probe interval while answers are missing.
 ///
 /// About a dozen misses prove a loss on an edge that loses nothing; at this pace that is less than a second. Faster probes would mostly share one packet's
