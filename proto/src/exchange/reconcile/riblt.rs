@@ -29,6 +29,9 @@ pub const MAX_SYMBOLS: u32 = 1 << 16;
 /// Most bytes of a number on the wire: 35 bits hold a `u32` and a zigzagged distance of counts.
 const MAX_VARINT_BYTES: usize = 5;
 
+/// Parts of an id that an estimate is summed up in.
+const SHARES: u128 = 1 << 10;
+
 /// Names the use of the derived key, so that no other part of the protocol hashes alike.
 const KEY_CONTEXT: &str = "plexmesh 2026 rateless iblt item hash v1";
 
@@ -258,6 +261,31 @@ impl<const N: usize> Decoder<N> {
     #[must_use]
     pub fn local_size(&self) -> u32 {
         u32::try_from(self.local.len()).unwrap_or(u32::MAX)
+    }
+
+    /// About how many ids differ in all, peeled ones included; 0 before the first symbols.
+    ///
+    /// An id that only the sender has adds 1 to the count of each of its symbols, one that only
+    /// this end has takes 1 away. At index `i` a share of `2 / (2 + i)` of them is expected, so
+    /// the square of a count's distance from its mean is, on average, the number of ids times
+    /// `2 i / (2 + i)^2`. The mean over `n` symbols is right within about `sqrt(2 / n)` of it.
+    #[must_use]
+    pub fn estimated_difference(&self) -> u32 {
+        let mut counts = self.symbols.iter().map(|symbol| i128::from(symbol.count));
+        let surplus = counts.next().unwrap_or_default();
+        let (mut sum, mut symbols) = (0_u128, 0_u128);
+        for (index, count) in (1_i128..).zip(counts) {
+            let distance = (count * (2 + index) - 2 * surplus).unsigned_abs();
+            // Whole ids are exact enough, but few of them would be rounded away.
+            sum = sum.saturating_add(
+                distance.saturating_mul(distance).saturating_mul(SHARES)
+                    / (2 * index.unsigned_abs()),
+            );
+            symbols += 1;
+        }
+        let left = (sum / (symbols.max(1) * SHARES)).max(surplus.unsigned_abs());
+        let known = self.recovered.len() as u128;
+        u32::try_from(left.saturating_add(known)).unwrap_or(u32::MAX)
     }
 
     /// Whether every id of the difference is known.
