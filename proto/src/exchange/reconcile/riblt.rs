@@ -29,9 +29,6 @@ pub const MAX_SYMBOLS: u32 = 1 << 16;
 /// Most bytes of a number on the wire: 35 bits hold a `u32` and a zigzagged distance of counts.
 const MAX_VARINT_BYTES: usize = 5;
 
-/// Parts of an id that an estimate is summed up in.
-const SHARES: u128 = 1 << 10;
-
 /// Names the use of the derived key, so that no other part of the protocol hashes alike.
 const KEY_CONTEXT: &str = "plexmesh 2026 rateless iblt item hash v1";
 
@@ -266,24 +263,24 @@ impl<const N: usize> Decoder<N> {
     /// About how many ids differ in all, peeled ones included; 0 before the first symbols.
     ///
     /// An id that only the sender has adds 1 to the count of each of its symbols, one that only
-    /// this end has takes 1 away. At index `i` a share of `2 / (2 + i)` of them is expected, so
-    /// the square of a count's distance from its mean is, on average, the number of ids times
-    /// `2 i / (2 + i)^2`. The mean over `n` symbols is right within about `sqrt(2 / n)` of it.
+    /// this end has takes 1 away. The mapping puts an id at index `i > 0` with probability
+    /// `p = 8 (i + 1) / (2 i + 3)^2`, so the square of a count's distance from its mean is on
+    /// average `p (1 - p)` for each id, with `1 - p = (2 i + 1)^2 / (2 i + 3)^2`. The mean over `n`
+    /// symbols is right within about `sqrt(2 / n)` of it.
     #[must_use]
     pub fn estimated_difference(&self) -> u32 {
         let mut counts = self.symbols.iter().map(|symbol| i128::from(symbol.count));
         let surplus = counts.next().unwrap_or_default();
         let (mut sum, mut symbols) = (0_u128, 0_u128);
         for (index, count) in (1_i128..).zip(counts) {
-            let distance = (count * (2 + index) - 2 * surplus).unsigned_abs();
-            // Whole ids are exact enough, but few of them would be rounded away.
-            sum = sum.saturating_add(
-                distance.saturating_mul(distance).saturating_mul(SHARES)
-                    / (2 * index.unsigned_abs()),
-            );
+            let whole = (2 * index + 3) * (2 * index + 3);
+            let (at, elsewhere) = (8 * (index + 1), (2 * index + 1) * (2 * index + 1));
+            let distance = (count * whole - surplus * at).unsigned_abs();
+            let ids = distance.saturating_mul(distance) / (at * elsewhere).unsigned_abs();
+            sum = sum.saturating_add(ids);
             symbols += 1;
         }
-        let left = (sum / (symbols.max(1) * SHARES)).max(surplus.unsigned_abs());
+        let left = (sum / symbols.max(1)).max(surplus.unsigned_abs());
         let known = self.recovered.len() as u128;
         u32::try_from(left.saturating_add(known)).unwrap_or(u32::MAX)
     }
