@@ -1,15 +1,17 @@
 //! Peers that are neither well nor dead: exactly these are to be named, by everybody.
 //!
 //! A peer is flagged in the eyes of another one if its state there is `down`, `unreachable` or
-//! `flapping`, or a finding there says that its word as an observer is not to be trusted, or that an
-//! edge of it is degraded or works one way only.
+//! `flapping`; or a finding there says that its word as an observer is not to be trusted; or several
+//! edges are degraded or work one way only of which it is the one end, and no other is flagged that
+//! would explain them. One bad edge flags nobody.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use plexmesh_proto::membership::state::PeerState;
 use plexmesh_proto::report::{Finding, HealthCode};
+use plexmesh_proto::types::PeerId;
 
 use super::bench::{Bench, Look, fault, violations};
 use super::figure::{Bound, Figure, Measured, Unit};
@@ -220,30 +222,25 @@ const fn is_bad(state: PeerState) -> bool {
     matches!(state, PeerState::Down | PeerState::Flapping | PeerState::Unreachable)
 }
 
-/// Whom a peer flags. An edge between two says that one of them is in trouble: it is the one that is
-/// flagged otherwise, or both.
+/// Whom a peer flags.
 fn flagged(world: &World, viewer: usize) -> BTreeSet<usize> {
     let Some(node) = world.node(viewer) else { return BTreeSet::new() };
-    let roster = node.roster();
-    let states = roster.members().iter().zip(node.evaluation().states());
+    let states = node.roster().members().iter().zip(node.evaluation().states());
     let bad = states.filter(|(_, state)| is_bad(*state));
     let mut flagged: BTreeSet<usize> =
         bad.filter_map(|(member, _)| world.host_of(&member.id())).collect();
     let findings = node.findings(world.now_at(viewer));
-    let host = |peer: &Option<_>| peer.as_ref().and_then(|peer| world.host_of(peer));
+    let host = |peer: Option<PeerId>| peer.and_then(|peer| world.host_of(&peer));
     let disagree = findings.iter().filter(|found| found.code == HealthCode::ObserverDisagrees);
-    flagged.extend(disagree.filter_map(|found| host(&found.peer)));
-    let ends: Vec<[Option<usize>; 2]> = findings
-        .iter()
-        .filter(|found| is_of_edge(found))
-        .map(|found| [host(&found.peer), host(&found.other)])
-        .collect();
-    for ends in ends {
-        let explained = ends.iter().flatten().any(|end| flagged.contains(end));
-        if !explained {
-            flagged.extend(ends.into_iter().flatten());
+    flagged.extend(disagree.filter_map(|found| host(found.peer)));
+    let mut edges: BTreeMap<usize, usize> = BTreeMap::new();
+    for found in findings.iter().filter(|found| is_of_edge(found)) {
+        let ends = [host(found.peer), host(found.other)];
+        if !ends.iter().flatten().any(|end| flagged.contains(end)) {
+            ends.into_iter().flatten().for_each(|end| *edges.entry(end).or_default() += 1);
         }
     }
+    flagged.extend(edges.into_iter().filter(|(_, edges)| *edges > 1).map(|(end, _)| end));
     flagged
 }
 

@@ -1,5 +1,6 @@
 //! A mesh that falls apart and comes together.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use plexmesh_proto::membership::state::PeerState;
@@ -40,7 +41,8 @@ pub(super) const ROWS: &[Row] = &[
         what: "a partition of 99 % and 1 %, and its end",
         others: OTHERS,
         load: Load::Shared,
-        measure: |bench| parted(bench, "1%"),
+        // One alone is no side: it is a peer that is down.
+        measure: |bench| parted(bench, bench.pick("1%", "5%")),
     },
 ];
 
@@ -57,11 +59,11 @@ fn parted(bench: &Bench<'_>, side: &str) -> Result<Measured, RowError> {
     let asked = bench.asked(Bound::AtMost(15.0));
     let figures = vec![
         Figure::none("peers that do not name it with the sizes of both sides", unnamed),
-        Figure::none("accusations on the own side during it", watch.accused.during),
-        Figure::none("`down` on the own side after it", watch.accused.down_after),
+        Figure::none("accusations on the own side during it", watch.during.count),
+        Figure::none("`down` on the own side after it", watch.down_after.count),
         Figure::new(
             "other accusations on the own side after it",
-            watch.accused.other_after as f64,
+            watch.other_after.count as f64,
             Unit::Count,
             None,
         ),
@@ -70,12 +72,13 @@ fn parted(bench: &Bench<'_>, side: &str) -> Result<Measured, RowError> {
         Figure::new("all states true after its end", report.healed_seconds, seconds, None),
         watch.peak.figure("peak of a peer while it heals"),
     ];
-    let notes = vec![format!(
-        "{} peers and {}, for {}",
-        watch.sizes.0,
-        watch.sizes.1,
-        Span(end.saturating_sub(watch.cut_at.unwrap_or(end)))
-    )];
+    let lasted = Span(end.saturating_sub(watch.cut_at.unwrap_or(end)));
+    let mut notes = vec![format!("{} peers and {}, for {lasted}", watch.sizes.0, watch.sizes.1)];
+    notes.extend(
+        [&watch.during, &watch.down_after, &watch.other_after]
+            .into_iter()
+            .filter_map(Accusations::in_words),
+    );
     let virtual_seconds = report.virtual_seconds;
     Ok(Measured { peers: scenario.peers, virtual_seconds, figures, notes })
 }
@@ -96,17 +99,41 @@ struct Parted {
     named_after: Option<Duration>,
     /// At its end.
     unnamed: Option<usize>,
-    accused: Accused,
+    /// Said by peers of others of their own side while the mesh is cut.
+    during: Accusations,
+    /// The same after that, `down`.
+    down_after: Accusations,
+    /// The same after that, others.
+    other_after: Accusations,
     agreed: Agreed,
     peak: Peak,
 }
 
 /// What peers were called by others of their own side.
 #[derive(Debug, Default)]
-struct Accused {
-    during: u64,
-    down_after: u64,
-    other_after: u64,
+struct Accusations {
+    count: u64,
+    subjects: BTreeSet<usize>,
+    first: Option<Change>,
+}
+
+impl Accusations {
+    fn add(&mut self, change: &Change) {
+        self.count += 1;
+        self.subjects.insert(change.subject);
+        self.first.get_or_insert(*change);
+    }
+
+    /// How many were called so, and the first case; nothing if there was none.
+    fn in_words(&self) -> Option<String> {
+        let Change { at, observer, subject, to, .. } = self.first?;
+        let to = format!("{to:?}").to_lowercase();
+        Some(format!(
+            "{} peers accused; first: peer {observer} called peer {subject} {to} at {:.1} s",
+            self.subjects.len(),
+            at.0 as f64 / 1e6
+        ))
+    }
 }
 
 impl Look for Parted {
@@ -183,9 +210,9 @@ impl Parted {
             return;
         }
         match (phase, change.to) {
-            (Phase::Faults, _) => self.accused.during += 1,
-            (_, PeerState::Down) => self.accused.down_after += 1,
-            _ => self.accused.other_after += 1,
+            (Phase::Faults, _) => self.during.add(change),
+            (_, PeerState::Down) => self.down_after.add(change),
+            _ => self.other_after.add(change),
         }
     }
 }

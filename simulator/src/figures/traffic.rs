@@ -5,7 +5,7 @@ use std::time::Duration;
 use plexmesh_proto::integrity::{Inventory, ShardReport, Verdict};
 use plexmesh_proto::record::{Kind, Resources};
 
-use super::bench::{Bench, SETTLE_S};
+use super::bench::{Bench, REDUCED_PEERS, SETTLE_S};
 use super::figure::{Bound, Figure, Measured, Unit};
 use super::{Load, Row, RowError, seconds};
 use crate::measure::{self, quantile::quantile, quantile::sorted};
@@ -67,8 +67,7 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 fn steady(bench: &Bench<'_>, asked: &Asked) -> Result<Measured, RowError> {
-    // A twentieth of the largest is a mesh of its own.
-    let peers = bench.pick(asked.peers, (asked.peers / 20).clamp(20, 60));
+    let peers = bench.pick(asked.peers, REDUCED_PEERS);
     let scenario = bench.quiet(peers, 0.0, bench.pick(MEAN_S, 60));
     let total = scenario.phases.total();
     let mut world = bench.world(&scenario)?;
