@@ -120,12 +120,14 @@ impl Look for Flags {
         let mut exact = 0;
         for viewer in self.some(&well, looked) {
             let flagged = flagged(world, viewer);
-            let wrong = flagged.difference(&self.gray).copied().collect::<Vec<_>>();
-            exact += usize::from(flagged == self.gray);
-            for host in wrong {
-                self.note_other(world, viewer, host, "named in a finding");
+            let hosts: BTreeSet<usize> = flagged.keys().copied().collect();
+            exact += usize::from(hosts == self.gray);
+            for (host, why) in flagged {
+                if !self.gray.contains(&host) {
+                    self.note_other(world, viewer, host, &why);
+                }
             }
-            if flagged.is_superset(&self.gray) && self.all_flagged_after.is_none() {
+            if hosts.is_superset(&self.gray) && self.all_flagged_after.is_none() {
                 self.all_flagged_after = Some(progress.elapsed.saturating_sub(began));
             }
         }
@@ -173,8 +175,7 @@ impl Flags {
         for change in world.history().changes_from(from) {
             let well = |host| !self.gray.contains(&host);
             if is_bad(change.to) && well(change.observer) && well(change.subject) {
-                let state = format!("called {:?}", change.to).to_lowercase();
-                self.note_other(world, change.observer, change.subject, &state);
+                self.note_other(world, change.observer, change.subject, &in_words(change.to));
             }
         }
     }
@@ -183,7 +184,7 @@ impl Flags {
         self.others.insert(host);
         let at = world.elapsed().as_secs_f64();
         self.first_other
-            .get_or_insert_with(|| format!("peer {host} {what} at peer {viewer} at {at:.0} s"));
+            .get_or_insert_with(|| format!("peer {host} is {what} at peer {viewer} at {at:.0} s"));
     }
 
     /// Compares the states that well peers give; who is only being checked counts as up.
@@ -222,26 +223,35 @@ const fn is_bad(state: PeerState) -> bool {
     matches!(state, PeerState::Down | PeerState::Flapping | PeerState::Unreachable)
 }
 
-/// Whom a peer flags.
-fn flagged(world: &World, viewer: usize) -> BTreeSet<usize> {
-    let Some(node) = world.node(viewer) else { return BTreeSet::new() };
-    let states = node.roster().members().iter().zip(node.evaluation().states());
-    let bad = states.filter(|(_, state)| is_bad(*state));
-    let mut flagged: BTreeSet<usize> =
-        bad.filter_map(|(member, _)| world.host_of(&member.id())).collect();
+/// Whom a peer flags, and why.
+fn flagged(world: &World, viewer: usize) -> BTreeMap<usize, String> {
+    let Some(node) = world.node(viewer) else { return BTreeMap::new() };
+    let mut flagged = BTreeMap::new();
+    for (member, state) in node.roster().members().iter().zip(node.evaluation().states()) {
+        if let Some(host) = world.host_of(&member.id()).filter(|_| is_bad(state)) {
+            flagged.insert(host, in_words(state));
+        }
+    }
     let findings = node.findings(world.now_at(viewer));
     let host = |peer: Option<PeerId>| peer.and_then(|peer| world.host_of(&peer));
     let disagree = findings.iter().filter(|found| found.code == HealthCode::ObserverDisagrees);
-    flagged.extend(disagree.filter_map(|found| host(found.peer)));
+    for host in disagree.filter_map(|found| host(found.peer)) {
+        flagged.entry(host).or_insert_with(|| "an observer that disagrees".to_owned());
+    }
     let mut edges: BTreeMap<usize, usize> = BTreeMap::new();
     for found in findings.iter().filter(|found| is_of_edge(found)) {
         let ends = [host(found.peer), host(found.other)];
-        if !ends.iter().flatten().any(|end| flagged.contains(end)) {
+        if !ends.iter().flatten().any(|end| flagged.contains_key(end)) {
             ends.into_iter().flatten().for_each(|end| *edges.entry(end).or_default() += 1);
         }
     }
-    flagged.extend(edges.into_iter().filter(|(_, edges)| *edges > 1).map(|(end, _)| end));
+    let several = edges.into_iter().filter(|(_, edges)| *edges > 1);
+    flagged.extend(several.map(|(end, edges)| (end, format!("the end of {edges} bad edges"))));
     flagged
+}
+
+fn in_words(state: PeerState) -> String {
+    format!("{state:?}").to_lowercase()
 }
 
 fn is_of_edge(finding: &Finding) -> bool {
