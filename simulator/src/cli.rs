@@ -11,6 +11,7 @@ use stdout::stdout;
 
 mod choice;
 mod explain;
+mod figures;
 mod import;
 mod replay;
 pub(crate) mod run;
@@ -50,6 +51,8 @@ enum Command {
     Import(import::Import),
     /// Run many seeds with drawn faults, and make what breaks as small as it gets
     Swarm(swarm::Swarm),
+    /// Measure the figures that the protocol promises, and write their table
+    Figures(figures::Figures),
     /// List the built-in scenarios, or print one to begin with
     Scenarios(scenarios::Scenarios),
     /// List what latencies can come from, and draw it
@@ -82,6 +85,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Explain(options) => explain::run(options, &mut stdout()),
         Command::Import(options) => import::run(options, &mut stdout()),
         Command::Swarm(options) => swarm::swarm(options),
+        Command::Figures(options) => figures::figures(options),
         Command::Scenarios(options) => scenarios::scenarios(options).map(|()| ExitCode::SUCCESS),
         Command::Topologies(options) => topologies::topologies(options, &mut stdout())
             .map(|()| ExitCode::SUCCESS)

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use plexmesh_proto::Event;
 use plexmesh_proto::membership::state::PeerState;
+use plexmesh_proto::record::EdgeStatus;
 use plexmesh_proto::types::Time;
+
+/// Among [`History::counts`]: how often an observer lost a subject. Each of these is an "edge changed" too.
+pub const EDGE_LOST: &str = "edge lost";
 
 /// Most remembered state changes. When half a mesh of a thousand loses sight of the other half, it
 /// changes its mind half a million times within a second or two: who looks at the history every
@@ -79,6 +83,9 @@ impl History {
 
     pub(crate) fn count(&mut self, event: &Event) {
         *self.counts.entry(name(event)).or_default() += 1;
+        if matches!(event, Event::EdgeChanged { status: EdgeStatus::Lost, .. }) {
+            *self.counts.entry(EDGE_LOST).or_default() += 1;
+        }
     }
 
     pub(crate) fn change(&mut self, change: Change) {

@@ -41,6 +41,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod script;
+mod spread;
 pub mod store;
 pub mod swarm;
 pub mod topology;

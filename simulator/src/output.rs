@@ -15,6 +15,7 @@ pub use self::json::json;
 pub use self::live::{Live, Moment};
 pub use self::page::html;
 pub use self::table::{Style, table};
+pub(crate) use self::words::count;
 
 use crate::report::{Outcome, RunReport};
 

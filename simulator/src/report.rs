@@ -115,6 +115,9 @@ pub struct Detection {
     pub all_seconds: Option<f64>,
     /// Per running peer, how long it took, in rising order.
     pub each_seconds: Vec<f64>,
+    /// Peers that were to know it and did not when the run ended.
+    #[serde(default)]
+    pub unaware: usize,
 }
 
 /// Bytes per second of peers in the mean of the fault phase.

@@ -146,6 +146,19 @@ pub fn run(
     })
 }
 
+/// The world of a scenario at its beginning, for whoever drives it himself: its peers and paths, and
+/// nothing of what goes wrong. Files that it names are sought in `base`.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn world(scenario: &Scenario, base: &Path) -> Result<World, RunError> {
+    scenario.validate()?;
+    let script = compile(scenario)?;
+    let (mut world, _) = stage::world(scenario, &script, base, false)?;
+    Hands::new(scenario, &script, &mut world);
+    Ok(world)
+}
+
 struct Runner<'a> {
     scenario: &'a Scenario,
     agenda: Agenda,

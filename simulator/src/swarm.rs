@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::report::{self, Outcome, RunReport};
 use crate::run::{Progress, RunError, Watch};
 use crate::scenario::{Phases, Problem, Promises, Scenario, Span};
+use crate::spread::{spread, tell};
 use crate::world::World;
 
 pub mod draw;
@@ -377,36 +378,6 @@ fn once(promise: &str, detail: String) -> Breach {
 /// One line, without what steers a terminal or ends a comment.
 fn plain(text: &str) -> String {
     text.chars().map(|each| if each.is_control() { ' ' } else { each }).collect()
-}
-
-/// Does work on so many threads; what it tells is heard on this one.
-fn spread<T: Send>(
-    items: Vec<T>,
-    jobs: usize,
-    work: &(dyn Fn(T, &Sender<News>) + Sync),
-    hear: &mut dyn FnMut(News),
-) {
-    let threads = jobs.clamp(1, items.len().max(1));
-    let queue = std::sync::Mutex::new(items.into_iter());
-    let next = || queue.lock().ok().and_then(|mut queue| queue.next());
-    std::thread::scope(|scope| {
-        let (sender, receiver) = mpsc::channel();
-        for _ in 0..threads {
-            let (sender, next) = (sender.clone(), &next);
-            scope.spawn(move || {
-                while let Some(item) = next() {
-                    work(item, &sender);
-                }
-            });
-        }
-        drop(sender);
-        receiver.into_iter().for_each(hear);
-    });
-}
-
-fn tell(news: &Sender<News>, what: News) {
-    // The listener lives until all who tell are done.
-    let _unheard = news.send(what);
 }
 
 struct Until<'a>(&'a dyn Fn() -> bool);

@@ -127,3 +127,67 @@ fn a_reader_that_goes_away_is_no_fault() {
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
     assert_eq!(output.status.code(), Some(0));
 }
+
+/// Runs `figures` in a directory.
+fn figures(directory: &Path, arguments: &[&str]) -> Output {
+    let run = simulator().arg("figures").args(arguments).current_dir(directory).output();
+    run.expect("the program runs")
+}
+
+/// Asserts that `figures` refuses these arguments in words that contain all of `said`.
+fn figures_refused(directory: &Path, arguments: &[&str], said: &[&str]) {
+    let output = figures(directory, arguments);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    for part in said {
+        assert!(error.contains(part), "`{part}` is not in: {error}");
+    }
+}
+
+#[test]
+fn an_unknown_row_is_refused_with_the_nearest_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let said = ["trafic-50", "`traffic-50`"];
+    figures_refused(directory.path(), &["--only", "trafic-50"], &said);
+    figures_refused(directory.path(), &["--only", "zzz"], &["zzz", "--list"]);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "nothing was begun");
+}
+
+#[test]
+fn a_state_directory_that_is_none_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("file"), "").unwrap();
+    let arguments = ["--size", "reduced", "--only", "traffic-50", "--state", "file/state"];
+    figures_refused(directory.path(), &arguments, &["file/state", "--state"]);
+}
+
+#[test]
+fn a_document_without_a_place_for_the_table_is_refused_before_anything_is_measured() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("mine.md"), "# Mine\n").unwrap();
+    let arguments = ["--size", "reduced", "--only", "traffic-50", "--write", "mine.md"];
+    figures_refused(directory.path(), &arguments, &["mine.md", "<!-- figures:begin -->"]);
+    assert!(!directory.path().join("plexmesh-figures").exists());
+}
+
+#[test]
+fn a_table_is_written_and_another_run_measures_nothing_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let document = directory.path().join("mine.md");
+    let head = "# Mine\n<!-- figures:begin -->\n";
+    fs::write(&document, format!("{head}<!-- figures:end -->\nby hand\n")).unwrap();
+    let arguments =
+        ["--size", "reduced", "--only", "traffic-50", "--write", "mine.md", "-o", "json"];
+    let first = figures(directory.path(), &arguments);
+    let error = String::from_utf8(first.stderr).unwrap();
+    assert_eq!((first.status.code(), error.as_str()), (Some(0), ""));
+    let text = fs::read_to_string(&document).unwrap();
+    assert!(text.starts_with(head) && text.ends_with("<!-- figures:end -->\nby hand\n"), "{text}");
+    assert!(text.contains("| `plexmesh-sim figures --only traffic-50` |"), "{text}");
+    let summary: Value = serde_json::from_slice(&first.stdout).unwrap();
+    assert_eq!(summary["items"][0]["row"], "traffic-50");
+    // The wall time is that of the first run.
+    let again: Value =
+        serde_json::from_slice(&figures(directory.path(), &arguments).stdout).unwrap();
+    assert_eq!(again, summary);
+}

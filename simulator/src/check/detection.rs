@@ -223,6 +223,7 @@ impl Case {
             first_seconds: each.first().copied(),
             all_seconds: each.last().copied().filter(|_| self.fate == Fate::KnownToAll),
             each_seconds: each,
+            unaware: self.waits.as_ref().map_or(0, BTreeSet::len),
         }
     }
 }

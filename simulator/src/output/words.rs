@@ -23,7 +23,7 @@ pub(super) fn seconds(value: Option<f64>) -> String {
 }
 
 /// A count with a comma at each thousand.
-pub(super) fn count(value: u64) -> String {
+pub(crate) fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use plexmesh_proto::ReplaceRefusal;
 use plexmesh_proto::integrity::ShardReport;
 use plexmesh_proto::port::Input;
-use plexmesh_proto::record::{Certificate, Payload, Profile, Record, Replacement, Role};
+use plexmesh_proto::record::{Certificate, Payload, Profile, Record, Replacement, Resources, Role};
 use plexmesh_proto::types::{Now, PeerId, Version};
 
 use super::{Happening, MeshKeys, VirtualNode, World};
@@ -181,6 +181,12 @@ impl World {
     /// A host's scrub tells what it found.
     pub fn tell_shards(&mut self, host: usize, report: ShardReport) {
         self.feed(host, Input::Shards(report), 0);
+        self.settle();
+    }
+
+    /// A host tells its node what it measures of itself.
+    pub fn tell_resources(&mut self, host: usize, resources: Resources) {
+        self.feed(host, Input::Resources(resources), 0);
         self.settle();
     }
 

@@ -196,6 +196,7 @@ fn is_about(event: &Event, peer: &PeerId) -> bool {
         | Event::PeerStateChanged { peer: about, .. }
         | Event::EdgeChanged { subject: about, .. }
         | Event::Equivocation { peer: about }
+        | Event::ShardsChanged { peer: about, .. }
         | Event::ClockSkew { peer: about, .. } => about == peer,
         _ => false,
     }

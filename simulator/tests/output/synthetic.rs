@@ -143,6 +143,7 @@ fn detections(dice: &mut Dice, peers: usize, crashes: usize) -> Vec<Detection> {
                 first_seconds: each.first().copied(),
                 all_seconds: if back { None } else { each.last().copied() },
                 each_seconds: each,
+                unaware: usize::from(back),
             }
         })
         .collect();
