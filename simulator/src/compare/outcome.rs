@@ -82,9 +82,9 @@ pub struct Detection {
     pub all_latest_seconds: Option<f64>,
 }
 
-/// Well peers that others called down, or, which only plexmesh does, unreachable or flapping: the
-/// rule of the promise `no-false-down`. An accusation from before the faults counts if it stands
-/// when they begin, and one that was excused when it was made if it stands at the end.
+/// Well peers that others called down, by the rule of the promise `no-false-down`. An accusation from
+/// before the faults counts if it stands when they begin, and one that was excused when it was made
+/// if it stands at the end.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FalsePositives {
@@ -96,6 +96,10 @@ pub struct FalsePositives {
     pub victims: usize,
     /// The first one, for a person.
     pub first: Option<String>,
+    /// Pairs in which the accused was called unreachable or flapping, which only plexmesh can say.
+    pub lesser_pairs: usize,
+    /// Different peers that were accused so.
+    pub lesser_victims: usize,
 }
 
 /// Peers that ran but were ill in the fault phase: they lost packets, or had worse conditions than

@@ -44,13 +44,9 @@ pub(super) fn play<M: Machine>(
     let began = Instant::now();
     let script = compile(scenario)?;
     let made = topology::build(&scenario.network, scenario.peers, scenario.seed, base)?;
-    let times = (scenario.phases.stagger.0, scenario.phases.total());
-    let mut world = DatagramWorld::<M>::new(
-        rules,
-        (scenario.seed, scenario.peers),
-        made.model,
-        times,
-    );
+    let size = (scenario.seed, scenario.peers);
+    let total = scenario.phases.total();
+    let mut world = DatagramWorld::<M>::new(rules, size, made.model, total);
     let troubles = Troubles::new(scenario, &script, &mut world);
     let mut player = Player {
         protocol,

@@ -45,6 +45,9 @@ pub(super) fn plain(peers: usize) -> Config {
 
 /// A configuration in one line.
 pub(super) fn in_words(config: &Config) -> String {
+    const NANOS_PER_MS: u128 = 1_000_000;
+    let suspicion_ms = config.suspect_to_down_after.as_nanos().div_ceil(NANOS_PER_MS);
+    let suspicion = Duration::from_millis(u64::try_from(suspicion_ms).unwrap_or(u64::MAX));
     let gossip = config.periodic_gossip.as_ref().map_or_else(
         || "news on probes alone".to_owned(),
         |gossip| format!("gossip every {} to {}", Span(gossip.frequency), gossip.num_members),
@@ -60,7 +63,7 @@ pub(super) fn in_words(config: &Config) -> String {
         Span(config.probe_period),
         Span(config.probe_rtt),
         config.num_indirect_probes,
-        Span(config.suspect_to_down_after),
+        Span(suspicion),
         config.max_transmissions,
     )
 }
@@ -100,7 +103,8 @@ impl Identity for Id {
     }
 }
 
-/// One peer that runs foca.
+/// One peer that runs foca. What it refuses (a datagram for an identity that it no longer has) it has
+/// dealt with: the agents in its repository log it and go on.
 pub(super) struct Swim {
     foca: Foca<Id, PostcardCodec, ChaCha8Rng, NoCustomBroadcast>,
 }
@@ -119,28 +123,22 @@ impl Machine for Swim {
         let others = |bound: usize| (0..bound).filter(move |&other| other != host);
         if starts == 0 {
             let all = others(peers).map(|other| Member::alive(Id::new(other, 0)));
-            note(foca.apply_many(all, false, Wants(out)));
+            let _refused = foca.apply_many(all, false, Wants(out));
         } else {
             for seed in others(SEEDS.min(peers)) {
-                note(foca.announce(Id::new(seed, 0), Wants(out)));
+                let _refused = foca.announce(Id::new(seed, 0), Wants(out));
             }
         }
         Self { foca }
     }
 
     fn receive(&mut self, _: usize, datagram: Rc<[u8]>, _: Time, out: &mut Outbox<Self>) {
-        note(self.foca.handle_data(&datagram, Wants(out)));
+        let _refused = self.foca.handle_data(&datagram, Wants(out));
     }
 
     fn wake(&mut self, timer: foca::Timer<Id>, _: Time, out: &mut Outbox<Self>) {
-        note(self.foca.handle_timer(timer, Wants(out)));
+        let _refused = self.foca.handle_timer(timer, Wants(out));
     }
-}
-
-/// What foca refuses it has refused for good, as with a real socket: the agents in its repository
-/// log it and go on.
-fn note(done: Result<(), foca::Error>) {
-    debug_assert!(done.is_ok(), "{done:?}");
 }
 
 /// Takes what foca wants of the world.

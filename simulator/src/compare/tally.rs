@@ -49,14 +49,48 @@ pub(super) struct Tally {
     fault_phase: (Time, Time),
     next_change: u64,
     cases: Cases,
-    accusations: u64,
-    /// Bit `subject` of row `observer`: it accused it falsely.
-    accused: Vec<Vec<bool>>,
+    downs: Pairs,
+    lesser: Pairs,
     first: Option<(Time, usize, usize)>,
     /// Who was flagged in the fault phase.
     blames: Vec<Blame>,
     blamed_at: Time,
     agreed_at: Option<Time>,
+}
+
+/// Who accused whom falsely.
+#[derive(Debug)]
+struct Pairs {
+    accusations: u64,
+    /// Row of an accuser, place of the accused.
+    rows: Vec<Vec<bool>>,
+}
+
+impl Pairs {
+    fn new(peers: usize) -> Self {
+        Self { accusations: 0, rows: vec![vec![false; peers]; peers] }
+    }
+
+    fn add(&mut self, observer: usize, subject: usize) {
+        self.accusations += 1;
+        if let Some(place) = self.rows.get_mut(observer).and_then(|row| row.get_mut(subject)) {
+            *place = true;
+        }
+    }
+
+    fn has(&self, observer: usize, subject: usize) -> bool {
+        let row = self.rows.get(observer);
+        row.and_then(|row| row.get(subject)).copied().unwrap_or_default()
+    }
+
+    fn count(&self) -> usize {
+        self.rows.iter().flatten().filter(|accused| **accused).count()
+    }
+
+    fn victims(&self) -> usize {
+        let peers = 0..self.rows.len();
+        peers.filter(|&peer| (0..self.rows.len()).any(|observer| self.has(observer, peer))).count()
+    }
 }
 
 /// What was said of one peer in the fault phase, while it ran.
@@ -82,8 +116,8 @@ impl Tally {
             fault_phase: (Time(micros(begin)), Time(micros(end))),
             next_change: 0,
             cases: Cases::default(),
-            accusations: 0,
-            accused: vec![vec![false; peers]; peers],
+            downs: Pairs::new(peers),
+            lesser: Pairs::new(peers),
             first: None,
             blames: vec![Blame::default(); peers],
             blamed_at: Time(0),
@@ -167,12 +201,12 @@ impl Tally {
         if !is_false(change, mesh) {
             return;
         }
-        self.accusations += 1;
-        self.first.get_or_insert((change.at, change.observer, change.subject));
-        let row = self.accused.get_mut(change.observer);
-        if let Some(place) = row.and_then(|row| row.get_mut(change.subject)) {
-            *place = true;
+        if change.to != PeerState::Down {
+            self.lesser.add(change.observer, change.subject);
+            return;
         }
+        self.first.get_or_insert((change.at, change.observer, change.subject));
+        self.downs.add(change.observer, change.subject);
     }
 
     fn judge_what_stands(&mut self, mesh: &impl Mesh) {
@@ -180,12 +214,12 @@ impl Tally {
             let mut standing = Vec::new();
             mesh.each_gone(observer, &mut |subject| standing.push(subject));
             for subject in standing {
-                let is_noted = self.accused.get(observer).and_then(|row| row.get(subject));
-                if is_noted == Some(&true) {
+                let Some(to) = mesh.word(observer, subject) else { continue };
+                let noted = if to == PeerState::Down { &self.downs } else { &self.lesser };
+                if noted.has(observer, subject) {
                     continue;
                 }
-                let well_since = mesh.truth(subject).running_since;
-                let (at, to) = (mesh.now(), PeerState::Down);
+                let (at, well_since) = (mesh.now(), mesh.truth(subject).running_since);
                 self.judge(&Change { at, observer, subject, from: None, to, well_since }, mesh);
             }
         }
@@ -211,14 +245,12 @@ impl Tally {
     }
 
     fn false_positives(&self) -> FalsePositives {
-        let is_victim = |subject: usize| {
-            self.accused.iter().any(|row| row.get(subject).copied().unwrap_or_default())
-        };
-        let pairs = self.accused.iter().flatten().filter(|accused| **accused).count();
         FalsePositives {
-            accusations: self.accusations,
-            pairs,
-            victims: (0..self.accused.len()).filter(|&subject| is_victim(subject)).count(),
+            accusations: self.downs.accusations,
+            pairs: self.downs.count(),
+            victims: self.downs.victims(),
+            lesser_pairs: self.lesser.count(),
+            lesser_victims: self.lesser.victims(),
             first: self.first.map(|(at, observer, subject)| {
                 format!("peer {observer} of peer {subject} at {:.1} s", at.0 as f64 / 1e6)
             }),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use plexmesh_proto::membership::state::PeerState;
-use plexmesh_proto::types::{MILLI, Time};
+use plexmesh_proto::types::{MILLI, SECOND, Time};
 
 use super::machine::{Birth, Letter, Machine, Outbox};
 use super::tally::Mesh;
@@ -26,6 +26,11 @@ const HEADER_BYTES: usize = 28;
 /// Jitter where a scenario says nothing of it, in microseconds: that of the world in which plexmesh
 /// runs.
 const JITTER_US: u64 = 2 * MILLI;
+
+/// Peers start evenly spread over this time, in microseconds: over one round of every protocol here,
+/// so that rounds do not fall together. It is not the scenario's: plexmesh expects that a mesh starts
+/// slowly, and the others would call down whoever has not started yet.
+const STAGGER_US: u64 = SECOND;
 
 /// Kinds of events in the hash of a run.
 const STARTED: u8 = 0;
@@ -68,17 +73,17 @@ pub(super) struct DatagramWorld<M: Machine> {
 }
 
 impl<M: Machine> DatagramWorld<M> {
-    /// A world of so many peers that start evenly spread over `stagger`, as those of plexmesh do.
+    /// A world of so many peers.
     pub(super) fn new(
         rules: M::Rules,
         (seed, peers): (u64, usize),
         model: Box<dyn LatencyModel>,
-        (stagger, total): (Duration, Duration),
+        total: Duration,
     ) -> Self {
         let base = Rules::of_jitter_and_loss(JITTER_US, Chance::NEVER);
         let mut queue = Queue::new();
         for host in 0..peers {
-            let at = Time(micros(stagger) * host as u64 / peers.max(1) as u64);
+            let at = Time(STAGGER_US * host as u64 / peers.max(1) as u64);
             queue.push(at, Happening::Start { host });
         }
         let place = || Place {

@@ -64,9 +64,16 @@ const DETECTION: [Row; 6] = [
     ("all survivors knew, p50", |outcome| words::seconds(outcome.detection.all_p50_seconds)),
 ];
 
-const FALSE: [Row; 2] = [
-    ("falsely accused peers", |outcome| words::count(outcome.false_positives.victims as u64)),
-    ("false pairs", |outcome| words::count(outcome.false_positives.pairs as u64)),
+const FALSE: [Row; 3] = [
+    ("peers falsely called down", |outcome| words::count(outcome.false_positives.victims as u64)),
+    ("by accuser and accused", |outcome| words::count(outcome.false_positives.pairs as u64)),
+    ("unreachable or flapping", |outcome| match outcome.false_positives.lesser_pairs {
+        0 => "0".to_owned(),
+        pairs => {
+            let victims = words::count(outcome.false_positives.lesser_victims as u64);
+            format!("{victims} ({} pairs)", words::count(pairs as u64))
+        }
+    }),
 ];
 
 const FAULTY: [Row; 3] = [
@@ -115,5 +122,5 @@ fn faulty(outcome: &Outcome, pick: fn(&crate::compare::Faulty) -> (usize, usize)
 
 fn agree(agreement: &Agreement) -> String {
     let share = words::percent(agreement.agreeing);
-    if agreement.is_truth { share } else { format!("{share}, on what is wrong") }
+    if agreement.is_truth { share } else { format!("{share} (not the truth)") }
 }
