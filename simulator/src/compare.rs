@@ -95,7 +95,7 @@ impl FromStr for Protocol {
         let named = Self::ALL.into_iter().find(|protocol| protocol.name() == text);
         named.ok_or_else(|| {
             let names = Self::ALL.map(Self::name);
-            match nearest(text, names.into_iter()) {
+            match nearest(text, names) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("one of {}", names.join(", ")),
             }

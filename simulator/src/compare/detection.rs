@@ -51,8 +51,7 @@ impl Cases {
     /// Takes in what changed since the last look.
     pub(super) fn look(&mut self, changes: &[Change], mesh: &impl Mesh) {
         for place in self.open.values() {
-            let Some(case) = self.cases.get_mut(*place).filter(|case| !case.is_known_to_all)
-            else {
+            let Some(case) = self.cases.get_mut(*place).filter(|case| !case.is_known_to_all) else {
                 continue;
             };
             let is_new = case.survivors.is_none();
@@ -71,7 +70,8 @@ impl Cases {
         let (mut pairs, mut before) = (0, 0);
         let mut all = Vec::new();
         for case in &self.cases {
-            let known: Vec<Knowledge> = case.survivors.iter().flat_map(|s| s.values()).copied().collect();
+            let known: Vec<Knowledge> =
+                case.survivors.iter().flat_map(|s| s.values()).copied().collect();
             let learnt: Vec<f64> = known.iter().filter_map(|known| case.seconds(*known)).collect();
             let early = known.iter().filter(|known| **known == Knowledge::Before).count();
             before += early;

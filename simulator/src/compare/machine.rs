@@ -34,13 +34,7 @@ pub(super) trait Machine: Sized {
     fn start(rules: &Self::Rules, birth: Birth, now: Time, out: &mut Outbox<Self>) -> Self;
 
     /// A datagram arrived.
-    fn receive(
-        &mut self,
-        from: usize,
-        datagram: Self::Datagram,
-        now: Time,
-        out: &mut Outbox<Self>,
-    );
+    fn receive(&mut self, from: usize, datagram: Self::Datagram, now: Time, out: &mut Outbox<Self>);
 
     /// A timer is due.
     fn wake(&mut self, timer: Self::Timer, now: Time, out: &mut Outbox<Self>);

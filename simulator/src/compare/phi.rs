@@ -21,124 +21,150 @@ const PRIOR_US: u64 = 5 * SECOND;
 /// Weight of the prior, in intervals.
 const PRIOR_WEIGHT: u64 = 5;
 
-/// When heartbeats were taken in, shared by the windows of all peers that one peer watches: they
-/// come together, in digests. Eight bytes a digest, for as long as the peer runs.
+/// How often rows that nobody needs any more are thrown away, in digests.
+const TRIM_EVERY: u32 = 256;
+
+/// What one peer knows of the heartbeats of all others. They come together, in digests: one row of
+/// bits a digest says who was heard, since a million windows of a thousand lengths each would take
+/// gigabytes.
 #[derive(Debug, Default)]
-pub(super) struct Arrivals(Vec<Time>);
-
-impl Arrivals {
-    /// Another digest arrives; gives its number.
-    pub(super) fn push(&mut self, now: Time) -> u32 {
-        self.0.push(now);
-        self.0.len() as u32 - 1
-    }
-
-    fn between(&self, from: u32, to: u32) -> u64 {
-        self.at(to).since(self.at(from))
-    }
-
-    fn at(&self, number: u32) -> Time {
-        self.0.get(number as usize).copied().unwrap_or_default()
-    }
+pub(super) struct Detector {
+    windows: Vec<Window>,
+    rows: VecDeque<Row>,
+    /// Number of the first row.
+    base: u32,
 }
 
-/// The last intervals between heartbeats of one peer. One bit a digest says whether it brought a
-/// heartbeat: a million windows of a thousand times each would take gigabytes.
-#[derive(Debug, Default)]
-pub(super) struct Window {
-    /// Bit i of word j: the digest with the number 64 (j + base) + i brought one.
-    words: VecDeque<u64>,
-    base: u32,
-    /// The digests at the left end of the oldest interval and at the right end of the youngest.
-    ends: Option<(u32, u32)>,
+/// A digest.
+#[derive(Debug)]
+struct Row {
+    at: Time,
+    /// Bit i of word j: it brought a heartbeat of peer 64 j + i.
+    heard: Box<[u64]>,
+}
+
+/// The last intervals between heartbeats of one peer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Window {
+    /// The digest at the left end of the oldest interval, if there is one.
+    first: u32,
+    /// The digest with the last heartbeat, if `is_heard`.
+    last: u32,
+    last_at: Time,
+    is_heard: bool,
     count: u32,
     sum_us: u64,
 }
 
-impl Window {
-    /// A digest brought a heartbeat.
-    pub(super) fn heartbeat(&mut self, number: u32, arrivals: &Arrivals) {
-        let Some((first, last)) = self.ends else {
-            self.ends = Some((number, number));
-            self.base = number / 64;
-            self.mark(number);
-            return;
-        };
-        self.mark(number);
-        self.ends = Some((first, number));
-        let interval_us = arrivals.between(last, number);
-        if interval_us <= MAX_INTERVAL_US {
-            self.sum_us += interval_us;
-            self.count += 1;
-        }
-        if self.count > WINDOW {
-            self.forget_oldest(arrivals);
+impl Detector {
+    /// Makes room for so many peers.
+    pub(super) fn make_room(&mut self, peers: usize) {
+        if self.windows.len() < peers {
+            self.windows.resize(peers, Window::default());
         }
     }
 
-    /// Forgets all intervals.
-    pub(super) fn reset(&mut self) {
-        let Some((_, last)) = self.ends else { return };
-        (self.ends, self.count, self.sum_us) = (Some((last, last)), 0, 0);
-        self.drop_before(last);
+    /// A digest arrives; the heartbeats that follow are its.
+    pub(super) fn begin(&mut self, now: Time) {
+        let words = self.windows.len().div_ceil(64);
+        self.rows.push_back(Row { at: now, heard: vec![0; words].into() });
+        if self.latest().is_multiple_of(TRIM_EVERY) {
+            self.trim(now);
+        }
     }
 
-    /// Whether the peer counts as alive.
-    pub(super) fn is_alive(&self, now: Time, arrivals: &Arrivals) -> bool {
-        self.phi(now, arrivals).is_some_and(|phi| phi <= THRESHOLD)
+    /// The digest brought a heartbeat of a peer.
+    pub(super) fn heartbeat(&mut self, peer: usize) {
+        let number = self.latest();
+        let Some(row) = self.rows.back_mut() else { return };
+        if let Some(word) = row.heard.get_mut(peer / 64) {
+            *word |= 1 << (peer % 64);
+        }
+        let Some(window) = self.windows.get_mut(peer) else { return };
+        let interval_us = row.at.since(window.last_at);
+        if window.is_heard && interval_us <= MAX_INTERVAL_US {
+            if window.count == 0 {
+                window.first = window.last;
+            }
+            window.sum_us += interval_us;
+            window.count += 1;
+        }
+        (window.last, window.last_at, window.is_heard) = (number, row.at, true);
+        if window.count > WINDOW {
+            self.forget_oldest(peer);
+        }
     }
 
-    /// `None` before the first interval.
-    fn phi(&self, now: Time, arrivals: &Arrivals) -> Option<f64> {
-        let (_, last) = self.ends.filter(|_| self.count > 0)?;
-        let smoothed_us = self.sum_us + PRIOR_WEIGHT * PRIOR_US;
-        let mean_us = smoothed_us as f64 / (u64::from(self.count) + PRIOR_WEIGHT) as f64;
-        Some(now.since(arrivals.at(last)) as f64 / mean_us)
+    /// Forgets all intervals of a peer.
+    pub(super) fn reset(&mut self, peer: usize) {
+        if let Some(window) = self.windows.get_mut(peer) {
+            (window.count, window.sum_us) = (0, 0);
+        }
+    }
+
+    /// Whether a peer counts as alive.
+    pub(super) fn is_alive(&self, peer: usize, now: Time) -> bool {
+        self.windows
+            .get(peer)
+            .and_then(|window| window.phi(now))
+            .is_some_and(|phi| phi <= THRESHOLD)
     }
 
     /// Takes out the oldest interval that was counted, and those before it that were not.
-    fn forget_oldest(&mut self, arrivals: &Arrivals) {
-        while let Some((first, last)) = self.ends
-            && let Some(next) = self.next_after(first)
-        {
-            self.ends = Some((next, last));
-            let interval_us = arrivals.between(first, next);
+    fn forget_oldest(&mut self, peer: usize) {
+        let Some(mut window) = self.windows.get(peer).copied() else { return };
+        while let Some(next) = self.next_heard(peer, window.first) {
+            let interval_us = self.at(next).since(self.at(window.first));
+            window.first = next;
             if interval_us <= MAX_INTERVAL_US {
-                self.sum_us -= interval_us;
-                self.count -= 1;
+                window.sum_us -= interval_us;
+                window.count -= 1;
                 break;
             }
         }
-        if let Some((first, _)) = self.ends {
-            self.drop_before(first);
+        if let Some(place) = self.windows.get_mut(peer) {
+            *place = window;
         }
     }
 
-    fn mark(&mut self, number: u32) {
-        let place = (number / 64 - self.base) as usize;
-        if self.words.len() <= place {
-            self.words.resize(place + 1, 0);
-        }
-        if let Some(word) = self.words.get_mut(place) {
-            *word |= 1 << (number % 64);
-        }
+    /// The first digest after `number` that brought a heartbeat of a peer.
+    fn next_heard(&self, peer: usize, number: u32) -> Option<u32> {
+        let skip = (number + 1).checked_sub(self.base)?;
+        let rows = (number + 1..).zip(self.rows.range(skip as usize..));
+        let mut heard = rows.filter(|(_, row)| {
+            row.heard.get(peer / 64).is_some_and(|word| word >> (peer % 64) & 1 == 1)
+        });
+        heard.next().map(|(number, _)| number)
     }
 
-    fn next_after(&self, number: u32) -> Option<u32> {
-        let from = number + 1;
-        let first = (from / 64).checked_sub(self.base)? as usize;
-        let words = self.words.iter().enumerate().skip(first);
-        words.into_iter().find_map(|(place, word)| {
-            let ahead = if place == first { u64::MAX << (from % 64) } else { u64::MAX };
-            let left = word & ahead;
-            (left != 0).then(|| (self.base + place as u32) * 64 + left.trailing_zeros())
-        })
-    }
-
-    fn drop_before(&mut self, number: u32) {
-        while self.base < number / 64 && self.words.pop_front().is_some() {
+    /// Throws away rows that no window begins in and no interval can begin in any more.
+    fn trim(&mut self, now: Time) {
+        let begun = self.windows.iter().filter(|window| window.count > 0);
+        let needed = begun.map(|window| window.first).min().unwrap_or(u32::MAX);
+        while self.base < needed
+            && self.rows.front().is_some_and(|row| now.since(row.at) > MAX_INTERVAL_US)
+        {
+            self.rows.pop_front();
             self.base += 1;
         }
+    }
+
+    fn latest(&self) -> u32 {
+        (self.base + self.rows.len() as u32).saturating_sub(1)
+    }
+
+    fn at(&self, number: u32) -> Time {
+        let place = number.checked_sub(self.base).map(|place| place as usize);
+        place.and_then(|place| self.rows.get(place)).map(|row| row.at).unwrap_or_default()
+    }
+}
+
+impl Window {
+    /// `None` before the first interval.
+    fn phi(&self, now: Time) -> Option<f64> {
+        let smoothed_us = self.sum_us + PRIOR_WEIGHT * PRIOR_US;
+        let mean_us = smoothed_us as f64 / (u64::from(self.count) + PRIOR_WEIGHT) as f64;
+        (self.count > 0).then(|| now.since(self.last_at) as f64 / mean_us)
     }
 }
 
@@ -148,21 +174,31 @@ mod tests {
 
     use super::*;
 
-    /// A detector with one peer.
-    #[derive(Default)]
-    struct Watched {
-        arrivals: Arrivals,
-        window: Window,
+    /// Whom all heartbeats are of: not the first one, so that its place counts.
+    const PEER: usize = 70;
+
+    struct Watched(Detector);
+
+    impl Default for Watched {
+        fn default() -> Self {
+            let mut detector = Detector::default();
+            detector.make_room(PEER + 1);
+            Self(detector)
+        }
     }
 
     impl Watched {
         fn beat(&mut self, at_us: u64) {
-            let number = self.arrivals.push(Time(at_us));
-            self.window.heartbeat(number, &self.arrivals);
+            self.0.begin(Time(at_us));
+            self.0.heartbeat(PEER);
         }
 
         fn is_alive(&self, at_us: u64) -> bool {
-            self.window.is_alive(Time(at_us), &self.arrivals)
+            self.0.is_alive(PEER, Time(at_us))
+        }
+
+        fn window(&self) -> Window {
+            self.0.windows[PEER]
         }
     }
 
@@ -206,18 +242,18 @@ mod tests {
     fn a_long_silence_is_no_interval() {
         let mut watched = Watched::default();
         [0, SECOND, 2 * SECOND].into_iter().for_each(|at| watched.beat(at));
-        let before = watched.window.sum_us;
+        let before = watched.window().sum_us;
         watched.beat(2 * SECOND + MAX_INTERVAL_US + 1);
-        assert_eq!((watched.window.sum_us, watched.window.count), (before, 2));
+        assert_eq!((watched.window().sum_us, watched.window().count), (before, 2));
         watched.beat(3 * SECOND + MAX_INTERVAL_US + 1);
-        assert_eq!(watched.window.count, 3);
+        assert_eq!(watched.window().count, 3);
     }
 
     #[test]
     fn whoever_was_dead_needs_an_interval_to_be_alive_again() {
         let mut watched = Watched::default();
         (0..20).for_each(|second| watched.beat(second * SECOND));
-        watched.window.reset();
+        watched.0.reset(PEER);
         assert!(!watched.is_alive(19 * SECOND));
         // Its last heartbeat is remembered, but so long ago that it makes no interval.
         watched.beat(60 * SECOND);
@@ -239,9 +275,9 @@ mod tests {
                 if step > 11_900_000 {
                     now += MAX_INTERVAL_US;
                 }
-                let number = watched.arrivals.push(Time(now));
+                watched.0.begin(Time(now));
                 if brings {
-                    watched.window.heartbeat(number, &watched.arrivals);
+                    watched.0.heartbeat(PEER);
                     beats.push(now);
                 }
             }
@@ -251,8 +287,8 @@ mod tests {
                 .filter(|interval| *interval <= MAX_INTERVAL_US)
                 .collect();
             let kept = &intervals[intervals.len().saturating_sub(WINDOW as usize)..];
-            prop_assert_eq!(watched.window.count as usize, kept.len());
-            prop_assert_eq!(watched.window.sum_us, kept.iter().sum::<u64>());
+            prop_assert_eq!(watched.window().count as usize, kept.len());
+            prop_assert_eq!(watched.window().sum_us, kept.iter().sum::<u64>());
         }
     }
 }

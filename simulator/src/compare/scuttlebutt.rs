@@ -15,7 +15,7 @@ use std::rc::Rc;
 use plexmesh_proto::types::{SECOND, Time};
 
 use super::machine::{Birth, Machine, Outbox, SEEDS};
-use super::phi::{Arrivals, Window};
+use super::phi::Detector;
 use crate::dice::Dice;
 
 /// In one line.
@@ -76,8 +76,7 @@ pub(super) struct Scuttlebutt {
     /// Identities that are known, this one included.
     known: usize,
     verdicts: Vec<Verdict>,
-    windows: Vec<Window>,
-    arrivals: Arrivals,
+    detector: Detector,
 }
 
 impl Machine for Scuttlebutt {
@@ -95,8 +94,7 @@ impl Machine for Scuttlebutt {
             beats: Vec::new(),
             known: 0,
             verdicts: Vec::new(),
-            windows: Vec::new(),
-            arrivals: Arrivals::default(),
+            detector: Detector::default(),
         };
         peer.make_room(me + 1);
         let first = if starts == 0 { 0..peers } else { 0..0 };
@@ -161,7 +159,7 @@ impl Scuttlebutt {
         if self.beats.len() < identities {
             self.beats.resize(identities, 0);
             self.verdicts.resize(identities, Verdict::Unknown);
-            self.windows.resize_with(identities, Window::default);
+            self.detector.make_room(identities);
         }
     }
 
@@ -175,9 +173,8 @@ impl Scuttlebutt {
     /// Takes in the heartbeats of a digest.
     fn take(&mut self, digest: &Digest, now: Time) {
         self.make_room(digest.len());
-        let number = self.arrivals.push(now);
-        let own = self.beats.iter_mut().zip(&mut self.windows);
-        for (identity, ((known, window), &heard)) in own.zip(digest.iter()).enumerate() {
+        self.detector.begin(now);
+        for (identity, (known, &heard)) in self.beats.iter_mut().zip(digest.iter()).enumerate() {
             if heard <= *known || identity == self.me {
                 continue;
             }
@@ -185,7 +182,7 @@ impl Scuttlebutt {
             if *known == 0 {
                 self.known += 1;
             } else {
-                window.heartbeat(number, &self.arrivals);
+                self.detector.heartbeat(identity);
             }
             *known = heard;
         }
@@ -195,15 +192,14 @@ impl Scuttlebutt {
     fn judge(&mut self, now: Time, out: &mut Outbox<Self>) {
         let mut live = vec![false; self.peers];
         let mut dead = vec![false; self.peers];
-        let each = self.beats.iter().zip(&mut self.windows).zip(&mut self.verdicts).enumerate();
-        for (identity, ((beat, window), verdict)) in each {
+        for (identity, (beat, verdict)) in self.beats.iter().zip(&mut self.verdicts).enumerate() {
             if *beat == 0 || identity == self.me {
                 continue;
             }
-            let is_alive = window.is_alive(now, &self.arrivals);
+            let is_alive = self.detector.is_alive(identity, now);
             *verdict = if is_alive { Verdict::Live } else { Verdict::Dead };
             if !is_alive {
-                window.reset();
+                self.detector.reset(identity);
             }
             let side = if is_alive { &mut live } else { &mut dead };
             if let Some(place) = side.get_mut(identity % self.peers) {

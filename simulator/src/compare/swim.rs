@@ -6,7 +6,9 @@ use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::Duration;
 
-use foca::{Config, Foca, Identity, Member, NoCustomBroadcast, Notification, PostcardCodec, Runtime};
+use foca::{
+    Config, Foca, Identity, Member, NoCustomBroadcast, Notification, PostcardCodec, Runtime,
+};
 use plexmesh_proto::types::Time;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

@@ -149,14 +149,7 @@ impl Tally {
                 self.look_for_blame(mesh);
             }
             Phase::Faults => {}
-            Phase::Healed => {
-                let consent = consent(mesh);
-                if consent.agreeing < consent.well {
-                    self.agreed_at = None;
-                } else {
-                    self.agreed_at.get_or_insert(now);
-                }
-            }
+            Phase::Healed => self.look_for_consent(mesh),
         }
         if self.phase == Phase::Settle && now >= self.fault_phase.0 {
             self.phase = Phase::Faults;
@@ -165,6 +158,7 @@ impl Tally {
         }
         if self.phase == Phase::Faults && now >= self.fault_phase.1 {
             self.phase = Phase::Healed;
+            self.look_for_consent(mesh);
         }
     }
 
@@ -185,6 +179,15 @@ impl Tally {
                 .map(|agreed| agreed.since(self.fault_phase.1) as f64 / 1e6),
         };
         (self.cases.report(), self.false_positives(), self.blamed(), agreement)
+    }
+
+    fn look_for_consent(&mut self, mesh: &impl Mesh) {
+        let consent = consent(mesh);
+        if consent.agreeing < consent.well {
+            self.agreed_at = None;
+        } else {
+            self.agreed_at.get_or_insert(mesh.now());
+        }
     }
 
     fn take_changes(&mut self, mesh: &impl Mesh) {
@@ -288,3 +291,6 @@ fn consent(mesh: &impl Mesh) -> Consent {
     let (set, agreeing) = most.map_or((0, 0), |(set, count)| (*set, *count));
     Consent { well: sets.values().sum(), agreeing, is_truth: set == truth }
 }
+
+#[cfg(test)]
+mod tests;

@@ -385,3 +385,16 @@ impl<M: Machine> Mesh for DatagramWorld<M> {
         counts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fragment_of_a_datagram_has_its_header() {
+        assert_eq!((fragments(0), on_the_wire(0)), (1, 28));
+        assert_eq!((fragments(1_400), on_the_wire(1_400)), (1, 1_428));
+        assert_eq!((fragments(1_401), on_the_wire(1_401)), (2, 1_401 + 2 * 28));
+        assert_eq!(fragments(52_014), 38);
+    }
+}

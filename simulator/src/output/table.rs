@@ -225,7 +225,12 @@ pub(super) fn right(table: &mut Table, columns: std::ops::Range<usize>) {
 }
 
 /// A table under its title. Colours come last, so that they do not count as width.
-pub(super) fn section(out: &mut impl Write, style: Style, title: &str, table: &Table) -> io::Result<()> {
+pub(super) fn section(
+    out: &mut impl Write,
+    style: Style,
+    title: &str,
+    table: &Table,
+) -> io::Result<()> {
     writeln!(out, "\n{}", style.paint(bold(), title))?;
     for (index, line) in table.lines().enumerate() {
         let line = line.trim_end();
