@@ -19,9 +19,11 @@ mod tests;
 mod truth;
 mod versions;
 
+pub(crate) use accusation::is_false;
 pub use accusation::{accusations, false_downs, since};
 pub use agreement::{all_see, all_up, digests, digests_equal, states, states_of};
 pub use judge::{Judge, Judged, Phase};
+pub(crate) use truth::Outside;
 
 /// What a host finds wrong.
 #[must_use]

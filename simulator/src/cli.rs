@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use stdout::stdout;
 
 mod choice;
+mod compare;
 mod explain;
 mod figures;
 mod import;
@@ -43,6 +44,8 @@ struct Cli {
 enum Command {
     /// Run a scenario and say which promises held
     Run(run::Run),
+    /// Run plexmesh and other protocols in the same world, and put what came of them side by side
+    Compare(compare::Compare),
     /// Step through a run around a moment: what happened, and who knew what
     Replay(replay::Replay),
     /// Say why a peer thinks what it thinks of another one, with the chain of messages
@@ -81,6 +84,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let done = match &cli.command {
         Command::Run(options) => run::run(options),
+        Command::Compare(options) => compare::compare(options),
         Command::Replay(options) => replay::run(options, &mut stdout()),
         Command::Explain(options) => explain::run(options, &mut stdout()),
         Command::Import(options) => import::run(options, &mut stdout()),

@@ -24,6 +24,7 @@
 pub mod builder;
 pub mod byzantine;
 pub mod check;
+pub mod compare;
 pub mod dice;
 pub mod explain;
 pub mod figures;

@@ -2,6 +2,7 @@
 //!
 //! Everything here works from [`RunReport`] alone: nothing is shown that the JSON does not have.
 
+mod comparison;
 mod csv;
 mod json;
 mod live;
@@ -10,6 +11,7 @@ pub mod svg;
 mod table;
 mod words;
 
+pub use self::comparison::comparison;
 pub use self::csv::csv;
 pub use self::json::json;
 pub use self::live::{Live, Moment};

@@ -12,8 +12,9 @@ use crate::topology::TopologyError;
 use crate::world::World;
 use crate::world::tap::TapFilter;
 
-mod agenda;
+pub(crate) mod agenda;
 mod hands;
+pub(crate) mod paths;
 mod stage;
 mod words;
 
@@ -286,6 +287,6 @@ fn counts(world: &World) -> std::collections::BTreeMap<String, u64> {
     world.history().counts().iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

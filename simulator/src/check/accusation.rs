@@ -94,7 +94,8 @@ impl Accusations {
     }
 }
 
-fn is_false(change: &Change, outside: &impl Outside) -> bool {
+/// Whether a change accuses a peer of something that is not so.
+pub(crate) fn is_false(change: &Change, outside: &impl Outside) -> bool {
     const ACCUSING: [PeerState; 3] = [PeerState::Down, PeerState::Flapping, PeerState::Unreachable];
     let long_since = |since| change.at.since(since) > NEWLY_WELL_US;
     if !ACCUSING.contains(&change.to) || !change.well_since.is_some_and(long_since) {

@@ -203,7 +203,7 @@ fn peak(report: &RunReport) -> f64 {
     report.traffic.peak_bytes_per_second as f64
 }
 
-fn columns(style: Style, head: &[&str]) -> Table {
+pub(super) fn columns(style: Style, head: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(comfy_table::presets::NOTHING);
     table.set_header(head);
@@ -216,7 +216,7 @@ fn columns(style: Style, head: &[&str]) -> Table {
     table
 }
 
-fn right(table: &mut Table, columns: std::ops::Range<usize>) {
+pub(super) fn right(table: &mut Table, columns: std::ops::Range<usize>) {
     for column in columns {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -225,7 +225,12 @@ fn right(table: &mut Table, columns: std::ops::Range<usize>) {
 }
 
 /// A table under its title. Colours come last, so that they do not count as width.
-fn section(out: &mut impl Write, style: Style, title: &str, table: &Table) -> io::Result<()> {
+pub(super) fn section(
+    out: &mut impl Write,
+    style: Style,
+    title: &str,
+    table: &Table,
+) -> io::Result<()> {
     writeln!(out, "\n{}", style.paint(bold(), title))?;
     for (index, line) in table.lines().enumerate() {
         let line = line.trim_end();

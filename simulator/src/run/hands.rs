@@ -1,44 +1,31 @@
-//! Does the deeds of a script to a world, and knows what is wrong with every host now: several
-//! faults may hold one host at once, and when one ends, the others stay.
+//! Does the deeds of a script to a world.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use crate::check::Judge;
-use crate::scenario::{Conditions, Direction, Scenario};
-use crate::script::{Ailment, Deed, Script};
+use crate::scenario::Scenario;
+use crate::script::{Deed, Script};
 use crate::world::{Crash, World};
 
+use super::paths::Troubles;
+
 /// What has been done to a world.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Hands {
-    /// Conditions of the groups that hosts belong to.
-    usual: BTreeMap<usize, Conditions>,
-    /// What hosts have, by the fault that gave it to them.
-    ails: BTreeMap<usize, BTreeMap<usize, Ailment>>,
-    /// Cuts of one-way paths, and how many faults hold each.
-    cuts: BTreeMap<(usize, usize), u32>,
+    troubles: Troubles,
     clocks: BTreeMap<usize, i64>,
     paused: BTreeSet<usize>,
     asleep: BTreeSet<usize>,
-    parted: bool,
 }
 
 impl Hands {
     pub(super) fn new(scenario: &Scenario, script: &Script, world: &mut World) -> Self {
-        let mut hands = Self::default();
-        world.set_conditions(&scenario.network.conditions);
-        for group in &scenario.groups {
-            let members = script.groups.get(&group.name).map_or(&[][..], Vec::as_slice);
-            if group.conditions == Conditions::default() {
-                continue;
-            }
-            for &host in members {
-                hands.usual.insert(host, group.conditions);
-                hands.apply(world, host);
-            }
+        Self {
+            troubles: Troubles::new(scenario, script, world),
+            clocks: BTreeMap::new(),
+            paused: BTreeSet::new(),
+            asleep: BTreeSet::new(),
         }
-        hands
     }
 
     /// Does a deed.
@@ -82,32 +69,25 @@ impl Hands {
             Deed::Pause(_) | Deed::Resume(_) | Deed::Sleep(_) | Deed::Wake(_) => {
                 self.rest(world, deed);
             }
-            Deed::Cut { .. } | Deed::Mend { .. } | Deed::Part(_) | Deed::Unite => {
-                self.path(world, deed);
-            }
-            Deed::Ail { id, hosts, ailment } => self.ail(world, *id, hosts, *ailment),
-            Deed::Cure { id } => self.cure(world, *id),
-            Deed::Flip { id, is_off: true, .. } => self.cure(world, *id),
-            Deed::Flip { id, hosts, direction, .. } => {
-                self.ail(world, *id, hosts, silence(*direction));
-            }
+            Deed::Cut { .. }
+            | Deed::Mend { .. }
+            | Deed::Part(_)
+            | Deed::Unite
+            | Deed::Ail { .. }
+            | Deed::Cure { .. }
+            | Deed::Flip { .. } => self.troubles.act(world, deed),
         }
     }
 
     /// Everything of the network is whole again, everybody who was stopped without crashing goes
     /// on, and clocks are right. Says what that was, if it was anything.
     pub(super) fn heal(&mut self, world: &mut World) -> Option<String> {
-        let held = !self.ails.is_empty()
-            || !self.cuts.is_empty()
-            || self.parted
+        let held = self.troubles.clear()
             || !self.paused.is_empty()
             || !self.asleep.is_empty()
             || self.clocks.values().any(|by| *by != 0);
-        self.ails.clear();
-        self.cuts.clear();
         self.paused.clear();
         self.asleep.clear();
-        self.parted = false;
         world.heal_all();
         for host in std::mem::take(&mut self.clocks).into_keys() {
             world.set_clock_offset(host, 0);
@@ -145,44 +125,6 @@ impl Hands {
         }
     }
 
-    fn path(&mut self, world: &mut World, deed: &Deed) {
-        match deed {
-            Deed::Cut { from, to, both_ways } => {
-                for pair in pairs(from, to, *both_ways) {
-                    let held = self.cuts.entry(pair).or_default();
-                    *held += 1;
-                    if *held == 1 {
-                        world.cut(pair.0, pair.1);
-                    }
-                }
-            }
-            Deed::Mend { from, to, both_ways } => {
-                for pair in pairs(from, to, *both_ways) {
-                    let Some(held) = self.cuts.get_mut(&pair) else { continue };
-                    *held -= 1;
-                    if *held == 0 {
-                        self.cuts.remove(&pair);
-                        world.mend(pair.0, pair.1);
-                    }
-                }
-            }
-            Deed::Part(sides) => {
-                let sides: Vec<&[usize]> = sides.iter().map(Vec::as_slice).collect();
-                world.partition(&sides);
-                self.parted = true;
-            }
-            Deed::Unite => {
-                // The world only knows to heal all at once; cuts that others hold are made again.
-                world.heal();
-                self.parted = false;
-                for &(from, to) in self.cuts.keys() {
-                    world.cut(from, to);
-                }
-            }
-            _ => {}
-        }
-    }
-
     fn jump(&mut self, world: &mut World, hosts: &[usize], by_ms: i64) {
         for &host in hosts {
             let offset = self.clocks.entry(host).or_default();
@@ -190,65 +132,8 @@ impl Hands {
             world.set_clock_offset(host, *offset);
         }
     }
-
-    fn ail(&mut self, world: &mut World, id: usize, hosts: &[usize], ailment: Ailment) {
-        for &host in hosts {
-            self.ails.entry(host).or_default().insert(id, ailment);
-            self.apply(world, host);
-        }
-    }
-
-    fn cure(&mut self, world: &mut World, id: usize) {
-        let ailing =
-            self.ails.iter_mut().filter_map(|(host, ails)| ails.remove(&id).map(|_| *host));
-        let cured: Vec<usize> = ailing.collect();
-        self.ails.retain(|_, ails| !ails.is_empty());
-        for host in cured {
-            self.apply(world, host);
-        }
-    }
-
-    /// Tells the world all that a host has now.
-    fn apply(&self, world: &mut World, host: usize) {
-        let mut conditions = self.usual.get(&host).copied();
-        let (mut lost_in, mut lost_out) = (0.0_f64, 0.0_f64);
-        let mut slow: Option<Duration> = None;
-        let mut starved = None;
-        for ailment in self.ails.get(&host).into_iter().flat_map(BTreeMap::values) {
-            match ailment {
-                Ailment::Slow(delay) => slow = slow.max(Some(*delay)),
-                Ailment::Starved { run, stall } => starved = Some((*run, *stall)),
-                Ailment::Loss { ingress, egress } => {
-                    lost_in = lost_in.max(*ingress);
-                    lost_out = lost_out.max(*egress);
-                }
-                Ailment::Degraded(worse) => {
-                    conditions = Some(worse.over(&conditions.unwrap_or_default()));
-                }
-            }
-        }
-        world.set_host_conditions(host, conditions.as_ref());
-        world.set_host_loss(host, lost_in, lost_out);
-        world.set_slow(host, slow);
-        world.set_starved(host, starved);
-    }
-}
-
-const fn silence(direction: Direction) -> Ailment {
-    let (ingress, egress) = match direction {
-        Direction::In => (1.0, 0.0),
-        Direction::Out => (0.0, 1.0),
-        Direction::Both => (1.0, 1.0),
-    };
-    Ailment::Loss { ingress, egress }
 }
 
 fn stop(world: &mut World, host: usize, process_only: bool) {
     world.crash_as(host, if process_only { Crash::Process } else { Crash::Host });
-}
-
-fn pairs(from: &[usize], to: &[usize], both_ways: bool) -> impl Iterator<Item = (usize, usize)> {
-    let there = from.iter().flat_map(move |&a| to.iter().map(move |&b| (a, b)));
-    let each = there.flat_map(move |(a, b)| [Some((a, b)), both_ways.then_some((b, a))]);
-    each.flatten().filter(|(a, b)| a != b)
 }
