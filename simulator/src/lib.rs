@@ -34,6 +34,7 @@ pub mod keys;
 pub mod links;
 pub mod measure;
 pub mod output;
+pub mod paths;
 mod queue;
 pub mod replay;
 pub mod report;
@@ -45,6 +46,7 @@ pub mod swarm;
 pub mod topology;
 pub mod traffic;
 mod transport;
+mod weather;
 pub mod world;
 
 pub use builder::{Start, WorldBuilder};

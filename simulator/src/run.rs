@@ -15,9 +15,9 @@ use crate::world::tap::TapFilter;
 mod agenda;
 mod hands;
 mod stage;
-mod words;
+pub mod words;
 
-use agenda::Agenda;
+pub use agenda::Agenda;
 use hands::Hands;
 
 /// How often the world is looked at.
@@ -135,6 +135,7 @@ pub fn run(
         event_hash: hex(&world.hash()),
         checks: judged.checks,
         detections: judged.detections,
+        deliveries: measure::deliveries(runner.hands.tidings(), world.history().news()),
         healed_seconds: judged.healed_seconds,
         event_counts: counts(&world),
         traffic,

@@ -1,44 +1,38 @@
-//! Does the deeds of a script to a world, and knows what is wrong with every host now: several
-//! faults may hold one host at once, and when one ends, the others stay.
+//! Does the deeds of a script to a world, and knows what was done to hosts; what holds of paths is
+//! the weather's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use plexmesh_proto::integrity::{FindingKind, Inventory, ShardReport, Verdict};
+
 use crate::check::Judge;
-use crate::scenario::{Conditions, Direction, Scenario};
-use crate::script::{Ailment, Deed, Script};
+use crate::measure::Tidings;
+use crate::scenario::{Conditions, Scenario};
+use crate::script::{Deed, Script};
+use crate::weather::{Ground, Weather};
 use crate::world::{Crash, World};
 
 /// What has been done to a world.
 #[derive(Debug, Default)]
 pub(super) struct Hands {
-    /// Conditions of the groups that hosts belong to.
-    usual: BTreeMap<usize, Conditions>,
-    /// What hosts have, by the fault that gave it to them.
-    ails: BTreeMap<usize, BTreeMap<usize, Ailment>>,
-    /// Cuts of one-way paths, and how many faults hold each.
-    cuts: BTreeMap<(usize, usize), u32>,
+    weather: Weather,
     clocks: BTreeMap<usize, i64>,
     paused: BTreeSet<usize>,
     asleep: BTreeSet<usize>,
-    parted: bool,
+    /// Shards that went bad, and were whole again: whom to tell everybody of, and who was there to
+    /// hear it.
+    tidings: Vec<Tidings>,
 }
 
 impl Hands {
     pub(super) fn new(scenario: &Scenario, script: &Script, world: &mut World) -> Self {
-        let mut hands = Self::default();
-        world.set_conditions(&scenario.network.conditions);
-        for group in &scenario.groups {
-            let members = script.groups.get(&group.name).map_or(&[][..], Vec::as_slice);
-            if group.conditions == Conditions::default() {
-                continue;
-            }
-            for &host in members {
-                hands.usual.insert(host, group.conditions);
-                hands.apply(world, host);
-            }
-        }
-        hands
+        Self { weather: Weather::new(scenario, script, world), ..Self::default() }
+    }
+
+    /// What there was to tell so far.
+    pub(super) fn tidings(&self) -> &[Tidings] {
+        &self.tidings
     }
 
     /// Does a deed.
@@ -82,32 +76,21 @@ impl Hands {
             Deed::Pause(_) | Deed::Resume(_) | Deed::Sleep(_) | Deed::Wake(_) => {
                 self.rest(world, deed);
             }
-            Deed::Cut { .. } | Deed::Mend { .. } | Deed::Part(_) | Deed::Unite => {
-                self.path(world, deed);
-            }
-            Deed::Ail { id, hosts, ailment } => self.ail(world, *id, hosts, *ailment),
-            Deed::Cure { id } => self.cure(world, *id),
-            Deed::Flip { id, is_off: true, .. } => self.cure(world, *id),
-            Deed::Flip { id, hosts, direction, .. } => {
-                self.ail(world, *id, hosts, silence(*direction));
-            }
+            Deed::Corrupt(hosts) => self.tell(world, hosts, 1),
+            Deed::Repair(hosts) => self.tell(world, hosts, 0),
+            _ => self.weather.act(world, deed),
         }
     }
 
     /// Everything of the network is whole again, everybody who was stopped without crashing goes
     /// on, and clocks are right. Says what that was, if it was anything.
     pub(super) fn heal(&mut self, world: &mut World) -> Option<String> {
-        let held = !self.ails.is_empty()
-            || !self.cuts.is_empty()
-            || self.parted
+        let held = self.weather.clear()
             || !self.paused.is_empty()
             || !self.asleep.is_empty()
             || self.clocks.values().any(|by| *by != 0);
-        self.ails.clear();
-        self.cuts.clear();
         self.paused.clear();
         self.asleep.clear();
-        self.parted = false;
         world.heal_all();
         for host in std::mem::take(&mut self.clocks).into_keys() {
             world.set_clock_offset(host, 0);
@@ -145,44 +128,6 @@ impl Hands {
         }
     }
 
-    fn path(&mut self, world: &mut World, deed: &Deed) {
-        match deed {
-            Deed::Cut { from, to, both_ways } => {
-                for pair in pairs(from, to, *both_ways) {
-                    let held = self.cuts.entry(pair).or_default();
-                    *held += 1;
-                    if *held == 1 {
-                        world.cut(pair.0, pair.1);
-                    }
-                }
-            }
-            Deed::Mend { from, to, both_ways } => {
-                for pair in pairs(from, to, *both_ways) {
-                    let Some(held) = self.cuts.get_mut(&pair) else { continue };
-                    *held -= 1;
-                    if *held == 0 {
-                        self.cuts.remove(&pair);
-                        world.mend(pair.0, pair.1);
-                    }
-                }
-            }
-            Deed::Part(sides) => {
-                let sides: Vec<&[usize]> = sides.iter().map(Vec::as_slice).collect();
-                world.partition(&sides);
-                self.parted = true;
-            }
-            Deed::Unite => {
-                // The world only knows to heal all at once; cuts that others hold are made again.
-                world.heal();
-                self.parted = false;
-                for &(from, to) in self.cuts.keys() {
-                    world.cut(from, to);
-                }
-            }
-            _ => {}
-        }
-    }
-
     fn jump(&mut self, world: &mut World, hosts: &[usize], by_ms: i64) {
         for &host in hosts {
             let offset = self.clocks.entry(host).or_default();
@@ -191,64 +136,60 @@ impl Hands {
         }
     }
 
-    fn ail(&mut self, world: &mut World, id: usize, hosts: &[usize], ailment: Ailment) {
+    /// The scrubs of hosts tell that so many shards are corrupt, and none of the others.
+    fn tell(&mut self, world: &mut World, hosts: &[usize], count: u32) {
         for &host in hosts {
-            self.ails.entry(host).or_default().insert(id, ailment);
-            self.apply(world, host);
-        }
-    }
-
-    fn cure(&mut self, world: &mut World, id: usize) {
-        let ailing =
-            self.ails.iter_mut().filter_map(|(host, ails)| ails.remove(&id).map(|_| *host));
-        let cured: Vec<usize> = ailing.collect();
-        self.ails.retain(|_, ails| !ails.is_empty());
-        for host in cured {
-            self.apply(world, host);
-        }
-    }
-
-    /// Tells the world all that a host has now.
-    fn apply(&self, world: &mut World, host: usize) {
-        let mut conditions = self.usual.get(&host).copied();
-        let (mut lost_in, mut lost_out) = (0.0_f64, 0.0_f64);
-        let mut slow: Option<Duration> = None;
-        let mut starved = None;
-        for ailment in self.ails.get(&host).into_iter().flat_map(BTreeMap::values) {
-            match ailment {
-                Ailment::Slow(delay) => slow = slow.max(Some(*delay)),
-                Ailment::Starved { run, stall } => starved = Some((*run, *stall)),
-                Ailment::Loss { ingress, egress } => {
-                    lost_in = lost_in.max(*ingress);
-                    lost_out = lost_out.max(*egress);
-                }
-                Ailment::Degraded(worse) => {
-                    conditions = Some(worse.over(&conditions.unwrap_or_default()));
-                }
+            if world.node(host).is_none() {
+                continue;
             }
+            let mut inventory = Inventory { sources: 1, ..Inventory::default() };
+            inventory.counts[Verdict::Corrupt.number()] = count;
+            let findings = BTreeMap::from([(FindingKind::Shards(Verdict::Corrupt), count)]);
+            let listeners = world.running().filter(|&other| other != host).collect();
+            self.tidings.push(Tidings { origin: host, at: world.time(), count, listeners });
+            world.tell_shards(host, ShardReport { inventory: Some(inventory), findings });
         }
-        world.set_host_conditions(host, conditions.as_ref());
-        world.set_host_loss(host, lost_in, lost_out);
-        world.set_slow(host, slow);
-        world.set_starved(host, starved);
     }
 }
 
-const fn silence(direction: Direction) -> Ailment {
-    let (ingress, egress) = match direction {
-        Direction::In => (1.0, 0.0),
-        Direction::Out => (0.0, 1.0),
-        Direction::Both => (1.0, 1.0),
-    };
-    Ailment::Loss { ingress, egress }
+impl Ground for World {
+    fn set_conditions(&mut self, conditions: &Conditions) {
+        Self::set_conditions(self, conditions);
+    }
+
+    fn set_host_conditions(&mut self, host: usize, conditions: Option<&Conditions>) {
+        Self::set_host_conditions(self, host, conditions);
+    }
+
+    fn set_host_loss(&mut self, host: usize, ingress: f64, egress: f64) {
+        Self::set_host_loss(self, host, ingress, egress);
+    }
+
+    fn set_slow(&mut self, host: usize, by: Option<Duration>) {
+        Self::set_slow(self, host, by);
+    }
+
+    fn set_starved(&mut self, host: usize, turn: Option<(Duration, Duration)>) {
+        Self::set_starved(self, host, turn);
+    }
+
+    fn cut(&mut self, from: usize, to: usize) {
+        Self::cut(self, from, to);
+    }
+
+    fn mend(&mut self, from: usize, to: usize) {
+        Self::mend(self, from, to);
+    }
+
+    fn partition(&mut self, groups: &[&[usize]]) {
+        Self::partition(self, groups);
+    }
+
+    fn heal(&mut self) {
+        Self::heal(self);
+    }
 }
 
 fn stop(world: &mut World, host: usize, process_only: bool) {
     world.crash_as(host, if process_only { Crash::Process } else { Crash::Host });
-}
-
-fn pairs(from: &[usize], to: &[usize], both_ways: bool) -> impl Iterator<Item = (usize, usize)> {
-    let there = from.iter().flat_map(move |&a| to.iter().map(move |&b| (a, b)));
-    let each = there.flat_map(move |(a, b)| [Some((a, b)), both_ways.then_some((b, a))]);
-    each.flatten().filter(|(a, b)| a != b)
 }

@@ -145,6 +145,11 @@ pub enum Fault {
         /// Who.
         peers: Who,
     },
+    /// A shard of theirs goes bad, and is whole again after `for`: news that everybody is told.
+    Corrupt {
+        /// Who.
+        peers: Who,
+    },
 }
 
 impl Fault {
@@ -168,6 +173,7 @@ impl Fault {
             Self::Lie { .. } => "lie",
             Self::Join { .. } => "join",
             Self::Leave { .. } => "leave",
+            Self::Corrupt { .. } => "corrupt",
         }
     }
 
@@ -198,7 +204,11 @@ impl Fault {
         self.is_exclusive()
             || matches!(
                 self,
-                Self::Slow { .. } | Self::Starve { .. } | Self::Clock { .. } | Self::Lie { .. }
+                Self::Slow { .. }
+                    | Self::Starve { .. }
+                    | Self::Clock { .. }
+                    | Self::Lie { .. }
+                    | Self::Corrupt { .. }
             )
     }
 
@@ -216,7 +226,8 @@ impl Fault {
             | Self::Degrade { peers, .. }
             | Self::Clock { peers, .. }
             | Self::Lie { peers, .. }
-            | Self::Leave { peers } => vec![("peers".to_owned(), peers)],
+            | Self::Leave { peers }
+            | Self::Corrupt { peers } => vec![("peers".to_owned(), peers)],
             Self::Cut { from, to } => vec![("from".to_owned(), from), ("to".to_owned(), to)],
             Self::NoPath { between, and } => {
                 vec![("between".to_owned(), between), ("and".to_owned(), and)]
@@ -244,7 +255,8 @@ impl Fault {
             | Self::Degrade { peers, .. }
             | Self::Clock { peers, .. }
             | Self::Lie { peers, .. }
-            | Self::Leave { peers } => vec![peers],
+            | Self::Leave { peers }
+            | Self::Corrupt { peers } => vec![peers],
             Self::Cut { from, to } => vec![from, to],
             Self::NoPath { between, and } => vec![between, and],
             Self::Partition { sides } => sides.iter_mut().collect(),
