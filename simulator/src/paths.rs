@@ -133,7 +133,7 @@ peers = 4
 [network.latency]
 model = "uniform"
 min = "10ms"
-max = "10ms"
+max = "10001us"
 [network.conditions]
 jitter = "0s"
 [[faults]]

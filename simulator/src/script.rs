@@ -44,7 +44,7 @@ pub enum Deed {
     Stop {
         /// Whose.
         hosts: Vec<usize>,
-        /// Their kernels live and reset connections.
+        /// They end in order and close their connections.
         process_only: bool,
     },
     /// Stopped processes start again.

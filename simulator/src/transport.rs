@@ -23,6 +23,7 @@ mod stream;
 mod table;
 
 use connection::Side;
+use message::ACK_BYTES;
 pub(crate) use message::Message;
 use parcel::{Parcel, Parcels};
 use table::Table;
@@ -337,6 +338,9 @@ impl Transport {
         let quiet_us = sky.now.since(end.heard);
         end.heard = sky.now;
         sky.received(to, message.channel(), bytes);
+        let acknowledged = message.acknowledgements() * ACK_BYTES;
+        sky.sent(to, message.channel(), acknowledged);
+        sky.received(from, message.channel(), acknowledged);
         count_keep_alives(sky, to, quiet_us);
         // What was on its way when the host fell asleep lies in its kernel until it wakes.
         let what = Arrived::Message { message, epoch, bytes };

@@ -27,7 +27,8 @@ pub enum Fault {
     Crash {
         /// Who.
         peers: Who,
-        /// Their process alone: the kernel resets connections.
+        /// Their process alone ends in order, as on SIGTERM, and closes its connections. Whose
+        /// process is killed falls silent: QUIC takes no notice of what its kernel answers.
         #[serde(default)]
         process_only: bool,
         /// They come back with an empty disk.

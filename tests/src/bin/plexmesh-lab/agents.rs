@@ -67,6 +67,16 @@ impl Agent {
         Ok(())
     }
 
+    /// Lets the process end in order, as a service manager does.
+    pub(crate) fn stop(&mut self) -> anyhow::Result<()> {
+        if let Some(process) = &mut self.process {
+            kill_process(pid_of(process)?, Signal::TERM)?;
+            process.wait()?;
+        }
+        self.process = None;
+        Ok(())
+    }
+
     /// Ends the process without a word.
     pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
         if let Some(mut process) = self.process.take() {
@@ -92,8 +102,7 @@ impl Agent {
     /// Stops the process as it is, or lets it go on.
     pub(crate) fn set_paused(&self, paused: bool) -> anyhow::Result<()> {
         let Some(process) = &self.process else { return Ok(()) };
-        let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw).context("no process")?;
-        kill_process(pid, if paused { Signal::STOP } else { Signal::CONT })?;
+        kill_process(pid_of(process)?, if paused { Signal::STOP } else { Signal::CONT })?;
         Ok(())
     }
 
@@ -123,13 +132,6 @@ impl Agent {
         self.answer(stream, "/v1/scrub").map(|_| ())
     }
 
-    /// A connection on which a path was asked for.
-    pub(crate) fn open(&self, path: &str) -> anyhow::Result<UnixStream> {
-        let mut stream = self.connect()?;
-        write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
-        Ok(stream)
-    }
-
     fn connect(&self) -> anyhow::Result<UnixStream> {
         Ok(UnixStream::connect(self.dir.join("agent.sock"))?)
     }
@@ -144,6 +146,10 @@ impl Agent {
         ensure!(is_good, "{path} was refused: {body}");
         Ok(serde_json::from_str(body)?)
     }
+}
+
+fn pid_of(process: &Child) -> anyhow::Result<Pid> {
+    i32::try_from(process.id()).ok().and_then(Pid::from_raw).context("a process without an id")
 }
 
 /// The document of an agent in `dir` at a path.

@@ -263,10 +263,12 @@ impl Lab {
     fn crash(&mut self, host: usize, process_only: bool) -> anyhow::Result<()> {
         self.ears.set_askable(host, None);
         let now = self.now();
-        if !process_only {
+        if process_only {
+            self.agent(host)?.stop()?;
+        } else {
             self.net.set_off(host, true);
+            self.agent(host)?.kill()?;
         }
-        self.agent(host)?.kill()?;
         let net = &self.net;
         self.ledger.crashed(host, now, &|a, b| net.joined_since(a, b));
         Ok(())

@@ -16,7 +16,7 @@ to = [1]
 /// A switch of four hosts, 10 ms from each other, and its script.
 fn switch(conditions: &str, faults: &str) -> (Switch, Vec<Deed>) {
     let text = format!(
-        "format = 1\ntitle = \"t\"\npeers = 4\n[network.latency]\nmodel = \"uniform\"\nmin = \"10ms\"\nmax = \"10ms\"\n\
+        "format = 1\ntitle = \"t\"\npeers = 4\n[network.latency]\nmodel = \"uniform\"\nmin = \"10ms\"\nmax = \"10001us\"\n\
          [network.conditions]\njitter = \"0s\"\n{conditions}\n{faults}"
     );
     let scenario = load(&text, "test").unwrap();
