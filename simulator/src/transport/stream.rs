@@ -18,8 +18,8 @@ use crate::traffic::Channel;
 /// cut began.
 const MAX_PROBE_TIMEOUT_US: u64 = 3 * SECOND;
 
-/// The packet that a probe timeout sends when it finds the path still bad, in bytes.
-const PROBE_PACKET_BYTES: usize = 80;
+/// What a probe timeout sends, in bytes: two packets with nothing but a ping (RFC 9002, 6.2.4).
+pub(super) const PROBE_PACKETS_BYTES: usize = 2 * 58;
 
 /// The stream that a message travels on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +183,7 @@ impl Transport {
         let Some(arrival) = arrival else {
             end.out.tries += 1;
             if !stands_still {
-                sky.sent(from, Channel::Connection, PROBE_PACKET_BYTES);
+                sky.sent(from, Channel::Connection, PROBE_PACKETS_BYTES);
             }
             self.plan_retry(sky, from, to, epoch, false);
             return;
