@@ -27,7 +27,7 @@ fn owner(name: &str) -> Option<u32> {
 }
 
 /// Namespaces among `names` whose lab does not live any more.
-fn leftovers<'a>(names: &'a [String], lives: impl Fn(u32) -> bool) -> Vec<&'a str> {
+fn leftovers(names: &[String], lives: impl Fn(u32) -> bool) -> Vec<&str> {
     let dead = |name: &&String| owner(name).is_some_and(|pid| !lives(pid));
     names.iter().filter(dead).map(String::as_str).collect()
 }
