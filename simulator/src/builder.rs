@@ -24,6 +24,9 @@ use crate::world::{Happening, WALL_START_MS, World, micros};
 pub(crate) const CERTIFICATE_S: u64 = 90 * 24 * 3_600;
 /// How long ago preloaded records were signed, in milliseconds.
 const PRELOADED_AGE_MS: u64 = 60_000;
+/// Most that a packet takes longer than the latency of its path where nothing else is said, in
+/// microseconds: what a quiet path through some routers adds.
+pub(crate) const USUAL_JITTER_US: u64 = 2 * MILLI;
 /// Most seeds that a peer of a cold start knows.
 const MAX_SEEDS: u64 = 3;
 
@@ -70,7 +73,7 @@ impl WorldBuilder {
             seed,
             nodes: 1,
             latency: Box::new(UniformLatency::new(seed, 5 * MILLI..60 * MILLI)),
-            jitter_us: 2 * MILLI,
+            jitter_us: USUAL_JITTER_US,
             loss: 0.0,
             start: Start::default(),
             stagger: Duration::from_secs(5),

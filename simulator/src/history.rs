@@ -32,10 +32,28 @@ pub struct Change {
     pub well_since: Option<Time>,
 }
 
+/// Most remembered pieces of news: a thousand peers hear of a hundred findings. They take at most
+/// 4 MiB.
+const MAX_NEWS: usize = 100_000;
+
+/// A node heard how many shards of a peer something is wrong with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    /// When.
+    pub at: Time,
+    /// Who heard it.
+    pub observer: usize,
+    /// About whom.
+    pub subject: usize,
+    /// How many.
+    pub count: u32,
+}
+
 /// The record of a run.
 #[derive(Debug, Default)]
 pub struct History {
     changes: Vec<Change>,
+    news: Vec<News>,
     counts: BTreeMap<&'static str, u64>,
     first_ups: u64,
     forgotten: u64,
@@ -69,6 +87,12 @@ impl History {
         self.first_ups
     }
 
+    /// News of shards in the order in which they came; the first 100,000.
+    #[must_use]
+    pub fn news(&self) -> &[News] {
+        &self.news
+    }
+
     /// How often each kind of event came.
     #[must_use]
     pub const fn counts(&self) -> &BTreeMap<&'static str, u64> {
@@ -85,6 +109,12 @@ impl History {
         *self.counts.entry(name(event)).or_default() += 1;
         if matches!(event, Event::EdgeChanged { status: EdgeStatus::Lost, .. }) {
             *self.counts.entry(EDGE_LOST).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn hear(&mut self, news: News) {
+        if self.news.len() < MAX_NEWS {
+            self.news.push(news);
         }
     }
 

@@ -36,6 +36,7 @@ pub mod keys;
 pub mod links;
 pub mod measure;
 pub mod output;
+pub mod paths;
 mod queue;
 pub mod replay;
 pub mod report;
@@ -48,6 +49,7 @@ pub mod swarm;
 pub mod topology;
 pub mod traffic;
 mod transport;
+mod weather;
 pub mod world;
 
 pub use builder::{Start, WorldBuilder};

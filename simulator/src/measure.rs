@@ -1,5 +1,6 @@
 //! Measures: figures of a world for reports. They look from outside and judge nothing.
 
+mod delivery;
 mod latency;
 pub mod quantile;
 mod sampler;
@@ -7,6 +8,7 @@ mod sampler;
 mod tests;
 pub(crate) mod traffic;
 
+pub use delivery::{Tidings, deliveries};
 pub use latency::{edges, latency_error};
 pub use sampler::Sampler;
-pub use traffic::traffic;
+pub use traffic::{traffic, traffic_of};

@@ -33,6 +33,9 @@ pub struct RunReport {
     pub checks: Vec<Check>,
     /// Each crash, and who knew it when.
     pub detections: Vec<Detection>,
+    /// Each shard that went bad or was whole again, and who heard of it when.
+    #[serde(default)]
+    pub deliveries: Vec<Delivery>,
     /// From the beginning of the liveness phase until all running peers agreed; `None` if they did
     /// not.
     pub healed_seconds: Option<f64>,
@@ -118,6 +121,22 @@ pub struct Detection {
     /// Peers that were to know it and did not when the run ended.
     #[serde(default)]
     pub unaware: usize,
+}
+
+/// One piece of news: a changed record that everybody is told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// Whose record.
+    pub origin: usize,
+    /// When its origin told it, in seconds since the beginning.
+    pub at_seconds: f64,
+    /// Peers that ran then, without the origin.
+    pub listeners: usize,
+    /// From then until every one of them knew; `None` if not all did.
+    pub all_seconds: Option<f64>,
+    /// Per peer that knew, how long it took, in rising order.
+    pub each_seconds: Vec<f64>,
 }
 
 /// Bytes per second of peers in the mean of the fault phase.

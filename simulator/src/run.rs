@@ -14,11 +14,10 @@ use crate::world::tap::TapFilter;
 
 pub(crate) mod agenda;
 mod hands;
-pub(crate) mod paths;
 mod stage;
-mod words;
+pub mod words;
 
-use agenda::Agenda;
+pub use agenda::Agenda;
 use hands::Hands;
 
 /// How often the world is looked at.
@@ -136,6 +135,7 @@ pub fn run(
         event_hash: hex(&world.hash()),
         checks: judged.checks,
         detections: judged.detections,
+        deliveries: measure::deliveries(runner.hands.tidings(), world.history().news()),
         healed_seconds: judged.healed_seconds,
         event_counts: counts(&world),
         traffic,

@@ -44,7 +44,7 @@ pub enum Deed {
     Stop {
         /// Whose.
         hosts: Vec<usize>,
-        /// Their kernels live and reset connections.
+        /// They end in order and close their connections.
         process_only: bool,
     },
     /// Stopped processes start again.
@@ -135,6 +135,10 @@ pub enum Deed {
     Leave(Vec<usize>),
     /// The processes of hosts that have said good-bye end.
     Depart(Vec<usize>),
+    /// A shard of each of these hosts goes bad.
+    Corrupt(Vec<usize>),
+    /// It is whole again.
+    Repair(Vec<usize>),
     /// A host goes if it is there and comes if it is away, and so on until the end of the fault
     /// phase; how long it stays is drawn.
     ComeAndGo {
@@ -298,6 +302,7 @@ impl Plan {
                 self.push(gone, false, Deed::Depart(hosts.clone()));
                 (Deed::Leave(hosts), None)
             }
+            Fault::Corrupt { .. } => (Deed::Corrupt(hosts.clone()), Some(Deed::Repair(hosts))),
         };
         self.push(self.begin + entry.at.0, false, begins);
         if let (Some(deed), Some(_)) = (ends, entry.lasts) {

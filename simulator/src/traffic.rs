@@ -77,15 +77,18 @@ impl Meter {
         Bytes { sent: rate(total.sent), received: rate(total.received) }
     }
 
-    pub(crate) fn reset(&mut self, now: Time) {
+    /// Counts anew from now on.
+    pub fn reset(&mut self, now: Time) {
         *self = Self { second: now.0 / SECOND, since: now, ..Self::default() };
     }
 
-    pub(crate) fn sent(&mut self, now: Time, channel: Channel, bytes: usize) {
+    /// Counts bytes that were sent.
+    pub fn sent(&mut self, now: Time, channel: Channel, bytes: usize) {
         self.count(now, channel, Bytes { sent: bytes as u64, received: 0 });
     }
 
-    pub(crate) fn received(&mut self, now: Time, channel: Channel, bytes: usize) {
+    /// Counts bytes that came.
+    pub fn received(&mut self, now: Time, channel: Channel, bytes: usize) {
         self.count(now, channel, Bytes { sent: 0, received: bytes as u64 });
     }
 

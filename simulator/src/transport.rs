@@ -23,8 +23,10 @@ mod stream;
 mod table;
 
 use connection::Side;
+use message::ACK_BYTES;
 pub(crate) use message::Message;
 use parcel::{Parcel, Parcels};
+use stream::PROBE_PACKETS_BYTES;
 use table::Table;
 
 /// A connection end that hears no packet for this long closes. The agent's setting.
@@ -337,6 +339,12 @@ impl Transport {
         let quiet_us = sky.now.since(end.heard);
         end.heard = sky.now;
         sky.received(to, message.channel(), bytes);
+        let acknowledged = message.acknowledgements() * ACK_BYTES;
+        sky.sent(to, message.channel(), acknowledged);
+        sky.received(from, message.channel(), acknowledged);
+        if !sky.links.any_passes(sky.now, (to, from), (1, 0), sky.dice) {
+            count_vain_probes(sky, from, to);
+        }
         count_keep_alives(sky, to, quiet_us);
         // What was on its way when the host fell asleep lies in its kernel until it wakes.
         let what = Arrived::Message { message, epoch, bytes };
@@ -483,6 +491,14 @@ fn count_keep_alives(sky: &mut Sky<'_>, at: usize, quiet_us: u64) {
     if bytes > 0 {
         sky.sent(at, Channel::Connection, bytes);
         sky.received(at, Channel::Connection, bytes);
+    }
+}
+
+/// An acknowledgement was lost: the sender's probe timeout asks for it again, and gets it.
+fn count_vain_probes(sky: &mut Sky<'_>, from: usize, to: usize) {
+    for (sender, receiver, bytes) in [(from, to, PROBE_PACKETS_BYTES), (to, from, ACK_BYTES)] {
+        sky.sent(sender, Channel::Connection, bytes);
+        sky.received(receiver, Channel::Connection, bytes);
     }
 }
 

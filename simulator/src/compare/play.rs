@@ -13,7 +13,7 @@ use super::{Beat, CompareError, Protocol, Watcher};
 use crate::measure::quantile::spread;
 use crate::report::{Spread, Wall};
 use crate::run::agenda::{Agenda, whole};
-use crate::run::paths::Troubles;
+use crate::weather::Weather;
 use crate::scenario::Scenario;
 use crate::script::{Deed, compile};
 use crate::topology;
@@ -28,7 +28,7 @@ struct Player<'a, M: Machine> {
     scenario: &'a Scenario,
     world: DatagramWorld<M>,
     agenda: Agenda,
-    troubles: Troubles,
+    weather: Weather,
     tally: Tally,
     watcher: &'a mut dyn Watcher,
 }
@@ -47,13 +47,13 @@ pub(super) fn play<M: Machine>(
     let size = (scenario.seed, scenario.peers);
     let total = scenario.phases.total();
     let mut world = DatagramWorld::<M>::new(rules, size, made.model, total);
-    let troubles = Troubles::new(scenario, &script, &mut world);
+    let weather = Weather::new(scenario, &script, &mut world);
     let mut player = Player {
         protocol,
         scenario,
         world,
         agenda: Agenda::new(scenario, script.steps),
-        troubles,
+        weather,
         tally: Tally::new(scenario.peers, &scenario.phases),
         watcher,
     };
@@ -87,7 +87,7 @@ impl<M: Machine> Player<'_, M> {
         let rates = rates(&before, self.world.meters(), length_s);
         // What the script ends together with the phase comes before all that is left.
         self.act(whole(end));
-        self.troubles.clear();
+        self.weather.clear();
         self.world.heal_all();
         self.phase("healed", self.scenario.phases.total())?;
         Ok(rates)
@@ -126,7 +126,7 @@ impl<M: Machine> Player<'_, M> {
                 Deed::Start { hosts, .. } => hosts.iter().for_each(|&host| self.world.start(host)),
                 Deed::ComeAndGo { host, is_away: false, .. } => self.world.stop(*host),
                 Deed::ComeAndGo { host, .. } => self.world.start(*host),
-                deed => self.troubles.act(&mut self.world, deed),
+                deed => self.weather.act(&mut self.world, deed),
             }
         }
     }

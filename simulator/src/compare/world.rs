@@ -13,7 +13,7 @@ use crate::dice::{Chance, Dice};
 use crate::history::{Change, EventLog, History};
 use crate::links::{Fate, LatencyModel, Links, Load, Rules};
 use crate::queue::Queue;
-use crate::run::paths::Paths;
+use crate::weather::Ground;
 use crate::scenario::Conditions;
 use crate::traffic::Bytes;
 use crate::world::{Truth, micros};
@@ -279,7 +279,7 @@ fn on_the_wire(size_bytes: usize) -> u64 {
     (size_bytes + fragments(size_bytes) * HEADER_BYTES) as u64
 }
 
-impl<M: Machine> Paths for DatagramWorld<M> {
+impl<M: Machine> Ground for DatagramWorld<M> {
     fn set_conditions(&mut self, conditions: &Conditions) {
         self.links.set_conditions(conditions);
         self.after_change();

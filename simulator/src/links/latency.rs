@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::dice;
 
 /// One-way latencies between hosts. Matrices and geography implement this too.
-pub trait LatencyModel: fmt::Debug {
+pub trait LatencyModel: fmt::Debug + Send {
     /// How long a packet takes from one host to another, in microseconds.
     fn one_way_us(&self, from: usize, to: usize) -> u64;
 }

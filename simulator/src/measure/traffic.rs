@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use plexmesh_proto::types::Time;
+
 use super::quantile::spread;
 use crate::report::Traffic;
 use crate::traffic::{Bytes, Channel, Meter};
@@ -14,8 +16,13 @@ const WINDOW_S: usize = 5;
 #[must_use]
 pub fn traffic(world: &World, hosts: &[usize]) -> Traffic {
     let meters: Vec<&Meter> = hosts.iter().filter_map(|&host| world.traffic(host)).collect();
-    let rates: Vec<Bytes> =
-        meters.iter().map(|meter| meter.mean_per_second(world.time())).collect();
+    traffic_of(&meters, world.time())
+}
+
+/// What the hosts of these meters sent and received since they were last reset, up to `now`.
+#[must_use]
+pub fn traffic_of(meters: &[&Meter], now: Time) -> Traffic {
+    let rates: Vec<Bytes> = meters.iter().map(|meter| meter.mean_per_second(now)).collect();
     let peaks = meters.iter().map(|meter| {
         let peak = meter.peak_per_second();
         peak.sent.max(peak.received)
@@ -23,7 +30,7 @@ pub fn traffic(world: &World, hosts: &[usize]) -> Traffic {
     Traffic {
         sent: spread(rates.iter().map(|rate| rate.sent as f64).collect()),
         received: spread(rates.iter().map(|rate| rate.received as f64).collect()),
-        sent_by_channel: by_channel(&meters, &rates),
+        sent_by_channel: by_channel(meters, &rates),
         peak_bytes_per_second: peaks.max().unwrap_or_default(),
     }
 }

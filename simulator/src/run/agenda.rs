@@ -8,14 +8,14 @@ use crate::scenario::{Churn, Scenario};
 use crate::script::{Deed, Step, exponential};
 
 /// The first whole microsecond from `at` on: the world knows none between.
-pub(crate) fn whole(at: Duration) -> Duration {
+pub(super) fn whole(at: Duration) -> Duration {
     let micros = at.as_nanos().div_ceil(1_000);
     Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
 }
 
 /// Deeds in the order of their time.
 #[derive(Debug)]
-pub(crate) struct Agenda {
+pub struct Agenda {
     script: VecDeque<Step>,
     /// What repeats itself, by time and the order in which it was put down.
     later: BTreeMap<(Duration, u64), Deed>,
@@ -28,7 +28,9 @@ pub(crate) struct Agenda {
 }
 
 impl Agenda {
-    pub(crate) fn new(scenario: &Scenario, steps: Vec<Step>) -> Self {
+    /// The agenda of a scenario with these steps.
+    #[must_use]
+    pub fn new(scenario: &Scenario, steps: Vec<Step>) -> Self {
         let (_, end) = scenario.phases.fault_phase();
         let script = steps.into_iter().map(|step| Step { at: whole(step.at), ..step }).collect();
         Self {
@@ -43,7 +45,8 @@ impl Agenda {
     }
 
     /// When the next deed is due, if that is before `until`.
-    pub(crate) fn next_before(&self, until: Duration) -> Option<Duration> {
+    #[must_use]
+    pub fn next_before(&self, until: Duration) -> Option<Duration> {
         let scripted = self.script.front().map(|step| step.at);
         let later = self.later.keys().next().map(|(at, _)| *at);
         scripted.into_iter().chain(later).min().filter(|at| *at < until)
@@ -51,7 +54,7 @@ impl Agenda {
 
     /// Takes a deed that is due, and puts down what it brings with it. Says too whether it goes on
     /// with something that began before.
-    pub(crate) fn due(&mut self, now: Duration) -> Option<(Deed, bool)> {
+    pub fn due(&mut self, now: Duration) -> Option<(Deed, bool)> {
         let scripted = self.script.front().map(|step| step.at).filter(|at| *at <= now);
         let later = self.later.keys().next().copied().filter(|(at, _)| *at <= now);
         // What goes on comes first: its turn ends where something else begins.

@@ -7,7 +7,8 @@ use crate::script::{Ailment, Deed};
 const NAMED: usize = 8;
 
 /// A deed in words; `None` if it only goes on with something.
-pub(super) fn of(deed: &Deed) -> Option<String> {
+#[must_use]
+pub fn of(deed: &Deed) -> Option<String> {
     let text = match deed {
         Deed::Stop { hosts, process_only: false } => format!("{} crashed", peers(hosts)),
         Deed::Stop { hosts, process_only: true } => format!("{} stopped", peers(hosts)),
@@ -51,6 +52,8 @@ pub(super) fn of(deed: &Deed) -> Option<String> {
         Deed::Join(hosts) => format!("{} joined", peers(hosts)),
         Deed::Leave(hosts) => format!("{} left", peers(hosts)),
         Deed::Depart(_) => return None,
+        Deed::Corrupt(hosts) => format!("a shard of {} went bad", peers(hosts)),
+        Deed::Repair(hosts) => format!("the shard of {} is whole again", peers(hosts)),
         Deed::ComeAndGo { host, is_away: false, .. } => format!("peer {host} went"),
         Deed::ComeAndGo { host, lose_state: false, .. } => format!("peer {host} came back"),
         Deed::ComeAndGo { host, .. } => format!("peer {host} came back with an empty disk"),

@@ -27,7 +27,8 @@ pub enum Fault {
     Crash {
         /// Who.
         peers: Who,
-        /// Their process alone: the kernel resets connections.
+        /// Their process alone ends in order, as on SIGTERM, and closes its connections. Whose
+        /// process is killed falls silent: QUIC takes no notice of what its kernel answers.
         #[serde(default)]
         process_only: bool,
         /// They come back with an empty disk.
@@ -145,6 +146,11 @@ pub enum Fault {
         /// Who.
         peers: Who,
     },
+    /// A shard of theirs goes bad, and is whole again after `for`: news that everybody is told.
+    Corrupt {
+        /// Who.
+        peers: Who,
+    },
 }
 
 impl Fault {
@@ -168,6 +174,7 @@ impl Fault {
             Self::Lie { .. } => "lie",
             Self::Join { .. } => "join",
             Self::Leave { .. } => "leave",
+            Self::Corrupt { .. } => "corrupt",
         }
     }
 
@@ -198,7 +205,11 @@ impl Fault {
         self.is_exclusive()
             || matches!(
                 self,
-                Self::Slow { .. } | Self::Starve { .. } | Self::Clock { .. } | Self::Lie { .. }
+                Self::Slow { .. }
+                    | Self::Starve { .. }
+                    | Self::Clock { .. }
+                    | Self::Lie { .. }
+                    | Self::Corrupt { .. }
             )
     }
 
@@ -216,7 +227,8 @@ impl Fault {
             | Self::Degrade { peers, .. }
             | Self::Clock { peers, .. }
             | Self::Lie { peers, .. }
-            | Self::Leave { peers } => vec![("peers".to_owned(), peers)],
+            | Self::Leave { peers }
+            | Self::Corrupt { peers } => vec![("peers".to_owned(), peers)],
             Self::Cut { from, to } => vec![("from".to_owned(), from), ("to".to_owned(), to)],
             Self::NoPath { between, and } => {
                 vec![("between".to_owned(), between), ("and".to_owned(), and)]
@@ -244,7 +256,8 @@ impl Fault {
             | Self::Degrade { peers, .. }
             | Self::Clock { peers, .. }
             | Self::Lie { peers, .. }
-            | Self::Leave { peers } => vec![peers],
+            | Self::Leave { peers }
+            | Self::Corrupt { peers } => vec![peers],
             Self::Cut { from, to } => vec![from, to],
             Self::NoPath { between, and } => vec![between, and],
             Self::Partition { sides } => sides.iter_mut().collect(),

@@ -214,6 +214,7 @@ static FAULT: Form = Form {
             ("lie", &[PEERS, need("lie", Kind::Word(words::<Lie>))]),
             ("join", &[need("count", Kind::Whole)]),
             ("leave", &[PEERS]),
+            ("corrupt", &[PEERS]),
         ],
     }),
 };

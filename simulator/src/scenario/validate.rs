@@ -270,7 +270,8 @@ fn check_fault(fault: &Fault, at: &impl Fn(&str) -> String) -> Checked {
         | Fault::Cut { .. }
         | Fault::NoPath { .. }
         | Fault::Lie { .. }
-        | Fault::Leave { .. } => Ok(()),
+        | Fault::Leave { .. }
+        | Fault::Corrupt { .. } => Ok(()),
     }
 }
 

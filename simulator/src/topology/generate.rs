@@ -66,7 +66,7 @@ impl Way {
 }
 
 /// A made shape.
-trait Made: std::fmt::Debug {
+trait Made: std::fmt::Debug + Send {
     /// The shortest way between two nodes.
     fn way(&self, from: usize, to: usize) -> Way;
     /// All edges, the lower node first.

@@ -18,8 +18,8 @@ use crate::traffic::Channel;
 /// cut began.
 const MAX_PROBE_TIMEOUT_US: u64 = 3 * SECOND;
 
-/// The packet that a probe timeout sends when it finds the path still bad, in bytes.
-const PROBE_PACKET_BYTES: usize = 80;
+/// What a probe timeout sends, in bytes: two packets with nothing but a ping (RFC 9002, 6.2.4).
+pub(super) const PROBE_PACKETS_BYTES: usize = 2 * 58;
 
 /// The stream that a message travels on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +111,10 @@ impl Transport {
             self.overflowed += 1;
             return;
         }
-        let acknowledged = arrival.is_some() && !sky.links.is_blocked(to, from);
+        // A gap is acknowledged at once, by a packet that can be lost like any other.
+        let acknowledged = arrival.is_some()
+            && !sky.links.is_blocked(to, from)
+            && sky.links.any_passes(sky.now, (to, from), (1, 0), sky.dice);
         self.plan_retry(sky, from, to, epoch, acknowledged);
     }
 
@@ -144,7 +147,9 @@ impl Transport {
         }
         let timeout = (probe_timeout_us(rtt_us) << out.tries.min(8)).min(MAX_PROBE_TIMEOUT_US);
         let at = sky.now.plus(if acked { (rtt_us + rtt_us / 4).min(timeout) } else { timeout });
-        if out.retry.is_some_and(|planned| planned <= at) {
+        // Whatever is sent starts the probe timeout anew (RFC 9002, 6.2.1); an acknowledgement comes
+        // when it comes.
+        if acked && out.retry.is_some_and(|planned| planned <= at) {
             return;
         }
         out.retry = Some(at);
@@ -178,7 +183,7 @@ impl Transport {
         let Some(arrival) = arrival else {
             end.out.tries += 1;
             if !stands_still {
-                sky.sent(from, Channel::Connection, PROBE_PACKET_BYTES);
+                sky.sent(from, Channel::Connection, PROBE_PACKETS_BYTES);
             }
             self.plan_retry(sky, from, to, epoch, false);
             return;

@@ -7,7 +7,7 @@ use plexmesh_proto::types::{RequestId, SECOND, Token};
 
 use super::{Happening, Waiting, World};
 use crate::byzantine::Mask;
-use crate::history::Change;
+use crate::history::{Change, News};
 use crate::host::Host;
 use crate::transport::{Arrival, Arrived, Message};
 
@@ -111,6 +111,12 @@ impl World {
             let well_since = self.hosts.get(subject).and_then(|host| host.well_since);
             let (at, observer, from, to) = (self.now, index, *from, *to);
             self.history.change(Change { at, observer, subject, from, to, well_since });
+        }
+        if let Event::ShardsChanged { peer, count, .. } = event
+            && let Some(subject) = self.host_of(peer)
+        {
+            let (at, observer, count) = (self.now, index, *count);
+            self.history.hear(News { at, observer, subject, count });
         }
         if self.trace {
             eprintln!("{:>12.6} {index:>5} {event:?}", self.elapsed().as_secs_f64());

@@ -26,6 +26,7 @@ pub(crate) fn empty() -> RunReport {
         event_hash: "00".repeat(32),
         checks: Vec::new(),
         detections: Vec::new(),
+        deliveries: Vec::new(),
         healed_seconds: None,
         event_counts: BTreeMap::new(),
         traffic: Traffic::default(),

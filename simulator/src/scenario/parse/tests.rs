@@ -214,6 +214,7 @@ fn faults() -> impl Strategy<Value = Fault> {
         (sets(), lie).prop_map(|(peers, lie)| Fault::Lie { peers, lie }),
         (1_usize..9).prop_map(|count| Fault::Join { count }),
         sets().prop_map(|peers| Fault::Leave { peers }),
+        sets().prop_map(|peers| Fault::Corrupt { peers }),
     ]
 }
 

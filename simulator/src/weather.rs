@@ -1,76 +1,37 @@
-//! What is wrong with paths and hosts now: several faults may hold one host at once, and when one
-//! ends, the others stay.
+//! What a scenario has done to paths and to what reaches hosts, and what of it holds now: several
+//! faults may hold one host at once, and when one ends, the others stay.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::scenario::{Conditions, Direction, Scenario};
 use crate::script::{Ailment, Deed, Script};
-use crate::world::World;
 
-/// A world whose paths and hosts can be troubled.
-pub(crate) trait Paths {
-    /// Sets what all paths do to packets.
+/// What weather happens to: a world, or paths alone.
+pub(crate) trait Ground {
+    /// What all paths do.
     fn set_conditions(&mut self, conditions: &Conditions);
-    /// Sets what the access of a host does to packets; `None` goes back to the base.
+    /// What the access of a host does; `None` for what all do.
     fn set_host_conditions(&mut self, host: usize, conditions: Option<&Conditions>);
-    /// Sets the probabilities that a host loses what comes in and what goes out.
+    /// Losses of a host, in and out.
     fn set_host_loss(&mut self, host: usize, ingress: f64, egress: f64);
-    /// Makes everything reach a process this much late.
+    /// How late everything reaches a process.
     fn set_slow(&mut self, host: usize, by: Option<Duration>);
-    /// Lets a process run and stand still in turn.
+    /// For how long a process runs, and then does not, in turn.
     fn set_starved(&mut self, host: usize, turn: Option<(Duration, Duration)>);
-    /// Cuts a one-way path.
+    /// Cuts one way.
     fn cut(&mut self, from: usize, to: usize);
-    /// Mends a cut.
+    /// Mends one way.
     fn mend(&mut self, from: usize, to: usize);
-    /// Separates groups; who is in none forms one more.
+    /// Separates groups.
     fn partition(&mut self, groups: &[&[usize]]);
     /// Ends the partition and mends all cuts.
     fn heal(&mut self);
 }
 
-impl Paths for World {
-    fn set_conditions(&mut self, conditions: &Conditions) {
-        Self::set_conditions(self, conditions);
-    }
-
-    fn set_host_conditions(&mut self, host: usize, conditions: Option<&Conditions>) {
-        Self::set_host_conditions(self, host, conditions);
-    }
-
-    fn set_host_loss(&mut self, host: usize, ingress: f64, egress: f64) {
-        Self::set_host_loss(self, host, ingress, egress);
-    }
-
-    fn set_slow(&mut self, host: usize, by: Option<Duration>) {
-        Self::set_slow(self, host, by);
-    }
-
-    fn set_starved(&mut self, host: usize, turn: Option<(Duration, Duration)>) {
-        Self::set_starved(self, host, turn);
-    }
-
-    fn cut(&mut self, from: usize, to: usize) {
-        Self::cut(self, from, to);
-    }
-
-    fn mend(&mut self, from: usize, to: usize) {
-        Self::mend(self, from, to);
-    }
-
-    fn partition(&mut self, groups: &[&[usize]]) {
-        Self::partition(self, groups);
-    }
-
-    fn heal(&mut self) {
-        Self::heal(self);
-    }
-}
-
-/// What faults have done to paths and hosts.
+/// What holds now.
 #[derive(Debug, Default)]
-pub(crate) struct Troubles {
+pub(crate) struct Weather {
     /// Conditions of the groups that hosts belong to.
     usual: BTreeMap<usize, Conditions>,
     /// What hosts have, by the fault that gave it to them.
@@ -80,37 +41,40 @@ pub(crate) struct Troubles {
     parted: bool,
 }
 
-impl Troubles {
-    /// Sets up the network of a scenario; no time has passed yet.
-    pub(crate) fn new(scenario: &Scenario, script: &Script, net: &mut impl Paths) -> Self {
-        let mut troubles = Self::default();
-        net.set_conditions(&scenario.network.conditions);
+impl Weather {
+    /// The weather of a scenario at its beginning.
+    pub(crate) fn new(scenario: &Scenario, script: &Script, ground: &mut impl Ground) -> Self {
+        let mut weather = Self::default();
+        ground.set_conditions(&scenario.network.conditions);
         for group in &scenario.groups {
             let members = script.groups.get(&group.name).map_or(&[][..], Vec::as_slice);
             if group.conditions == Conditions::default() {
                 continue;
             }
             for &host in members {
-                troubles.usual.insert(host, group.conditions);
-                troubles.apply(net, host);
+                weather.usual.insert(host, group.conditions);
+                weather.apply(ground, host);
             }
         }
-        troubles
+        weather
     }
 
-    /// Does a deed, if it is one to paths or to what hosts have for a while.
-    pub(crate) fn act(&mut self, net: &mut impl Paths, deed: &Deed) {
+    /// Does a deed, if it is about paths or about what reaches hosts.
+    pub(crate) fn act(&mut self, ground: &mut impl Ground, deed: &Deed) {
         match deed {
-            Deed::Ail { id, hosts, ailment } => self.ail(net, *id, hosts, *ailment),
-            Deed::Cure { id } | Deed::Flip { id, is_off: true, .. } => self.cure(net, *id),
-            Deed::Flip { id, hosts, direction, .. } => {
-                self.ail(net, *id, hosts, silence(*direction));
+            Deed::Cut { .. } | Deed::Mend { .. } | Deed::Part(_) | Deed::Unite => {
+                self.path(ground, deed);
             }
-            _ => self.path(net, deed),
+            Deed::Ail { id, hosts, ailment } => self.ail(ground, *id, hosts, *ailment),
+            Deed::Cure { id } | Deed::Flip { id, is_off: true, .. } => self.cure(ground, *id),
+            Deed::Flip { id, hosts, direction, .. } => {
+                self.ail(ground, *id, hosts, silence(*direction));
+            }
+            _ => {}
         }
     }
 
-    /// Forgets everything, as the network is whole again; whether there was anything.
+    /// Nothing holds any more; the ground is told by its owner. Says whether anything held.
     pub(crate) fn clear(&mut self) -> bool {
         let held = !self.ails.is_empty() || !self.cuts.is_empty() || self.parted;
         self.ails.clear();
@@ -119,14 +83,14 @@ impl Troubles {
         held
     }
 
-    fn path(&mut self, net: &mut impl Paths, deed: &Deed) {
+    fn path(&mut self, ground: &mut impl Ground, deed: &Deed) {
         match deed {
             Deed::Cut { from, to, both_ways } => {
                 for pair in pairs(from, to, *both_ways) {
                     let held = self.cuts.entry(pair).or_default();
                     *held += 1;
                     if *held == 1 {
-                        net.cut(pair.0, pair.1);
+                        ground.cut(pair.0, pair.1);
                     }
                 }
             }
@@ -136,46 +100,46 @@ impl Troubles {
                     *held -= 1;
                     if *held == 0 {
                         self.cuts.remove(&pair);
-                        net.mend(pair.0, pair.1);
+                        ground.mend(pair.0, pair.1);
                     }
                 }
             }
             Deed::Part(sides) => {
                 let sides: Vec<&[usize]> = sides.iter().map(Vec::as_slice).collect();
-                net.partition(&sides);
+                ground.partition(&sides);
                 self.parted = true;
             }
             Deed::Unite => {
-                // The network only knows to heal all at once; cuts that others hold are made again.
-                net.heal();
+                // The ground only knows to heal all at once; cuts that others hold are made again.
+                ground.heal();
                 self.parted = false;
                 for &(from, to) in self.cuts.keys() {
-                    net.cut(from, to);
+                    ground.cut(from, to);
                 }
             }
             _ => {}
         }
     }
 
-    fn ail(&mut self, net: &mut impl Paths, id: usize, hosts: &[usize], ailment: Ailment) {
+    fn ail(&mut self, ground: &mut impl Ground, id: usize, hosts: &[usize], ailment: Ailment) {
         for &host in hosts {
             self.ails.entry(host).or_default().insert(id, ailment);
-            self.apply(net, host);
+            self.apply(ground, host);
         }
     }
 
-    fn cure(&mut self, net: &mut impl Paths, id: usize) {
+    fn cure(&mut self, ground: &mut impl Ground, id: usize) {
         let ailing =
             self.ails.iter_mut().filter_map(|(host, ails)| ails.remove(&id).map(|_| *host));
         let cured: Vec<usize> = ailing.collect();
         self.ails.retain(|_, ails| !ails.is_empty());
         for host in cured {
-            self.apply(net, host);
+            self.apply(ground, host);
         }
     }
 
-    /// Tells the network all that a host has now.
-    fn apply(&self, net: &mut impl Paths, host: usize) {
+    /// Tells the ground all that a host has now.
+    fn apply(&self, ground: &mut impl Ground, host: usize) {
         let mut conditions = self.usual.get(&host).copied();
         let (mut lost_in, mut lost_out) = (0.0_f64, 0.0_f64);
         let mut slow: Option<Duration> = None;
@@ -193,10 +157,10 @@ impl Troubles {
                 }
             }
         }
-        net.set_host_conditions(host, conditions.as_ref());
-        net.set_host_loss(host, lost_in, lost_out);
-        net.set_slow(host, slow);
-        net.set_starved(host, starved);
+        ground.set_host_conditions(host, conditions.as_ref());
+        ground.set_host_loss(host, lost_in, lost_out);
+        ground.set_slow(host, slow);
+        ground.set_starved(host, starved);
     }
 }
 
