@@ -133,6 +133,8 @@ const ROWS: &[&[Row]] = &[
     dissemination::ROWS,
     traffic::ROWS,
     joining::ROWS,
+    reconciliation::ROWS,
+    coordinates::ROWS,
     speed::ROWS,
 ];
 

@@ -59,5 +59,6 @@ fn refusal(fault: &Fault) -> Option<(&'static str, &'static str, &'static str)> 
             refused("peers start knowing each other; how a newcomer is let in is not compared")
         }
         Fault::Leave { .. } => refused("not every protocol has a good-bye"),
+        Fault::Corrupt { .. } => refused("the other protocols tell nothing but who is a member"),
     }
 }

@@ -17,7 +17,11 @@ use plexmesh_proto::latency::{SAMPLE_INTERVAL, VISIT_INTERVAL};
 use plexmesh_proto::ring::{RINGS, Rings, Standing};
 use plexmesh_proto::types::{PeerId, SECOND};
 
+use super::bench::Bench;
+use super::figure::{Bound, Figure, Measured, Unit};
+use super::{Load, Row, RowError};
 use crate::dice::Dice;
+use crate::run::RunError;
 use crate::scenario::{Latency, MatrixValues, Network};
 use crate::topology::{self, Topology, TopologyError};
 
@@ -28,6 +32,52 @@ const FIRST_HEARTBEAT_S: u64 = 10;
 /// The measurement ends after this at the latest: nobody needs four hours for the samples of a
 /// figure.
 const LIMIT_S: u64 = 4 * 3_600;
+
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "coordinates-planetlab",
+        what: "error of estimated round trips, all pairs of PlanetLab, 32 neighbours, 200 samples",
+        others: "serf's algorithm there p50 10 %, p90 52 %",
+        load: Load::Shared,
+        measure: |bench| row(bench, "planetlab", 32, true),
+    },
+    Row {
+        name: "coordinates-seattle",
+        what: "the same, 99 personal devices of Seattle",
+        others: "",
+        load: Load::Shared,
+        measure: |bench| row(bench, "seattle", 32, false),
+    },
+    Row {
+        name: "coordinates-cloud",
+        what: "the same, 21 cloud regions",
+        others: "",
+        load: Load::Shared,
+        measure: |bench| row(bench, "cloud", 20, false),
+    },
+];
+
+fn row(
+    bench: &Bench<'_>,
+    matrix: &str,
+    neighbours: usize,
+    promised: bool,
+) -> Result<Measured, RowError> {
+    let samples = bench.pick(200, 20);
+    let error = coordinates(matrix, neighbours, samples, bench.seed).map_err(RunError::from)?;
+    let asked = |most: f64| promised.then(|| bench.asked(Bound::AtMost(most))).flatten();
+    let figures = vec![
+        Figure::new("p50", error.p50, Unit::Share, asked(0.07)),
+        Figure::new("p90", error.p90, Unit::Share, asked(0.3)),
+        Figure::new("p99", error.p99, Unit::Share, None),
+    ];
+    Ok(Measured {
+        peers: topology::builtin(matrix).map_or(0, |builtin| builtin.places),
+        virtual_seconds: error.minutes as f64 * 60.0,
+        figures,
+        notes: vec![format!("{samples} samples a peer")],
+    })
+}
 
 /// Relative error of the estimates, over all pairs of hosts: the distance of the estimate from the
 /// true round trip, as a share of the latter.

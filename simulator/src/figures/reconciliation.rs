@@ -13,7 +13,51 @@ use plexmesh_proto::exchange::reconcile::{Reconciliation, SYMBOLS_PER_ANSWER, St
 use plexmesh_proto::types::{RecordId, StateDigest, Version};
 use plexmesh_proto::wire;
 
+use super::bench::Bench;
+use super::figure::{Bound, Figure, Measured, Unit};
+use super::{Load, Row, RowError};
 use crate::dice::Dice;
+
+/// Bytes of an entry, as the promise counts: the smallest that could name it.
+const ENTRY_BYTES: f64 = 32.0;
+/// Differences that are reconciled, and the salts of each: one difference, a broadcast that was lost, up
+/// to a side of a healed partition.
+const DIFFERENCES: [usize; 6] = [0, 1, 64, 256, 1_024, 10_000];
+/// From here on the cost is to follow the difference.
+const PROMISED_FROM: usize = 64;
+
+pub(super) const ROWS: &[Row] = &[Row {
+    name: "reconciliation",
+    what: "bytes both ways until two sets of a million entries know in what they differ",
+    others: "range-based set reconciliation 28 to 58 times the ids (computed)",
+    load: Load::Shared,
+    measure: row,
+}];
+
+fn row(bench: &Bench<'_>) -> Result<Measured, RowError> {
+    let (entries, salts) = bench.pick((1_000_000, 100), (2_000, 5));
+    let costs = reconciliation(entries, &DIFFERENCES, salts, bench.seed)
+        .map_err(|error| RowError::Machine(error.to_string()))?;
+    let mut figures = Vec::new();
+    for cost in &costs {
+        let count = cost.differences;
+        let entries_bytes = 2.0 * count as f64 * ENTRY_BYTES;
+        let (mean, p95) = match count {
+            0 => (Some(300.0), None),
+            _ if count < PROMISED_FROM => (None, None),
+            _ => (Some(entries_bytes + 64.0), Some(2.5 * entries_bytes / 2.0)),
+        };
+        let asked = |most: Option<f64>| most.and_then(|most| bench.asked(Bound::AtMost(most)));
+        let named = |what: &str| format!("{what} for {count}");
+        figures.push(Figure::new(named("mean"), cost.mean_bytes, Unit::Bytes, asked(mean)));
+        if count > 0 {
+            let p95_bytes = cost.p95_bytes as f64;
+            figures.push(Figure::new(named("p95"), p95_bytes, Unit::Bytes, asked(p95)));
+        }
+    }
+    let notes = vec![format!("{entries} entries, {salts} salts")];
+    Ok(Measured { peers: 2, virtual_seconds: 0.0, figures, notes })
+}
 
 /// What stands for an entry in the symbols: the first half of its hash.
 type Item = [u8; 16];

@@ -8,7 +8,7 @@ use crate::scenario::{Churn, Scenario};
 use crate::script::{Deed, Step, exponential};
 
 /// The first whole microsecond from `at` on: the world knows none between.
-pub(super) fn whole(at: Duration) -> Duration {
+pub(crate) fn whole(at: Duration) -> Duration {
     let micros = at.as_nanos().div_ceil(1_000);
     Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
 }
