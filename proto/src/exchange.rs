@@ -17,7 +17,7 @@ pub mod reconcile;
 
 use message::{Cursor, ExchangeAnswer, ExchangeRequest, SketchRange};
 use pacing::Budget;
-use reconcile::{Reconciliation, Snapshots, Step};
+use reconcile::{Reconciliation, SYMBOLS_PER_ANSWER, Snapshots, Step};
 
 /// Between two exchanges of a peer whose neighbours agree with it.
 const QUIET_INTERVAL: u64 = SECOND;
@@ -34,15 +34,13 @@ const FAILURE_PAUSE: u64 = 10 * SECOND;
 /// Pause before asking a peer again that gave nothing because its budget was spent: half of it is back by then.
 const BUDGET_PAUSE: u64 = 500 * MILLI;
 /// Wanted bodies in one request: about 18 KB of answer, half of the repair budget of a second.
-const WANTS_PER_REQUEST: usize = 48;
+pub const WANTS_PER_REQUEST: usize = 48;
 /// Records pushed in one request.
 const PUSH_PER_REQUEST: usize = 64;
 /// Bytes of bodies in one answer: leaves room for ids below the cap of a message.
 const ANSWER_BODY_BYTES: usize = 24 * 1024;
 /// Ids in one answer: 16 KiB.
 const IDS_PER_ANSWER: usize = 2_048;
-/// Most coded symbols in one answer: about 50 KB.
-const SYMBOLS_PER_ANSWER: u32 = 1_900;
 /// Exchanges with different digests and nothing new after which the sets are reconciled.
 const STUBBORN: u8 = 3;
 /// Exchanges without success after which a difference no longer makes this peer hurry.
@@ -320,7 +318,7 @@ impl Exchange {
             if let Some(range) = request.sketch {
                 let to = range.to.min(range.from.saturating_add(SYMBOLS_PER_ANSWER));
                 let range = SketchRange { to, ..range };
-                answer.symbols = self.snapshots.symbols(from, range, view, now);
+                answer.symbols = self.snapshots.symbols(from, range, || view.state_items(), now);
             }
         }
         self.snapshots.expire(now);
@@ -397,8 +395,8 @@ impl Exchange {
         if request.wants.is_empty() {
             request.changes = self.errand.log.take();
             let reconciliation = self.errand.reconciliation.as_mut();
-            request.sketch =
-                reconciliation.map(|reconciliation| reconciliation.next_range(view, random));
+            request.sketch = reconciliation
+                .map(|reconciliation| reconciliation.next_range(|| view.state_items(), random));
         }
         let endless =
             self.errand.fruitless >= MAX_FRUITLESS || self.errand.requests >= MAX_REQUESTS;

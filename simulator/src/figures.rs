@@ -1,3 +1,4 @@
 //! Figures that the protocol promises, measured.
 
 pub mod coordinates;
+pub mod reconciliation;

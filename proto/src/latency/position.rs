@@ -22,7 +22,7 @@ use super::coordinate::{
     Coordinate, DIMENSIONS, ERROR_MAX, ERROR_MIN, HEIGHT_MIN_US, RTT_MAX_US, difference, length,
 };
 
-/// Most neighbours that are remembered: a step costs about 2 us with 64, and error falls little
+/// Most neighbours that are remembered: a step costs about 3 us with 64, and error falls little
 /// beyond (on 490 PlanetLab hosts the 90th percentile is 26 % with 32).
 pub const NEIGHBOURS_MAX: usize = 64;
 
@@ -47,7 +47,7 @@ const RESIDUAL_SCALE_MAX: f64 = 1.0;
 /// too late.
 const DAMPING: f64 = 0.5;
 
-/// What each unit of own error adds to the damping: a lost peer should not rush.
+/// What each unit of own error adds to the damping: where a lost peer goes, others follow.
 const DAMPING_PER_ERROR: f64 = 1.0;
 
 /// How much more the height is damped. It is one number for all neighbours, and as all heights

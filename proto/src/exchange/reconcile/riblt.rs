@@ -260,6 +260,31 @@ impl<const N: usize> Decoder<N> {
         u32::try_from(self.local.len()).unwrap_or(u32::MAX)
     }
 
+    /// About how many ids differ in all, peeled ones included; 0 before the first symbols.
+    ///
+    /// An id that only the sender has adds 1 to the count of each of its symbols, one that only
+    /// this end has takes 1 away. The mapping puts an id at index `i > 0` with probability
+    /// `p = 8 (i + 1) / (2 i + 3)^2`, so the square of a count's distance from its mean is on
+    /// average `p (1 - p)` for each id, with `1 - p = (2 i + 1)^2 / (2 i + 3)^2`. The mean over `n`
+    /// symbols is right within about `sqrt(2 / n)` of it.
+    #[must_use]
+    pub fn estimated_difference(&self) -> u32 {
+        let mut counts = self.symbols.iter().map(|symbol| i128::from(symbol.count));
+        let surplus = counts.next().unwrap_or_default();
+        let (mut sum, mut symbols) = (0_u128, 0_u128);
+        for (index, count) in (1_i128..).zip(counts) {
+            let whole = (2 * index + 3) * (2 * index + 3);
+            let (at, elsewhere) = (8 * (index + 1), (2 * index + 1) * (2 * index + 1));
+            let distance = (count * whole - surplus * at).unsigned_abs();
+            let ids = distance.saturating_mul(distance) / (at * elsewhere).unsigned_abs();
+            sum = sum.saturating_add(ids);
+            symbols += 1;
+        }
+        let left = (sum / symbols.max(1)).max(surplus.unsigned_abs());
+        let known = self.recovered.len() as u128;
+        u32::try_from(left.saturating_add(known)).unwrap_or(u32::MAX)
+    }
+
     /// Whether every id of the difference is known.
     #[must_use]
     pub fn is_complete(&self) -> bool {

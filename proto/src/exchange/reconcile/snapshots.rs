@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use super::super::message::SketchRange;
 use super::riblt;
 use crate::types::{PeerId, SECOND, Time};
-use crate::view::{RecordStore, View};
 
 /// Snapshots kept at a time, one a peer: 16 bytes a record each. Seldom do more neighbours than this differ at once, and whoever lost his place begins anew.
 const MAX_SNAPSHOTS: usize = 8;
@@ -29,11 +28,11 @@ struct Snapshot {
 
 impl Snapshots {
     /// Encoded coded symbols for `asker`, of the set as it was when it asked for the first range with this salt.
-    pub(in super::super) fn symbols<S: RecordStore>(
+    pub(in super::super) fn symbols(
         &mut self,
         asker: PeerId,
         range: SketchRange,
-        view: &View<S>,
+        items: impl FnOnce() -> Vec<[u8; 16]>,
         now: Time,
     ) -> Vec<u8> {
         let known = self.kept.iter().position(|kept| kept.asker == asker);
@@ -43,7 +42,7 @@ impl Snapshots {
             asker,
             salt: range.salt,
             used: now,
-            items: view.state_items(),
+            items: items(),
         });
         snapshot.used = now;
         let items = &snapshot.items;
