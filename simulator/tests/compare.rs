@@ -145,9 +145,9 @@ fn what_not_all_protocols_can_have_is_refused_by_its_place() {
 #[test]
 fn a_digest_that_fits_no_datagram_is_refused_where_there_is_one() {
     let mut scenario = small("crash");
-    scenario.set_peers(1_300);
+    scenario.set_peers(1_310);
     let refused = compare::prepare(&scenario, &Protocol::ALL).unwrap_err().to_string();
-    assert!(refused.contains("peers") && refused.contains("1259"), "{refused}");
+    assert!(refused.contains("peers") && refused.contains("1309"), "{refused}");
     assert!(compare::prepare(&scenario, &[Protocol::Plexmesh, Protocol::Foca]).is_ok());
 }
 
