@@ -13,11 +13,11 @@ use super::{Beat, CompareError, Protocol, Watcher};
 use crate::measure::quantile::spread;
 use crate::report::{Spread, Wall};
 use crate::run::agenda::{Agenda, whole};
-use crate::weather::Weather;
 use crate::scenario::Scenario;
 use crate::script::{Deed, compile};
 use crate::topology;
 use crate::traffic::Bytes;
+use crate::weather::Weather;
 use crate::world::micros;
 
 /// How often the world is looked at: as often as that of plexmesh.

@@ -13,9 +13,9 @@ use crate::dice::{Chance, Dice};
 use crate::history::{Change, EventLog, History};
 use crate::links::{Fate, LatencyModel, Links, Load, Rules};
 use crate::queue::Queue;
-use crate::weather::Ground;
 use crate::scenario::Conditions;
 use crate::traffic::Bytes;
+use crate::weather::Ground;
 use crate::world::{Truth, micros};
 
 /// What a fragment of a datagram carries at most: what the 1,500 bytes of an Ethernet frame leave

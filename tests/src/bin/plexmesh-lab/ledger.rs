@@ -341,6 +341,7 @@ impl Case {
                 .last()
                 .copied()
                 .filter(|_| self.knows.len() == self.expected.len()),
+            unaware: self.expected.len().saturating_sub(self.knows.len()),
             each_seconds,
         }
     }
