@@ -207,7 +207,11 @@ impl<M: Machine> DatagramWorld<M> {
         self.outbox = outbox;
     }
 
+    /// Nobody is heard about himself: his earlier identities may well be dead.
     fn take_word(&mut self, observer: usize, subject: usize, is_gone: bool) {
+        if observer == subject {
+            return;
+        }
         let well_since = self.places.get(subject).and_then(|place| place.running_since);
         let said = self.places.get_mut(observer).and_then(|place| place.gone.get_mut(subject));
         let Some(said) = said.filter(|said| **said != is_gone) else { return };
