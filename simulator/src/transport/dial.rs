@@ -14,11 +14,16 @@ const DIAL_TIMEOUT_US: u64 = 5 * SECOND;
 const FIRST_REPEAT_US: u64 = 999_000;
 /// What a handshake costs each end, in bytes: hello, certificates, padding, identify and stream
 /// negotiation.
-const HANDSHAKE_BYTES: usize = 4_500;
+const HANDSHAKE_BYTES: usize = 4_500 + MTU_DISCOVERY_BYTES;
+/// What each end of a new connection sends to find out how large packets may be: packets of 1354,
+/// 1417, 1448 and 1480 bytes where all of them pass, as quinn searches.
+const MTU_DISCOVERY_BYTES: usize = 5_700;
 /// The last flight of a handshake, in bytes.
 const LAST_FLIGHT_BYTES: usize = 1_000;
-/// One padded first packet, in bytes.
-const HELLO_BYTES: usize = 1_260;
+/// One padded first packet, in bytes: 1200 of UDP's content, UDP, IP.
+const HELLO_BYTES: usize = 1_228;
+/// A probe timeout sends two of them (RFC 9002, 6.2.4).
+const REPEATED_PACKETS: usize = 2;
 
 impl Transport {
     /// Dials, unless there is a connection or a dial already.
@@ -50,7 +55,8 @@ impl Transport {
         }
         let asleep = self.is_asleep(from);
         if !asleep {
-            sky.sent(from, Channel::Connection, HELLO_BYTES);
+            let packets = if attempt == 0 { 1 } else { REPEATED_PACKETS };
+            sky.sent(from, Channel::Connection, packets * HELLO_BYTES);
         }
         let there = if asleep { None } else { sky.one_packet(from, to, HELLO_BYTES) };
         let answers = matches!(self.power(to), Power::On | Power::Off { refuses: true, .. });
