@@ -13,11 +13,8 @@ const DIAL_TIMEOUT_US: u64 = 5 * SECOND;
 /// long.
 const FIRST_REPEAT_US: u64 = 999_000;
 /// What a handshake costs each end, in bytes: hello, certificates, padding, identify and stream
-/// negotiation.
-const HANDSHAKE_BYTES: usize = 4_500 + MTU_DISCOVERY_BYTES;
-/// What each end of a new connection sends to find out how large packets may be: packets of 1354,
-/// 1417, 1448 and 1480 bytes where all of them pass, as quinn searches.
-const MTU_DISCOVERY_BYTES: usize = 5_700;
+/// negotiation. The agent does not look for a larger packet size than every path takes.
+const HANDSHAKE_BYTES: usize = 4_500;
 /// The last flight of a handshake, in bytes.
 const LAST_FLIGHT_BYTES: usize = 1_000;
 /// One padded first packet, in bytes: 1200 of UDP's content, UDP, IP.
