@@ -11,8 +11,8 @@ const DEBT_LIMIT_BYTES: u64 = 4 * REPAIR_BYTES_PER_SECOND;
 
 /// Interval of heartbeats per member in a large mesh. A heartbeat costs every peer about 350 bytes with its share of ids; one per member in 200 ms is 1.7 KB/s.
 const HEARTBEAT_PER_MEMBER: u64 = 200 * MILLI;
-/// Up to this a small mesh stretches the interval, so that fifty peers pay a quarter of what a thousand do: figures are to be younger than a minute in a mesh of a hundred.
-const HEARTBEAT_SMALL: u64 = 40 * SECOND;
+/// Up to this a small mesh stretches the interval, so that fifty peers pay a third of what a thousand do: in a mesh of a hundred no figure is to be older than a minute, and the way through it takes half of that.
+const HEARTBEAT_SMALL: u64 = 32 * SECOND;
 /// Interval of heartbeats per member in a small mesh.
 const HEARTBEAT_PER_MEMBER_SMALL: u64 = 800 * MILLI;
 /// Shortest heartbeat interval: small meshes have bytes to spare, but nobody reads figures more often.
@@ -20,11 +20,13 @@ const HEARTBEAT_MIN: u64 = 5 * SECOND;
 /// Longest heartbeat interval: past it figures are no news.
 const HEARTBEAT_MAX: u64 = 1_200 * SECOND;
 
-/// Pause per member between two exchanges of a peer that agrees with its neighbours. An exchange that finds little costs a kilobyte of packets and acknowledgements, so in a mesh of fifty it is made
-/// every four seconds; in one of ten, which publishes about a record a second, it is the quickest way for figures.
+/// Pause per member between two exchanges of a peer that agrees with its neighbours, in a small mesh: one of ten publishes about a record a second, and an exchange is the quickest way for it.
 const QUIET_PER_MEMBER: u64 = 80 * MILLI;
-/// Shortest and longest such pause. With ten neighbours that ask and are asked, a lost broadcast is missed for two seconds on the mean even at the longest.
-const QUIET: core::ops::RangeInclusive<u64> = SECOND..=4 * SECOND;
+/// Heartbeats that are worth an exchange: it costs a kilobyte of packets and acknowledgements, so it waits for that much news.
+const HEARTBEATS_PER_EXCHANGE: u64 = 6;
+/// Shortest pause, and longest that it takes in a mesh where there is news all the time: a heartbeat needs about a dozen of them through a thousand peers.
+const QUIET_MIN: u64 = SECOND;
+const QUIET_BUSY: u64 = 2 * SECOND;
 
 /// Microseconds between two heartbeats of one peer in a mesh of `members`.
 #[must_use]
@@ -38,8 +40,10 @@ pub fn heartbeat_interval(members: usize) -> u64 {
 /// Microseconds between two exchanges of a peer whose neighbours agree with it, in a mesh of `members`.
 #[must_use]
 pub fn quiet_interval(members: usize) -> u64 {
-    let members = u64::try_from(members).unwrap_or(u64::MAX);
-    members.saturating_mul(QUIET_PER_MEMBER).clamp(*QUIET.start(), *QUIET.end())
+    let heartbeats = HEARTBEATS_PER_EXCHANGE * heartbeat_interval(members);
+    let members = u64::try_from(members).unwrap_or(u64::MAX).max(1);
+    let news = (heartbeats / members).max(QUIET_BUSY);
+    members.saturating_mul(QUIET_PER_MEMBER).min(news).max(QUIET_MIN)
 }
 
 /// A token bucket over bytes.
@@ -95,6 +99,13 @@ mod tests {
     fn heartbeats_stay_within_the_promised_age() {
         for (members, age_s) in [(100, 60), (1_000, 300), (5_000, 1_200)] {
             assert!(heartbeat_interval(members) < age_s * SECOND);
+        }
+    }
+
+    #[test]
+    fn exchanges_at_rest_are_never_more_than_four_seconds_apart() {
+        for members in [0, 1, 5, 10, 50, 100, 1_000, 5_000, usize::MAX] {
+            assert!((SECOND..=4 * SECOND).contains(&quiet_interval(members)), "{members}");
         }
     }
 

@@ -1,3 +1,5 @@
+use alloc::collections::VecDeque;
+
 use super::*;
 use crate::types::MILLI;
 
@@ -7,12 +9,15 @@ const SUBJECTS: u8 = 5;
 struct Observer {
     membership: Membership,
     now: Time,
+    /// Answers that are still to come: when, of whom, to which probe.
+    under_way: VecDeque<(Time, PeerId, u32)>,
 }
 
 impl Observer {
     /// One whose subjects are connected and answer.
     fn settled() -> Self {
-        let mut observer = Self { membership: Membership::default(), now: Time(SECOND) };
+        let membership = Membership::default();
+        let mut observer = Self { membership, now: Time(SECOND), under_way: VecDeque::new() };
         let duty = |subject| Duty {
             subject,
             sleep_grace: 0,
@@ -35,6 +40,34 @@ impl Observer {
         let mut context =
             Context { now, random: &mut || 7, clock: &mut || Version::at_ms(now.0 / MILLI) };
         act(&mut self.membership, &mut context);
+    }
+
+    /// Lets so many seconds pass in which all subjects answer after so many milliseconds. Gives how
+    /// many probes were sent.
+    fn run_far(&mut self, seconds: u64, rtt_ms: u64) -> usize {
+        let until = self.now.plus(seconds * SECOND);
+        let mut probes = 0;
+        while self.now < until {
+            self.now = self.now.plus(10 * MILLI);
+            while self.under_way.front().is_some_and(|(at, _, _)| *at <= self.now) {
+                let Some((_, to, seq)) = self.under_way.pop_front() else { break };
+                self.step(|membership, context| {
+                    membership.on_frame(to, Frame::Pong { seq }, |_| true, context);
+                });
+            }
+            self.step(|membership, context| {
+                if membership.deadline().is_some_and(|at| at <= context.now) {
+                    membership.tick(0, context);
+                }
+            });
+            for action in self.membership.take_actions() {
+                if let Action::Frame(to, Frame::Probe { seq, .. }) = action {
+                    probes += 1;
+                    self.under_way.push_back((self.now.plus(rtt_ms * MILLI), to, seq));
+                }
+            }
+        }
+        probes
     }
 
     /// Lets so many seconds pass in which the first `answering` subjects answer at once. Gives the
@@ -68,6 +101,17 @@ impl Observer {
     fn sleep(&mut self, seconds: u64) {
         self.now = self.now.plus(seconds * SECOND);
         self.step(|membership, context| membership.tick(seconds * SECOND, context));
+    }
+}
+
+#[test]
+fn subjects_that_are_far_away_are_probed_no_more_often_than_others() {
+    for rtt_ms in [30, 900, 2_500, 6_000] {
+        let mut observer = Observer::settled();
+        observer.run_far(120, rtt_ms);
+        let probes = observer.run_far(60, rtt_ms);
+        let usual = usize::from(SUBJECTS) * 60 * 10 / 16;
+        assert!(probes <= usual + usual / 4, "{rtt_ms} ms: {probes} probes a minute");
     }
 }
 

@@ -10,9 +10,9 @@ use crate::latency::edge::EdgeStats;
 use crate::record::{EdgeStatus, Evidence, LinkEdge};
 use crate::types::{MILLI, PeerId, SECOND, Time, Version};
 
-/// Probe interval on a quiet edge. A probe, its answer and the acknowledgement of that are three packets and 218 bytes; at this pace ten edges cost 840 bytes a second each way. Half of it is the mean
+/// Probe interval on a quiet edge. A probe, its answer and the acknowledgement of that are three packets and 218 bytes; at this pace ten edges cost 680 bytes a second each way. Half of it is the mean
 /// time until the third of five observers looks.
-const PROBE_INTERVAL: u64 = 1_300 * MILLI;
+const PROBE_INTERVAL: u64 = 1_600 * MILLI;
 /// Probe interval while answers are missing.
 ///
 /// About a dozen misses prove a loss on an edge that loses nothing; at this pace that is less than a second. Faster probes would mostly share one packet's
@@ -20,8 +20,8 @@ const PROBE_INTERVAL: u64 = 1_300 * MILLI;
 const QUICK_INTERVAL: u64 = 65 * MILLI;
 /// Round trips of a new connection that are measured at the quick pace: until a few are known, an answer is given a whole second.
 const WARM_UP: u8 = 4;
-/// Bounds of the time allowed for an answer.
-const TIMEOUT: core::ops::RangeInclusive<u64> = 100 * MILLI..=3 * SECOND;
+/// Bounds of the time allowed for an answer: some satellite and mobile paths take seconds.
+const TIMEOUT: core::ops::RangeInclusive<u64> = 100 * MILLI..=8 * SECOND;
 /// Time allowed for an answer before the first measurement.
 const FIRST_TIMEOUT: u64 = SECOND;
 /// Added to the measured time: scheduling at both ends.
@@ -46,8 +46,10 @@ const UNHEARD_AFTER: u32 = 2;
 const RECOVERY_ANSWERS: u32 = 2;
 /// Losses remembered; more than enough to call an edge flapping.
 const MAX_FLAPS: usize = 16;
-/// Probes in flight that are remembered: the longest timeout at the quick interval, and some.
+/// Probes in flight that are remembered, and as many that were given up: a timeout of 2.6 s at the quick interval. On a path that takes longer some are not counted.
 const MAX_OUTSTANDING: usize = 40;
+/// Answers in a row that came too late after which their round trips count: then it is the path that takes longer, and not a packet that was repeated.
+const LATE_ANSWERS: u8 = 4;
 
 /// What a watch asks its owner to do.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -83,6 +85,9 @@ pub(super) struct Watch {
     measured: u8,
     seq: u32,
     outstanding: VecDeque<(u32, Time)>,
+    /// Probes that counted as misses; their answers may still come.
+    given_up: VecDeque<(u32, Time)>,
+    late_answers: u8,
     next_probe: Time,
     next_dial: Time,
     flaps: VecDeque<Time>,
@@ -129,6 +134,8 @@ impl Watch {
             measured: 0,
             seq: 0,
             outstanding: VecDeque::new(),
+            given_up: VecDeque::new(),
+            late_answers: 0,
             next_probe: now.plus(phase_us % QUICK_INTERVAL),
             next_dial: now,
             flaps: VecDeque::new(),
@@ -185,6 +192,7 @@ impl Watch {
     /// A connection came up.
     pub(super) fn on_connected(&mut self, now: Time) {
         self.connected = true;
+        self.given_up.clear();
         self.reconnected = Some(now);
         self.measured = 0;
         self.stats.connection_opened();
@@ -273,10 +281,17 @@ impl Watch {
             // The stream is ordered: answers to earlier probes cannot come any more.
             let answered = self.outstanding.drain(..=index).next_back();
             if let Some((_, sent)) = answered {
-                let rtt_us = u32::try_from(now.since(sent)).unwrap_or(u32::MAX);
-                self.measured = self.measured.saturating_add(1);
+                self.late_answers = 0;
                 self.stats.record_answered(now.0);
-                todo.rtt_us = self.stats.record_rtt(rtt_us, now.0).then_some(rtt_us);
+                todo.rtt_us = self.measure(sent, now);
+            }
+        } else if let Some(index) = self.given_up.iter().position(|(sent_seq, _)| *sent_seq == seq)
+        {
+            let answered = self.given_up.drain(..=index).next_back();
+            self.late_answers = self.late_answers.saturating_add(1);
+            let counts = self.measured < WARM_UP || self.late_answers >= LATE_ANSWERS;
+            if let Some((_, sent)) = answered.filter(|_| counts) {
+                todo.rtt_us = self.measure(sent, now);
             }
         }
         self.last_heard = Some(now);
@@ -414,10 +429,22 @@ impl Watch {
         clock().max(Version(self.last_word.0.saturating_add(1)))
     }
 
+    /// Takes in the round trip of an answered probe; gives it if it counts elsewhere, too.
+    fn measure(&mut self, sent: Time, now: Time) -> Option<u32> {
+        let rtt_us = u32::try_from(now.since(sent)).unwrap_or(u32::MAX);
+        self.measured = self.measured.saturating_add(1);
+        self.stats.record_rtt(rtt_us, now.0).then_some(rtt_us)
+    }
+
     fn expire_probes(&mut self, now: Time) {
         let timeout = self.timeout();
-        while self.outstanding.front().is_some_and(|(_, sent)| now.since(*sent) >= timeout) {
-            self.outstanding.pop_front();
+        while let Some(probe) =
+            self.outstanding.pop_front_if(|(_, sent)| now.since(*sent) >= timeout)
+        {
+            if self.given_up.len() == MAX_OUTSTANDING {
+                self.given_up.pop_front();
+            }
+            self.given_up.push_back(probe);
             self.miss(now);
         }
     }

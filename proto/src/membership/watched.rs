@@ -7,7 +7,7 @@ use super::frame::Frame;
 use crate::types::{MILLI, PeerId, SECOND, Time};
 
 /// An observer silent for this long is told so: more than two probe intervals.
-const TELL_AFTER: u64 = 3_000 * MILLI;
+const TELL_AFTER: u64 = 3_600 * MILLI;
 /// It is told once in this time.
 const TELL_EVERY: u64 = SECOND;
 /// And for no longer than this: by then the connection has closed or the observer knows.
@@ -16,7 +16,7 @@ const TELL_FOR: u64 = 30 * SECOND;
 const DEAF_AFTER: u64 = 1_500 * MILLI;
 
 /// A prober that is silent for longer than this, two probe intervals and a little, is not heard any more.
-const HEARD_WITHIN: u64 = 3_000 * MILLI;
+const HEARD_WITHIN: u64 = 3_600 * MILLI;
 /// Probers remembered: observers of all rings with their stand-ins, and visitors.
 const MAX_PROBERS: usize = 32;
 

@@ -27,6 +27,8 @@ const LINKS_BURST: u32 = 8;
 const LINKS_REFILL: u64 = 500 * MILLI;
 /// A neighbour that lacks what was published this long ago missed the broadcast, and is given it.
 const BROADCAST_TRAVEL: u64 = SECOND;
+/// Part of their interval by which heartbeats are spread: enough that peers which started together do not speak together for long, and the oldest figures are hardly older for it.
+const HEARTBEAT_JITTER: u64 = 8;
 /// Heartbeats ahead of time are this far apart at least.
 const HEARTBEAT_GAP: u64 = 5 * SECOND;
 /// A heartbeat is valid for this many intervals, so that two may get lost.
@@ -245,9 +247,10 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     fn publish_heartbeat(&mut self, now: Now) {
         let interval = heartbeat_interval(self.roster.rings().len());
-        let jitter = self.crypto.random_u64() % (interval / 4);
+        let jitter = self.crypto.random_u64() % (interval / HEARTBEAT_JITTER);
         self.publisher.last_heartbeat = Some(now.time);
-        self.publisher.due.insert(Kind::HEARTBEAT, now.time.plus(interval - interval / 8 + jitter));
+        let pause = interval - interval / (2 * HEARTBEAT_JITTER) + jitter;
+        self.publisher.due.insert(Kind::HEARTBEAT, now.time.plus(pause));
         let uptime_s = now.time.since(self.publisher.started) / SECOND;
         let heartbeat = Heartbeat {
             instance: self.publisher.instance,
