@@ -1,7 +1,12 @@
 //! The rows of `plexmesh-sim figures` in reduced size: their form, and what must never be wrong. How
 //! fast anything is says nothing there.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a check fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a check fails by panicking"
+)]
 
 use std::path::Path;
 
