@@ -84,11 +84,10 @@ pub(crate) fn figures(command: &Figures) -> Result<ExitCode, Failure> {
     if let Some(path) = &command.write {
         written(path, "").map_err(Failure::Input)?;
     }
-    let program = std::env::current_exe()
+    let (fingerprint, program) = std::env::current_exe()
         .and_then(|program| Ok((fingerprint(&program)?, program)))
         .context("cannot read the file of this program, which tells its results from others'")
         .map_err(Failure::Machine)?;
-    let (fingerprint, program) = program;
     let size = match command.size {
         Scale::Full => Size::Full,
         Scale::Reduced => Size::Reduced,

@@ -2,8 +2,8 @@
 //!
 //! A peer is flagged in the eyes of another one if its state there is `down`, `unreachable` or
 //! `flapping`; or a finding there says that its word as an observer is not to be trusted; or several
-//! edges are degraded or work one way only of which it is the one end, and no other is flagged that
-//! would explain them. One bad edge flags nobody.
+//! edges, with different peers, are degraded or work one way only of which it is the one end, and no
+//! other is flagged that would explain them. One bad edge flags nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -238,15 +238,18 @@ fn flagged(world: &World, viewer: usize) -> BTreeMap<usize, String> {
     for host in disagree.filter_map(|found| host(found.peer)) {
         flagged.entry(host).or_insert_with(|| "an observer that disagrees".to_owned());
     }
-    let mut edges: BTreeMap<usize, usize> = BTreeMap::new();
+    // The two ways between two peers are one bad path.
+    let mut ends: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     for found in findings.iter().filter(|found| is_of_edge(found)) {
-        let ends = [host(found.peer), host(found.other)];
-        if !ends.iter().flatten().any(|end| flagged.contains_key(end)) {
-            ends.into_iter().flatten().for_each(|end| *edges.entry(end).or_default() += 1);
+        let (Some(a), Some(b)) = (host(found.peer), host(found.other)) else { continue };
+        if !flagged.contains_key(&a) && !flagged.contains_key(&b) {
+            ends.entry(a).or_default().insert(b);
+            ends.entry(b).or_default().insert(a);
         }
     }
-    let several = edges.into_iter().filter(|(_, edges)| *edges > 1);
-    flagged.extend(several.map(|(end, edges)| (end, format!("the end of {edges} bad edges"))));
+    let several = ends.into_iter().filter(|(_, others)| others.len() > 1);
+    let why = |others: usize| format!("the end of bad edges with {others} peers");
+    flagged.extend(several.map(|(end, others)| (end, why(others.len()))));
     flagged
 }
 
