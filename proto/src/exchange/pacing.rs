@@ -3,7 +3,7 @@
 use crate::types::{MILLI, SECOND, Time};
 
 /// Budget of repair and first upload, in bytes a second each way: under the promised 64 KB with room for handshakes, broadcasts and what the transport adds.
-const REPAIR_BYTES_PER_SECOND: u64 = 40 * 1024;
+const REPAIR_BYTES_PER_SECOND: u64 = 36 * 1024;
 /// What may be spent at once after a quiet time: one full answer.
 const REPAIR_BURST_BYTES: u64 = 24 * 1024;
 /// Most debt: whoever asks without end must not silence this peer towards the others for longer than a few seconds.
