@@ -19,8 +19,6 @@ use message::{Cursor, ExchangeAnswer, ExchangeRequest, SketchRange};
 use pacing::Budget;
 use reconcile::{Reconciliation, SYMBOLS_PER_ANSWER, Snapshots, Step};
 
-/// After a change of state the next exchange comes no later than this: its broadcast has arrived by then, and an exchange before would find differences that mend themselves.
-const CHANGE_TRAVEL: u64 = SECOND;
 /// Between two exchanges while a neighbour's digest differs: news cross a thousand peers in a few hops of this.
 const BUSY_INTERVAL: u64 = 250 * MILLI;
 /// A request is given up after this, so that one dead connection does not hold up the exchanges with all others.
@@ -154,9 +152,7 @@ impl Exchange {
         partner.digest = None;
         partner.stubborn = 0;
         partner.rests_until = now;
-        // A visitor is asked by nobody, as long as there are neighbours.
-        let alone = self.connected == 1;
-        if alone || self.neighbours.contains(&peer) {
+        if self.counts(&peer) {
             self.next = self.next.min(now.plus(BUSY_INTERVAL / 5));
         }
     }
@@ -355,9 +351,9 @@ impl Exchange {
         convergence
     }
 
-    /// The own state changed: whether the neighbours' did as well is looked at once the news has had the time to arrive.
+    /// The own state changed: whether the neighbours' did as well is looked at once the news has had the time to arrive; before, an exchange would find differences that mend themselves.
     pub(crate) fn state_changed(&mut self, now: Time) {
-        self.next = self.next.min(now.plus(CHANGE_TRAVEL));
+        self.next = self.next.min(now.plus(pacing::BROADCAST_TRAVEL));
     }
 
     /// Makes the next exchange come soon.
@@ -493,14 +489,20 @@ impl Exchange {
         }
     }
 
-    /// Whether some neighbour's state differs and there is hope to mend it. Where no neighbour is connected, everybody counts; else visitors, of whom nothing is known and who are gone soon, do not.
+    /// Whether some neighbour's state differs and there is hope to mend it.
     fn is_busy(&self, own: StateDigest) -> bool {
-        let connected = || self.partners.iter().filter(|(_, partner)| partner.connected);
-        let alone = !connected().any(|(peer, _)| self.neighbours.contains(peer));
-        connected().any(|(peer, partner)| {
-            let counts = alone || self.neighbours.contains(peer);
-            counts && partner.stubborn < HOPELESS && partner.digest != Some(own)
+        self.partners.iter().any(|(peer, partner)| {
+            partner.connected
+                && partner.stubborn < HOPELESS
+                && partner.digest != Some(own)
+                && self.counts(peer)
         })
+    }
+
+    /// Whether a peer's state matters for how soon the next exchange comes: that of a neighbour does, and where none is connected anybody's. A visitor is gone soon, and asked by nobody.
+    fn counts(&self, peer: &PeerId) -> bool {
+        let is_connected = |neighbour| self.partners.get(neighbour).is_some_and(|it| it.connected);
+        self.neighbours.contains(peer) || !self.neighbours.iter().any(is_connected)
     }
 
     /// Who is asked next: ring neighbours before others, those that differ before those that agree, the longest unasked first.

@@ -136,7 +136,11 @@ impl Membership {
     pub(crate) fn on_connected(&mut self, peer: PeerId, now: Time) {
         self.connected.insert(peer);
         if let Some(watch) = self.watches.get_mut(&peer) {
+            let was_gone = watch.is_gone();
             watch.on_connected(now);
+            if was_gone {
+                self.watches.values_mut().for_each(|watch| watch.dial_soon(now));
+            }
         }
         self.errands.on_connected(peer, now);
     }
@@ -327,6 +331,7 @@ impl Membership {
         self.health.losing(losing, self.watches.len());
         let halves = (!waking).then(|| self.health.evidence_halves());
         let doubt = self.health.score();
+        let gone = self.watches.values().filter(|watch| watch.is_gone()).count() as u64;
         let due: Vec<PeerId> = self
             .watches
             .iter()
@@ -335,7 +340,8 @@ impl Membership {
             .collect();
         for peer in due {
             let Some(watch) = self.watches.get_mut(&peer) else { continue };
-            let todo = watch.tick(context.now, (context.random)(), halves, doubt, context.clock);
+            let todo =
+                watch.tick(context.now, (context.random)(), halves, doubt, gone, context.clock);
             self.carry_out(peer, &todo);
             if todo.ask_others {
                 self.ask_others(peer, context);

@@ -277,6 +277,17 @@ impl Links {
         (0..tries).any(|_| !dice.happens(loss))
     }
 
+    /// How many of some packets come once more.
+    pub(crate) fn copies(
+        &self,
+        (from, to): (usize, usize),
+        packets: usize,
+        dice: &mut Dice,
+    ) -> usize {
+        let duplicate = if self.plain { Chance::NEVER } else { self.path(from, to).duplicate };
+        if duplicate == Chance::NEVER { 0 } else { copies(packets, duplicate, dice) }
+    }
+
     /// One way without jitter, in microseconds.
     pub(crate) fn latency_us(&self, from: usize, to: usize) -> u64 {
         self.model.one_way_us(from, to)
@@ -305,7 +316,7 @@ impl Links {
         let Some(jitter_us) = escape(packets, loss, path.jitter_us, dice) else {
             return Fate::Lost;
         };
-        let copies = (0..packets).filter(|_| dice.happens(path.duplicate)).count();
+        let copies = copies(packets, path.duplicate, dice);
         let with_copies = bytes + copies * (bytes / packets.max(1));
         let Some(down) = self.through(now, to, with_copies, false) else { return Fate::Dropped };
         let held = path
@@ -370,6 +381,10 @@ impl Links {
 
 const fn arrives(after_us: u64) -> Fate {
     Fate::Arrives { after_us, queued_us: 0, copies: 0, held_up: false }
+}
+
+fn copies(packets: usize, duplicate: Chance, dice: &mut Dice) -> usize {
+    (0..packets).filter(|_| dice.happens(duplicate)).count()
 }
 
 /// The longest jitter of some packets; `None` if one is lost.

@@ -9,6 +9,7 @@ use crate::report::{self, Happened, Outcome, RunReport, Sample, Wall};
 use crate::scenario::{Problem, Scenario};
 use crate::script::{Deed, Script, compile};
 use crate::topology::TopologyError;
+use crate::weather::Weather;
 use crate::world::World;
 use crate::world::tap::TapFilter;
 
@@ -156,7 +157,8 @@ pub(crate) fn world(scenario: &Scenario, base: &Path) -> Result<World, RunError>
     scenario.validate()?;
     let script = compile(scenario)?;
     let (mut world, _) = stage::world(scenario, &script, base, false)?;
-    Hands::new(scenario, &script, &mut world);
+    // It sets up the paths; what it would remember of faults nobody needs.
+    Weather::new(scenario, &script, &mut world);
     Ok(world)
 }
 

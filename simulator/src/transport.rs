@@ -339,12 +339,7 @@ impl Transport {
         let quiet_us = sky.now.since(end.heard);
         end.heard = sky.now;
         sky.received(to, message.channel(), bytes);
-        let acknowledged = message.acknowledgements() * ACK_BYTES;
-        sky.sent(to, message.channel(), acknowledged);
-        sky.received(from, message.channel(), acknowledged);
-        if !sky.links.any_passes(sky.now, (to, from), (1, 0), sky.dice) {
-            count_vain_probes(sky, from, to);
-        }
+        acknowledge(sky, from, to, &message);
         count_keep_alives(sky, to, quiet_us);
         // What was on its way when the host fell asleep lies in its kernel until it wakes.
         let what = Arrived::Message { message, epoch, bytes };
@@ -491,6 +486,18 @@ fn count_keep_alives(sky: &mut Sky<'_>, at: usize, quiet_us: u64) {
     if bytes > 0 {
         sky.sent(at, Channel::Connection, bytes);
         sky.received(at, Channel::Connection, bytes);
+    }
+}
+
+/// Counts what its receiver `to` sends to do nothing but acknowledge a message. Bytes only: a process that stands
+/// still acknowledges when it runs again, and nobody waits for it before its probe timeout.
+fn acknowledge(sky: &mut Sky<'_>, from: usize, to: usize, message: &Message) {
+    let (packets, channel) = (message.acknowledgements(), message.channel());
+    sky.sent(to, channel, packets * ACK_BYTES);
+    let copies = sky.links.copies((to, from), packets, sky.dice);
+    sky.received(from, channel, (packets + copies) * ACK_BYTES);
+    if !sky.links.any_passes(sky.now, (to, from), (1, 0), sky.dice) {
+        count_vain_probes(sky, from, to);
     }
 }
 

@@ -24,9 +24,12 @@ const HEARTBEAT_MAX: u64 = 1_200 * SECOND;
 const QUIET_PER_MEMBER: u64 = 80 * MILLI;
 /// Heartbeats that are worth an exchange: it costs a kilobyte of packets and acknowledgements, so it waits for that much news.
 const HEARTBEATS_PER_EXCHANGE: u64 = 6;
-/// Shortest pause, and longest that it takes in a mesh where there is news all the time: a heartbeat needs about a dozen of them through a thousand peers.
+/// Shortest pause: nobody waits for figures more closely.
 const QUIET_MIN: u64 = SECOND;
+/// Shortest pause in a mesh where there is news all the time: a heartbeat needs about a dozen of them through a thousand peers.
 const QUIET_BUSY: u64 = 2 * SECOND;
+/// A broadcast has reached everybody by then: it takes a third of a second through a thousand peers.
+pub(crate) const BROADCAST_TRAVEL: u64 = SECOND;
 
 /// Microseconds between two heartbeats of one peer in a mesh of `members`.
 #[must_use]

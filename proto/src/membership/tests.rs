@@ -116,6 +116,33 @@ fn subjects_that_are_far_away_are_probed_no_more_often_than_others() {
 }
 
 #[test]
+fn who_lost_everybody_dials_them_in_turn_and_all_at_once_when_one_is_back() {
+    let mut observer = Observer::settled();
+    for number in 1..=SUBJECTS {
+        observer.membership.on_disconnected(PeerId([number; 32]), observer.now);
+    }
+    observer.run(20, 0);
+    let dials = |observer: &mut Observer, seconds: u64| {
+        let mut dialled = Vec::new();
+        for _ in 0..100 * seconds {
+            observer.now = observer.now.plus(10 * MILLI);
+            observer.step(|membership, context| membership.tick(0, context));
+            let actions = observer.membership.take_actions();
+            dialled.extend(actions.into_iter().filter_map(|action| match action {
+                Action::Dial(peer) => Some(peer),
+                _ => None,
+            }));
+        }
+        dialled
+    };
+    let alone = dials(&mut observer, 60).len();
+    assert!((30..=45).contains(&alone), "{alone} dials a minute");
+    observer.membership.on_connected(PeerId([1; 32]), observer.now);
+    let others: BTreeSet<PeerId> = dials(&mut observer, 1).into_iter().collect();
+    assert_eq!(others, (2..=SUBJECTS).map(|number| PeerId([number; 32])).collect());
+}
+
+#[test]
 fn an_observer_that_woke_accuses_nobody_before_its_own_links_are_back() {
     let mut observer = Observer::settled();
     observer.sleep(3_600);

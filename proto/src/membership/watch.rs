@@ -28,6 +28,8 @@ const FIRST_TIMEOUT: u64 = SECOND;
 const TIMEOUT_MARGIN: u64 = 40 * MILLI;
 /// Re-dial interval for lost subjects: partitions heal in seconds, and a dead peer costs its five observers a dial each.
 const REDIAL_INTERVAL: u64 = 3 * SECOND;
+/// A dial that nobody answers is five padded packets, 6 KB. An observer that lost many makes one in this time on the mean; when one of them answers, it dials the others at once.
+const DIAL_SPACING: u64 = 1_500 * MILLI;
 /// Re-dial interval while the edge still counts as heard: a broken connection to a live peer is back before the edge is lost.
 const QUICK_REDIAL: u64 = 500 * MILLI;
 /// A subject that was never reached for so long has no path from here; two dials of five seconds fit in.
@@ -189,6 +191,18 @@ impl Watch {
         }
     }
 
+    /// Whether the subject is not heard and there is no connection to it.
+    pub(super) fn is_gone(&self) -> bool {
+        !self.connected && !self.is_heard()
+    }
+
+    /// Another subject that was gone is back: perhaps the path that both share is.
+    pub(super) fn dial_soon(&mut self, now: Time) {
+        if self.is_gone() {
+            self.next_dial = now;
+        }
+    }
+
     /// A connection came up.
     pub(super) fn on_connected(&mut self, now: Time) {
         self.connected = true;
@@ -219,13 +233,14 @@ impl Watch {
         others.into_iter().flatten().fold(next, Time::min)
     }
 
-    /// Does what is due. `evidence_halves` is how much evidence local health asks for, `None` if nothing is to be judged now; `clock` gives versions.
+    /// Does what is due. `evidence_halves` is how much evidence local health asks for, `None` if nothing is to be judged now; `gone` is how many subjects the observer has no connection to and does not hear; `clock` gives versions.
     pub(super) fn tick(
         &mut self,
         now: Time,
         jitter: u64,
         evidence_halves: Option<u32>,
         doubt: u8,
+        gone: u64,
         clock: &mut dyn FnMut() -> Version,
     ) -> Todo {
         let mut todo = Todo::default();
@@ -236,7 +251,7 @@ impl Watch {
         }
         if !self.connected && now >= self.next_dial {
             todo.dial = true;
-            let pause = if self.is_heard() { QUICK_REDIAL } else { REDIAL_INTERVAL };
+            let pause = if self.is_gone() { redial_interval(gone) } else { QUICK_REDIAL };
             self.next_dial = now.plus(pause + jitter % (pause / 4));
         }
         if self.reconnect_at().is_some_and(|at| now >= at) {
@@ -533,4 +548,9 @@ impl Watch {
             self.grace_over = false;
         }
     }
+}
+
+/// How long an observer waits before it dials a subject again, one of `gone` that it misses.
+fn redial_interval(gone: u64) -> u64 {
+    REDIAL_INTERVAL.max(gone.saturating_mul(DIAL_SPACING))
 }

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use super::Node;
-use crate::exchange::pacing::heartbeat_interval;
+use crate::exchange::pacing::{BROADCAST_TRAVEL, heartbeat_interval};
 use crate::latency;
 use crate::port::{Crypto, Output};
 use crate::record::{Heartbeat, Kind, Links, Payload, Record, Resources};
@@ -25,8 +25,6 @@ const LINKS_BURST: u32 = 8;
 /// One more `Links` record per this much time: a loss that finds no token waits no longer, and a peer whose edges flip all the time costs the mesh two broadcasts a
 /// second.
 const LINKS_REFILL: u64 = 500 * MILLI;
-/// A neighbour that lacks what was published this long ago missed the broadcast, and is given it.
-const BROADCAST_TRAVEL: u64 = SECOND;
 /// Part of their interval by which heartbeats are spread: enough that peers which started together do not speak together for long, and the oldest figures are hardly older for it.
 const HEARTBEAT_JITTER: u64 = 8;
 /// Heartbeats ahead of time are this far apart at least.
@@ -108,7 +106,7 @@ impl Publisher {
         self.first_version.is_some_and(|first| first < version)
     }
 
-    /// The version of the last state record, once its broadcast has had the time to arrive.
+    /// The version of the last state record, once its broadcast has had the time to arrive: a neighbour that lacks it then missed it, and is given it.
     pub(super) fn settled_version(&self, now: Time) -> Option<Version> {
         let (version, at) = self.last_state?;
         (now.since(at) >= BROADCAST_TRAVEL).then_some(version)

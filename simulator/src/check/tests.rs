@@ -67,9 +67,7 @@ fn promises() -> Promises {
     Promises {
         detection: Some(Span::seconds(10)),
         healing: Some(Span::seconds(30)),
-        // Twenty peers of which six are cut off dial each other all the time, and a dial that nobody answers is
-        // five padded packets.
-        mean_bytes_per_second: Some(12_000),
+        mean_bytes_per_second: Some(10_000),
         peak_bytes_per_second: Some(64 * 1024),
     }
 }

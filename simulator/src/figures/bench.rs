@@ -121,12 +121,10 @@ impl Bench<'_> {
         world: &mut World,
         until: Duration,
         total: Duration,
-        mut look: impl FnMut(&World),
     ) -> Result<(), RowError> {
         while world.elapsed() < until {
             let left = until.saturating_sub(world.elapsed());
             world.run_for(left.min(seconds(1)));
-            look(world);
             if !(self.goes_on)(share(world.elapsed(), total)) {
                 return Err(RowError::Interrupted);
             }

@@ -1,18 +1,11 @@
 //! How soon a changed record is at every peer.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use plexmesh_proto::Event;
-use plexmesh_proto::integrity::{FindingKind, ShardReport, Verdict};
-
-use super::bench::{Bench, SETTLE_S};
+use super::bench::{Bench, fault};
 use super::figure::{Bound, Figure, Measured, Unit};
-use super::{Load, Row, RowError, seconds};
+use super::{Load, Row, RowError};
 use crate::dice::Dice;
 use crate::measure::quantile::{quantile, sorted};
-use crate::world::World;
-use crate::world::tap::{Noted, TapFilter};
+use crate::scenario::{Fault, Who};
 
 /// After a record was published, seconds until the next one is: longer than any may take.
 const WATCHED_S: u64 = 15;
@@ -36,22 +29,20 @@ pub(super) const ROWS: &[Row] = &[
 
 fn changed(bench: &Bench<'_>, loss: f64) -> Result<Measured, RowError> {
     let publishers = bench.pick(20, 4);
-    let scenario = bench.quiet(bench.peers(), loss, publishers * WATCHED_S);
-    let mut world = bench.world(&scenario)?;
-    let total = scenario.phases.total();
-    bench.pass(&mut world, seconds(SETTLE_S), total, |_| ())?;
+    let mut scenario = bench.quiet(bench.peers(), loss, publishers * WATCHED_S);
     let mut dice = Dice::new(bench.seed, "publishers", 0);
-    let (mut took, mut lacking, mut until_all) = (Vec::new(), 0, Vec::new());
-    for publisher in dice.sample(usize::try_from(publishers).unwrap_or_default(), world.len()) {
-        let each = publish(bench, &mut world, publisher, total)?;
-        let others = world.len() - 1;
-        lacking += others - each.len();
-        until_all.extend(each.iter().copied().max().filter(|_| each.len() == others));
-        took.extend(each);
-    }
-    let in_seconds =
-        |times: Vec<Duration>| sorted(times.iter().map(Duration::as_secs_f64).collect());
-    let (took, until_all) = (in_seconds(took), in_seconds(until_all));
+    let drawn = dice.sample(usize::try_from(publishers).unwrap_or_default(), scenario.peers);
+    let changes = (0..).zip(drawn).map(|(number, publisher)| {
+        fault(number * WATCHED_S, Fault::Corrupt { peers: Who::Listed(vec![publisher]) })
+    });
+    scenario.faults = changes.collect();
+    let report = bench.run(&scenario, &mut ())?;
+    let deliveries = &report.deliveries;
+    let lacking: usize =
+        deliveries.iter().map(|news| news.listeners - news.each_seconds.len()).sum();
+    let each = deliveries.iter().flat_map(|news| news.each_seconds.iter().copied());
+    let took = sorted(each.collect());
+    let until_all = sorted(deliveries.iter().filter_map(|news| news.all_seconds).collect());
     let lost = loss > 0.0;
     let asked = |seconds: f64, of_lossy: bool| {
         (of_lossy == lost).then_some(Bound::AtMost(seconds)).and_then(|bound| bench.asked(bound))
@@ -70,38 +61,6 @@ fn changed(bench: &Bench<'_>, loss: f64) -> Result<Measured, RowError> {
         Figure::none("peers that did not get it", lacking as u64),
     ];
     let notes = vec![format!("{publishers} publishers, one after the other")];
-    let virtual_seconds = world.elapsed().as_secs_f64();
+    let virtual_seconds = report.virtual_seconds;
     Ok(Measured { peers: scenario.peers, virtual_seconds, figures, notes })
-}
-
-/// Has a peer publish that a shard of it is corrupt; gives how long it took to each other peer that
-/// came to know.
-fn publish(
-    bench: &Bench<'_>,
-    world: &mut World,
-    publisher: usize,
-    total: Duration,
-) -> Result<Vec<Duration>, RowError> {
-    let at = world.time();
-    let until = world.elapsed() + seconds(WATCHED_S);
-    let about = world.peer_id(publisher);
-    world.set_tap(TapFilter {
-        from: at,
-        until: at.plus(crate::world::micros(seconds(WATCHED_S))),
-        about,
-        events: true,
-    });
-    let findings = BTreeMap::from([(FindingKind::Shards(Verdict::Corrupt), 1)]);
-    world.tell_shards(publisher, ShardReport { inventory: None, findings });
-    bench.pass(world, until, total, |_| ())?;
-    let mut first: BTreeMap<usize, Duration> = BTreeMap::new();
-    let notes = world.tap().map_or(&[][..], |tap| tap.notes());
-    for note in notes.iter().filter(|note| note.host != publisher) {
-        if let Noted::Told(Event::ShardsChanged { peer, .. }) = &note.what
-            && Some(*peer) == about
-        {
-            first.entry(note.host).or_insert(Duration::from_micros(note.at.since(at)));
-        }
-    }
-    Ok(first.into_values().collect())
 }

@@ -71,7 +71,7 @@ fn steady(bench: &Bench<'_>, asked: &Asked) -> Result<Measured, RowError> {
     let scenario = bench.quiet(peers, 0.0, bench.pick(MEAN_S, 60));
     let total = scenario.phases.total();
     let mut world = bench.world(&scenario)?;
-    bench.pass(&mut world, seconds(TOLD_S), total, |_| ())?;
+    bench.pass(&mut world, seconds(TOLD_S), total)?;
     for host in 0..peers {
         world.tell_resources(host, resources(host));
         world.tell_shards(
@@ -79,9 +79,9 @@ fn steady(bench: &Bench<'_>, asked: &Asked) -> Result<Measured, RowError> {
             ShardReport { inventory: Some(inventory()), ..ShardReport::default() },
         );
     }
-    bench.pass(&mut world, seconds(SETTLE_S), total, |_| ())?;
+    bench.pass(&mut world, seconds(SETTLE_S), total)?;
     world.reset_traffic();
-    bench.pass(&mut world, total, total, |_| ())?;
+    bench.pass(&mut world, total, total)?;
     let hosts: Vec<usize> = (0..peers).collect();
     let traffic = measure::traffic(&world, &hosts);
     let most = traffic.sent.max.max(traffic.received.max);

@@ -1,5 +1,7 @@
 //! How long news takes to everybody.
 
+use std::collections::BTreeMap;
+
 use plexmesh_proto::types::{SECOND, Time};
 
 use super::quantile;
@@ -27,19 +29,18 @@ pub fn deliveries(tidings: &[Tidings], news: &[News]) -> Vec<Delivery> {
 }
 
 fn delivery(tidings: &Tidings, news: &[News]) -> Delivery {
-    let seconds = |us: u64| us as f64 / SECOND as f64;
-    let heard = |observer: usize| {
-        let said = |news: &&News| {
-            news.observer == observer
-                && news.subject == tidings.origin
-                && news.count == tidings.count
-                && news.at >= tidings.at
-        };
-        news.iter().filter(said).map(|news| news.at).min()
+    let mut heard: BTreeMap<usize, Time> = BTreeMap::new();
+    let about = |news: &&News| {
+        news.subject == tidings.origin && news.count == tidings.count && news.at >= tidings.at
     };
-    let told = heard(tidings.origin);
-    let since = |at: Time| told.map(|told| seconds(at.since(told)));
-    let each = tidings.listeners.iter().filter_map(|&listener| heard(listener).and_then(since));
+    for news in news.iter().filter(about) {
+        let first = heard.entry(news.observer).or_insert(news.at);
+        *first = news.at.min(*first);
+    }
+    let seconds = |us: u64| us as f64 / SECOND as f64;
+    let told = heard.get(&tidings.origin).copied();
+    let since = |at: &Time| told.map(|told| seconds(at.since(told)));
+    let each = tidings.listeners.iter().filter_map(|listener| heard.get(listener).and_then(since));
     let each = quantile::sorted(each.collect());
     Delivery {
         origin: tidings.origin,
