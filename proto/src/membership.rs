@@ -53,6 +53,17 @@ pub(crate) struct Duty {
     pub(crate) patience: u64,
 }
 
+/// How soon others are to know of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Haste {
+    /// It brings a loss, or the fear of one.
+    AtOnce,
+    /// Somebody was found: until others know, a loss that comes next may be one too many.
+    Soon,
+    /// Nobody's state hangs on it.
+    Later,
+}
+
 /// What membership asks its owner to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -63,10 +74,8 @@ pub(crate) enum Action {
     /// A round trip to a peer, in microseconds.
     Rtt(PeerId, u32),
     EdgeChanged(PeerId, EdgeStatus),
-    /// [`Membership::links`] changed; urgent if it brings a loss, or the fear of one.
-    LinksChanged {
-        urgent: bool,
-    },
+    /// [`Membership::links`] changed.
+    LinksChanged(Haste),
     HealthChanged(u8),
 }
 
@@ -115,7 +124,7 @@ impl Membership {
         let dropped = self.watches.len() != before;
         for duty in duties {
             let connected = self.connected.contains(&duty.subject);
-            let remembered = &mut self.remembered;
+            let Self { remembered, watched, .. } = self;
             let watch = self.watches.entry(duty.subject).or_insert_with(|| {
                 let before = remembered.remove(&duty.subject);
                 Watch::new(
@@ -124,12 +133,13 @@ impl Membership {
                     context.now,
                     (context.random)(),
                     before.as_ref(),
+                    watched.is_acquainted(&duty.subject, context.now),
                 )
             });
             watch.set_duty(duty, context.now);
         }
         if self.watched.set_observers(observers) || dropped {
-            self.actions.push(Action::LinksChanged { urgent: false });
+            self.actions.push(Action::LinksChanged(Haste::Later));
         }
     }
 
@@ -137,6 +147,7 @@ impl Membership {
         self.connected.insert(peer);
         if let Some(watch) = self.watches.get_mut(&peer) {
             let was_gone = watch.is_gone();
+            watch.on_sign_of_life(now);
             watch.on_connected(now);
             if was_gone {
                 self.watches.values_mut().for_each(|watch| watch.dial_soon(now));
@@ -172,7 +183,7 @@ impl Membership {
             Frame::Probe { seq, unheard } => {
                 self.actions.push(Action::Frame(from, Frame::Pong { seq }));
                 if self.watched.on_probe(from, unheard, context.now) {
-                    self.actions.push(Action::LinksChanged { urgent: true });
+                    self.actions.push(Action::LinksChanged(Haste::AtOnce));
                 }
             }
             Frame::Pong { seq } if Errands::owns(seq) => {
@@ -229,7 +240,7 @@ impl Membership {
                 .values_mut()
                 .filter_map(|watch| watch.age_flaps(context.now).then_some(()));
             if aged.count() > 0 || self.hears_few() {
-                self.actions.push(Action::LinksChanged { urgent: false });
+                self.actions.push(Action::LinksChanged(Haste::Later));
             }
         }
         if self.health.score() != doubt {
@@ -268,10 +279,24 @@ impl Membership {
         }
     }
 
-    /// Whether this observer has, or once had, a path to a subject that it still watches.
-    pub(crate) fn has_reached(&self, subject: &PeerId) -> bool {
-        let status = self.watches.get(subject).and_then(Watch::status);
-        status.is_some_and(|status| status != EdgeStatus::NoPath)
+    /// Whether this observer has, or once had, a path to a subject that it still watches; or that subject probed it lately.
+    pub(crate) fn has_reached(&self, subject: &PeerId, now: Time) -> bool {
+        match self.watches.get(subject).and_then(Watch::status) {
+            Some(status) => status != EdgeStatus::NoPath,
+            None => self.watched.is_acquainted(subject, now),
+        }
+    }
+
+    /// Something came from a peer, whatever it was.
+    pub(crate) fn on_sign_of_life(&mut self, peer: PeerId, now: Time) {
+        if let Some(watch) = self.watches.get_mut(&peer) {
+            watch.on_sign_of_life(now);
+        }
+    }
+
+    /// From how many lost subjects something came within `span`: then it was the path that was gone, and this observer may have been cut off from others, too.
+    pub(crate) fn signs_of_life(&self, span: u64, now: Time) -> usize {
+        self.watches.values().filter(|watch| watch.stirred_within(span, now)).count()
     }
 
     /// Peers visited now, to be kept connected.
@@ -362,10 +387,10 @@ impl Membership {
         if todo.disconnect {
             self.actions.push(Action::Disconnect(peer));
         }
-        if todo.changed {
+        if let Some(haste) = todo.changed {
             let status = self.watches.get(&peer).and_then(Watch::status);
             self.actions.extend(status.map(|status| Action::EdgeChanged(peer, status)));
-            self.actions.push(Action::LinksChanged { urgent: todo.urgent });
+            self.actions.push(Action::LinksChanged(haste));
         }
     }
 
@@ -414,7 +439,7 @@ impl Membership {
             changed |= watch.void_silence(context.now, context.clock);
         }
         if changed {
-            self.actions.push(Action::LinksChanged { urgent: true });
+            self.actions.push(Action::LinksChanged(Haste::AtOnce));
         }
     }
 }

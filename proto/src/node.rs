@@ -13,9 +13,9 @@ use crate::exchange::pacing::heartbeat_interval;
 use crate::exchange::{Answered, Exchange};
 use crate::latency::{Latency, VISIT_INTERVAL};
 use crate::membership::frame::Frame;
-use crate::membership::refutation::Refutations;
+use crate::membership::refutation::{CUT_OFF_FOR, Refutations};
 use crate::membership::state::{self, Evaluation, PeerState, Seating};
-use crate::membership::{Action, Context, Duty, Membership};
+use crate::membership::{Action, Context, Duty, Haste, Membership};
 use crate::port::{Crypto, Input, Output};
 use crate::record::{Availability, EdgeStatus, Kind, Resources};
 use crate::ring::Rings;
@@ -191,6 +191,12 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         let late_us = self.deadline.map_or(0, |(deadline, _)| now.time.since(deadline));
         // Frames are most of what happens, and seldom is anything else due with one.
         let alone = matches!(input, Input::Frame { .. }) && !self.is_due(now.time);
+        if let Input::Frame { from, .. }
+        | Input::Request { from, .. }
+        | Input::Broadcast { from, .. } = &input
+        {
+            self.membership.on_sign_of_life(*from, now.time);
+        }
         match input {
             Input::Start => self.start(now),
             Input::Tick => {}
@@ -208,11 +214,11 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             Input::Resources(resources) => self.on_resources(resources, now),
             Input::Shards(report) => {
                 self.shards.take(report);
-                self.publisher.request(Kind::FINDING, now.time, true);
+                self.publisher.request(Kind::FINDING, now.time, Haste::AtOnce);
             }
             Input::Profile(profile) => {
                 self.config.profile = profile.clipped();
-                self.publisher.request(Kind::PEER, now.time, true);
+                self.publisher.request(Kind::PEER, now.time, Haste::AtOnce);
             }
             Input::Leave { reason } => self.leave(reason, now),
         }
@@ -363,7 +369,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     fn on_resources(&mut self, resources: Resources, now: Now) {
         if self.publisher.set_resources(resources) {
-            self.publisher.request(Kind::HEARTBEAT, now.time, true);
+            self.publisher.request(Kind::HEARTBEAT, now.time, Haste::AtOnce);
         }
     }
 
@@ -454,9 +460,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
                     }
                     self.emit(Event::EdgeChanged { subject, status });
                 }
-                Action::LinksChanged { urgent } => {
-                    self.publisher.request(Kind::LINKS, now.time, urgent);
-                }
+                Action::LinksChanged(haste) => self.publisher.request(Kind::LINKS, now.time, haste),
                 Action::HealthChanged(score) => self.emit(Event::LocalHealthChanged { score }),
             }
         }
@@ -570,17 +574,19 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             self.refutations = Refutations::default();
             return;
         };
-        let Self { evaluation, refutations, roster, .. } = self;
+        let Self { evaluation, refutations, roster, membership, .. } = self;
         let mut losses = state::Losses::new();
         let judged = state::reevaluate(evaluation, roster, me, &refreshed, &mut losses);
         let now_ms = now.wall_ms.max(self.clock.last().ms());
-        let judged = refutations.update(evaluation, roster, judged, &losses, (now.time, now_ms));
+        let signs = membership.signs_of_life(CUT_OFF_FOR, now.time);
+        let judged =
+            refutations.update(evaluation, roster, judged, &losses, (now.time, now_ms), signs);
         self.announce_changes(judged);
         if !self.exchange.is_settled() && now.time < self.publisher.started().plus(SETTLE_LIMIT) {
             self.need_evaluation(now.time);
             return;
         }
-        let (duties, observers) = self.duties(me);
+        let (duties, observers) = self.duties(me, now.time);
         self.neighbours =
             duties.iter().map(|duty| duty.subject).chain(observers.iter().copied()).collect();
         self.exchange.set_neighbours(self.partners(), self.roster.rings().len());
@@ -600,7 +606,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
     }
 
     /// Whom this peer watches, and who watches it.
-    fn duties(&self, me: u32) -> (BTreeSet<Duty>, Vec<PeerId>) {
+    fn duties(&self, me: u32, now: Time) -> (BTreeSet<Duty>, Vec<PeerId>) {
         let seating = Seating::of(&self.roster, &self.evaluation.reachable);
         let (own, _) = seating.seats(me);
         let observers = own.iter().filter_map(|seat| self.roster.member(seat.observer));
@@ -617,7 +623,10 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
                 unreached.push((0, duty));
             } else if let Some(seat) = seats.iter().find(|seat| seat.observer == me) {
                 let reached = self.evaluation.is_reachable(index);
-                if seat.passed_over == 0 || reached || self.membership.has_reached(&member.id()) {
+                if seat.passed_over == 0
+                    || reached
+                    || self.membership.has_reached(&member.id(), now)
+                {
                     duties.insert(duty);
                 } else if !seats.iter().any(|seat| self.has_lost(seat.observer, index)) {
                     // Nobody in reach ever heard it. One that somebody lost is dialled by whoever lost it.

@@ -13,8 +13,10 @@ const DEBT_LIMIT_BYTES: u64 = 4 * REPAIR_BYTES_PER_SECOND;
 const HEARTBEAT_PER_MEMBER: u64 = 200 * MILLI;
 /// Up to this a small mesh stretches the interval, so that fifty peers pay a third of what a thousand do: in a mesh of a hundred no figure is to be older than a minute, and the way through it takes half of that.
 const HEARTBEAT_SMALL: u64 = 32 * SECOND;
-/// Interval of heartbeats per member in a small mesh.
-const HEARTBEAT_PER_MEMBER_SMALL: u64 = 800 * MILLI;
+/// Up to so many members the interval is the shortest: two heartbeats a second are a few hundred bytes.
+const HEARTBEAT_MIN_MEMBERS: u64 = 10;
+/// And for each member more it is longer by this, so that fifty come to [`HEARTBEAT_SMALL`].
+const HEARTBEAT_PER_MEMBER_SMALL: u64 = 675 * MILLI;
 /// Shortest heartbeat interval: small meshes have bytes to spare, but nobody reads figures more often.
 const HEARTBEAT_MIN: u64 = 5 * SECOND;
 /// Longest heartbeat interval: past it figures are no news.
@@ -35,7 +37,9 @@ pub(crate) const BROADCAST_TRAVEL: u64 = SECOND;
 #[must_use]
 pub fn heartbeat_interval(members: usize) -> u64 {
     let members = u64::try_from(members).unwrap_or(u64::MAX);
-    let small = members.saturating_mul(HEARTBEAT_PER_MEMBER_SMALL).min(HEARTBEAT_SMALL);
+    let further = members.saturating_sub(HEARTBEAT_MIN_MEMBERS);
+    let small = further.saturating_mul(HEARTBEAT_PER_MEMBER_SMALL).saturating_add(HEARTBEAT_MIN);
+    let small = small.min(HEARTBEAT_SMALL);
     let large = members.saturating_mul(HEARTBEAT_PER_MEMBER);
     large.max(small).clamp(HEARTBEAT_MIN, HEARTBEAT_MAX)
 }

@@ -57,7 +57,7 @@ pub enum Reason {
     LostByQuorum,
     /// Lost by a quorum, yet it published something later.
     LostButSpeaks,
-    /// Lost by a quorum a moment ago: it may still be found again.
+    /// Lost by a quorum, or out of reach, since a moment ago: it may still be found again.
     MayBeFound,
     /// Most observers lost it repeatedly within the flap window.
     FlapCount,
@@ -106,7 +106,7 @@ pub struct Evaluation {
     pub reachable: Vec<bool>,
     /// Per roster index.
     states: Vec<(PeerState, Reason)>,
-    /// Members that the records call down and that may still be found again.
+    /// Members that are lost by a quorum or out of reach, and may still be found again.
     awaited: BTreeSet<u32>,
 }
 
@@ -124,12 +124,19 @@ impl Evaluation {
         state.map(|state| self.unless_awaited(index, state))
     }
 
-    /// Whether the records call the member at `index` down.
-    pub(super) fn is_down(&self, index: u32) -> bool {
-        self.states.get(index as usize).is_some_and(|(state, _)| *state == PeerState::Down)
+    /// Whether the records say that a quorum lost the member at `index`.
+    pub(super) fn is_lost(&self, index: u32) -> bool {
+        self.states.get(index as usize).is_some_and(|(state, reason)| {
+            *state == PeerState::Down || *reason == Reason::LostButSpeaks
+        })
     }
 
-    /// Sets which of the members that the records call down may still be found again; gives which did so far.
+    /// Whether the records say that the member at `index` is out of reach.
+    pub(super) fn is_unreachable(&self, index: u32) -> bool {
+        self.states.get(index as usize).is_some_and(|(state, _)| *state == PeerState::Unreachable)
+    }
+
+    /// Sets which of the members that are lost or out of reach may still be found again; gives which could so far.
     pub(super) fn await_refutation(&mut self, awaited: BTreeSet<u32>) -> BTreeSet<u32> {
         core::mem::replace(&mut self.awaited, awaited)
     }
@@ -177,8 +184,17 @@ impl Evaluation {
     }
 }
 
-/// When members were lost by observers that have a seat, by roster index; those that nobody lost are left out.
-pub type Losses = BTreeMap<u32, Vec<Version>>;
+/// Members that observers with a seat lost, by roster index.
+pub type Losses = BTreeMap<u32, Loss>;
+
+/// What the observers that lost a member say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// When each of them lost it.
+    pub since: Vec<Version>,
+    /// Nobody with a seat and a path still hears it, or is checking.
+    pub unanimous: bool,
+}
 
 /// Judges every member of a refreshed roster as `me` sees it.
 #[must_use]
@@ -211,7 +227,8 @@ pub fn reevaluate(
         let (seats, _) = seating.seats(index);
         let seen = Sightings::collect(roster, &seats, index);
         if !seen.lost.is_empty() {
-            losses.insert(index, seen.lost.iter().map(|edge| edge.since).collect());
+            let since = seen.lost.iter().map(|edge| edge.since).collect();
+            losses.insert(index, Loss { since, unanimous: seen.able() == seen.lost.len() });
         }
         let in_reach = evaluation.reachable.get(index as usize).copied().unwrap_or(false);
         judge(roster, index, &seen, index == me, in_reach)

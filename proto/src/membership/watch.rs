@@ -2,10 +2,10 @@
 
 use alloc::collections::VecDeque;
 
-use super::Duty;
 use super::frame::Frame;
 use super::likelihood::{CHECK_BITS_X16, LOST_BITS_X16, surprise_x16};
 use super::state::FLAP_WINDOW;
+use super::{Duty, Haste};
 use crate::latency::edge::EdgeStats;
 use crate::record::{EdgeStatus, Evidence, LinkEdge};
 use crate::types::{MILLI, PeerId, SECOND, Time, Version};
@@ -34,6 +34,8 @@ const DIAL_SPACING: u64 = 1_500 * MILLI;
 const QUICK_REDIAL: u64 = 500 * MILLI;
 /// A subject that was never reached for so long has no path from here; two dials of five seconds fit in.
 const NO_PATH_AFTER: u64 = 11 * SECOND;
+/// A subject that probed this observer before, and answers nothing from the start, is judged after this much time: nothing is known yet of what the edge loses, and a bad one stalls for seconds.
+const ACQUAINTED_SILENCE: u64 = 4 * SECOND;
 /// Misses in a row at which others are asked: their dials cost more than the probes, and a lossy edge misses two or three all the time.
 const INDIRECT_AFTER: u32 = 4;
 /// A lost edge whose connection is still there gets a new one after this much time.
@@ -64,10 +66,8 @@ pub(super) struct Todo {
     pub(super) disconnect: bool,
     /// Ask other observers whether they reach it.
     pub(super) ask_others: bool,
-    /// The reported status changed.
-    pub(super) changed: bool,
-    /// And the change brings a loss, or the fear of one.
-    pub(super) urgent: bool,
+    /// The reported status changed, and how soon others are to know.
+    pub(super) changed: Option<Haste>,
     /// A round trip was measured, in microseconds.
     pub(super) rtt_us: Option<u32>,
 }
@@ -77,6 +77,8 @@ pub(super) struct Watch {
     subject: PeerId,
     status: Option<EdgeStatus>,
     since: Version,
+    /// The subject probed this observer before the watch began: there was a path, so its silence counts.
+    acquainted: bool,
     /// Since when an earlier start of this observer heard the subject.
     heard_before: Option<Version>,
     pub(super) connected: bool,
@@ -94,6 +96,8 @@ pub(super) struct Watch {
     next_dial: Time,
     flaps: VecDeque<Time>,
     lost_at: Option<Time>,
+    /// When something came from the subject while it was lost.
+    stirred: Option<Time>,
     reconnected: Option<Time>,
     /// When the observer woke, until the subject answers.
     woke: Option<Time>,
@@ -120,6 +124,7 @@ impl Watch {
         now: Time,
         phase_us: u64,
         before: Option<&LinkEdge>,
+        acquainted: bool,
     ) -> Self {
         let lost = before.filter(|edge| edge.status == EdgeStatus::Lost);
         let heard = before.filter(|edge| edge.status == EdgeStatus::Heard);
@@ -127,6 +132,7 @@ impl Watch {
             subject,
             status: lost.map(|edge| edge.status),
             since: lost.map(|edge| edge.since).unwrap_or_default(),
+            acquainted,
             heard_before: heard.map(|edge| edge.since),
             connected,
             begun: now,
@@ -142,6 +148,7 @@ impl Watch {
             next_dial: now,
             flaps: VecDeque::new(),
             lost_at: lost.map(|_| now),
+            stirred: None,
             reconnected: None,
             woke: None,
             judge_from: now,
@@ -261,24 +268,24 @@ impl Watch {
         if self.missed != missed_before {
             todo.ask_others =
                 self.is_heard() && missed_before < INDIRECT_AFTER && self.missed >= INDIRECT_AFTER;
-            todo.changed =
+            let judged =
                 evidence_halves.is_some_and(|halves| self.judge(now, halves, doubt, clock));
-            todo.urgent = todo.changed;
+            todo.changed = judged.then_some(Haste::AtOnce);
         }
         if self.status.is_none() && now.since(self.begun) >= NO_PATH_AFTER {
             self.heard_before = None;
             self.turn(EdgeStatus::NoPath, clock());
-            todo.changed = true;
+            todo.changed = Some(Haste::Later);
         }
         if self.grace_ends().is_some_and(|over| now >= over) {
             self.grace_over = true;
-            todo.changed = true;
+            todo.changed = Some(Haste::Later);
         }
         if self.lost_anew_at().is_some_and(|at| now >= at) {
             self.spoke = None;
             if self.last_word > self.since {
                 self.since = self.loss_version(clock);
-                (todo.changed, todo.urgent) = (true, true);
+                todo.changed = Some(Haste::AtOnce);
             }
         }
         todo
@@ -329,7 +336,7 @@ impl Watch {
             if self.measured >= WARM_UP {
                 self.next_probe = now.plus(PROBE_INTERVAL);
             }
-            todo.changed = true;
+            todo.changed = Some(Haste::Soon);
         }
         todo
     }
@@ -343,7 +350,7 @@ impl Watch {
             evidence.outbound_only = true;
         }
         let changed = newly && self.status == Some(EdgeStatus::Lost);
-        Todo { changed, urgent: changed, ..Todo::default() }
+        Todo { changed: changed.then_some(Haste::AtOnce), ..Todo::default() }
     }
 
     /// Others were asked for an indirect probe.
@@ -391,6 +398,23 @@ impl Watch {
     /// Whether the subject is heard, as far as this observer reports.
     pub(super) const fn is_heard(&self) -> bool {
         matches!(self.status, Some(EdgeStatus::Heard | EdgeStatus::Checking))
+    }
+
+    /// Something came from the subject itself.
+    pub(super) fn on_sign_of_life(&mut self, now: Time) {
+        if self.status == Some(EdgeStatus::Lost) {
+            self.stirred = Some(now);
+        }
+    }
+
+    /// Whether something came from the subject within `span` while it was lost.
+    pub(super) fn stirred_within(&self, span: u64, now: Time) -> bool {
+        self.stirred.is_some_and(|stirred| now.since(stirred) <= span)
+    }
+
+    /// Whether a silence of the subject counts against it.
+    const fn is_judged(&self) -> bool {
+        self.is_heard() || (self.acquainted && self.status.is_none())
     }
 
     /// Forgets losses that left the flap window; whether that changes what is reported.
@@ -465,7 +489,7 @@ impl Watch {
     }
 
     fn probe(&mut self, now: Time, jitter: u64) -> Option<Frame> {
-        let waiting = self.missed > 0 && self.is_heard();
+        let waiting = self.missed > 0 && self.is_judged();
         let gone = matches!(self.status, Some(EdgeStatus::Lost | EdgeStatus::NoPath));
         let warming_up = self.connected && !gone && self.measured < WARM_UP;
         let interval = if waiting || warming_up { QUICK_INTERVAL } else { PROBE_INTERVAL };
@@ -486,7 +510,7 @@ impl Watch {
         self.missed = self.missed.saturating_add(1);
         self.answers = 0;
         // While the edge is lost its misses say nothing of the loss that it has when it works.
-        if self.is_heard() {
+        if self.is_judged() {
             self.stats.record_lost(now.0);
             self.next_probe = self.next_probe.min(now.plus(QUICK_INTERVAL));
         }
@@ -499,7 +523,8 @@ impl Watch {
         doubt: u8,
         clock: &mut dyn FnMut() -> Version,
     ) -> bool {
-        if !self.is_heard() || now < self.judge_from {
+        let too_soon = self.status.is_none() && now.since(self.begun) < ACQUAINTED_SILENCE;
+        if !self.is_judged() || too_soon || now < self.judge_from {
             return false;
         }
         let surprise = surprise_x16(

@@ -17,6 +17,8 @@ const DEAF_AFTER: u64 = 1_500 * MILLI;
 
 /// A prober that is silent for longer than this, two probe intervals and a little, is not heard any more.
 const HEARD_WITHIN: u64 = 3_600 * MILLI;
+/// Who probed this peer within this is an acquaintance: the path worked in both directions. It is longer than a crash takes to be noticed by everybody.
+const ACQUAINTED_FOR: u64 = 60 * SECOND;
 /// Probers remembered: observers of all rings with their stand-ins, and visitors.
 const MAX_PROBERS: usize = 32;
 
@@ -48,7 +50,7 @@ impl Watched {
 
     /// A probe of `peer` came; whether the deaf changed.
     pub(super) fn on_probe(&mut self, peer: PeerId, unheard: bool, now: Time) -> bool {
-        self.probers.retain(|_, last| now.since(*last) <= HEARD_WITHIN);
+        self.probers.retain(|_, last| now.since(*last) <= ACQUAINTED_FOR);
         if self.probers.len() < MAX_PROBERS || self.probers.contains_key(&peer) {
             self.probers.insert(peer, now);
         }
@@ -100,6 +102,11 @@ impl Watched {
     pub(super) fn probers(&self, now: Time) -> impl Iterator<Item = PeerId> + '_ {
         let heard = move |last: &Time| now.since(*last) <= HEARD_WITHIN;
         self.probers.iter().filter(move |(_, last)| heard(last)).map(|(peer, _)| *peer)
+    }
+
+    /// Whether a peer probed this one lately.
+    pub(super) fn is_acquainted(&self, peer: &PeerId, now: Time) -> bool {
+        self.probers.get(peer).is_some_and(|last| now.since(*last) <= ACQUAINTED_FOR)
     }
 
     /// Observers that this peer hears though they hear nothing of it, rising.

@@ -6,6 +6,7 @@ use super::{Node, clocks};
 use crate::admission::Admissions;
 use crate::clock::{self, MAX_SKEW_MS};
 use crate::event::Event;
+use crate::membership::Haste;
 use crate::port::{Crypto, Output, Verdict};
 use crate::record::{CertificateError, Heartbeat, Kind, Payload, Record, Role};
 use crate::roster::{Refreshed, Roster};
@@ -238,7 +239,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         }
         let kind = if record.kind() == Kind::LEAVE { Kind::PEER } else { record.kind() };
         self.publisher.forget_links();
-        self.publisher.request(kind, now.time, false);
+        self.publisher.request(kind, now.time, Haste::Later);
     }
 
     /// Whether a heartbeat of this peer is of another process, however old it is beside its own: of two processes that speak in turns each may have the last word whenever it hears of the other.

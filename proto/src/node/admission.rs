@@ -14,6 +14,7 @@ use crate::admission::token::{Secret, TokenId};
 use crate::admission::{Admissions, Bar};
 use crate::config::Config;
 use crate::event::Event;
+use crate::membership::Haste;
 use crate::membership::state::PeerState;
 use crate::port::{Crypto, Output};
 use crate::record::{
@@ -267,7 +268,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             certificate.check(crypto, &config.mesh, &config.authorities, &me, now.wall_s()).is_ok();
         if valid {
             config.certificate = certificate;
-            self.publisher.request(Kind::PEER, now.time, true);
+            self.publisher.request(Kind::PEER, now.time, Haste::AtOnce);
             self.settle(now);
         }
         valid
@@ -396,7 +397,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             self.outputs.push_back(Output::Disconnect { peer: *peer });
         }
         self.outputs.push_back(Output::Admissions(self.admissions.clone()));
-        self.publisher.request(Kind::HEARTBEAT, now.time, true);
+        self.publisher.request(Kind::HEARTBEAT, now.time, Haste::AtOnce);
         self.need_evaluation(now.time);
     }
 

@@ -9,6 +9,7 @@ use super::Node;
 use super::accept::Accepted;
 use super::admission::REVOCATION_LIFETIME_S;
 use crate::event::Event;
+use crate::membership::Haste;
 use crate::port::{Crypto, Output};
 use crate::record::{
     Authorities, AuthorityChange, AuthorityError, AuthorityWord, Certificate, CertificateError,
@@ -55,7 +56,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         let me = config.certificate.peer;
         certificate.check(crypto, &config.mesh, &told, &me, now.wall_s())?;
         config.certificate = certificate.clone();
-        self.publisher.request(Kind::PEER, now.time, true);
+        self.publisher.request(Kind::PEER, now.time, Haste::AtOnce);
         self.take_authorities(told, now);
         let word = AuthorityWord { changes: chain.to_vec(), certificate: Box::new(certificate) };
         let until_s = now.wall_s().saturating_add(REVOCATION_LIFETIME_S);

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::Node;
 use super::accept::{Accepted, heartbeat};
 use crate::keys::{self, MeshSecret};
+use crate::membership::Haste;
 use crate::port::{Crypto, Output};
 use crate::record::{CERTIFICATE_LIFETIME_S, KeyEpoch, Kind, MAX_KEY_EPOCH, Payload, Record, Role};
 use crate::types::{Now, PeerId};
@@ -132,7 +133,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
                 self.key_taken = Some(*record.hash());
                 let secret = MeshSecret(secret);
                 self.outputs.push_back(Output::KeyEpoch { epoch, secret });
-                self.publisher.request(Kind::HEARTBEAT, now.time, true);
+                self.publisher.request(Kind::HEARTBEAT, now.time, Haste::AtOnce);
                 return;
             }
             self.count("key_epoch_not_opened");

@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 use super::Node;
 use crate::exchange::pacing::{BROADCAST_TRAVEL, heartbeat_interval};
 use crate::latency;
+use crate::membership::Haste;
 use crate::port::{Crypto, Output};
 use crate::record::{Heartbeat, Kind, Links, Payload, Record, Resources};
 use crate::types::{MILLI, Now, SECOND, Time, Version};
@@ -20,6 +21,8 @@ const START_HOLD: u64 = 3 * SECOND;
 const RESUME_QUIET: u64 = 5 * SECOND;
 /// A change that does not bring a loss waits this long for others to share its record: rings that move make many small ones.
 const GATHER: u64 = SECOND;
+/// A subject that was found waits this long for others: when a path is back they come within a few round trips of each other.
+const GATHER_FOUND: u64 = 200 * MILLI;
 /// `Links` records that may follow each other at once: check and loss of three subjects, and what had just been published before.
 const LINKS_BURST: u32 = 8;
 /// One more `Links` record per this much time: a loss that finds no token waits no longer, and a peer whose edges flip all the time costs the mesh two broadcasts a
@@ -118,12 +121,17 @@ impl Publisher {
     }
 
     /// Asks for a publication; it is skipped if nothing changed by then.
-    pub(super) fn request(&mut self, kind: Kind, now: Time, urgent: bool) {
+    pub(super) fn request(&mut self, kind: Kind, now: Time, haste: Haste) {
         let gap = self.last_heartbeat.filter(|_| kind == Kind::HEARTBEAT);
         let earliest = gap.map_or(now, |last| last.plus(HEARTBEAT_GAP));
-        let kept = self.kept.get(&kind).filter(|_| !urgent && kind == Kind::LINKS);
+        let kept = self.kept.get(&kind).filter(|_| haste != Haste::AtOnce && kind == Kind::LINKS);
         let earliest = kept.map_or(earliest, |until| earliest.max(*until));
-        self.request_at(kind, if urgent { now } else { now.plus(GATHER) }.max(earliest));
+        let gather = match haste {
+            Haste::AtOnce => 0,
+            Haste::Soon => GATHER_FOUND,
+            Haste::Later => GATHER,
+        };
+        self.request_at(kind, now.plus(gather).max(earliest));
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {

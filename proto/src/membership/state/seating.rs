@@ -48,6 +48,8 @@ impl<'a> Seating<'a> {
     }
 
     /// On each ring the nearest reachable predecessor that has a path and no seat on a lower ring; and those passed over for want of a path. Of a peer out of reach, the nearest that ever heard it, if there is one near.
+    ///
+    /// Where the rightful observer is out of reach, whom the subject itself observes on that ring comes before all others: the two have a connection.
     pub(crate) fn seats(&self, subject: u32) -> (Vec<Seat>, Vec<u32>) {
         let mut seats: Vec<Seat> = Vec::with_capacity(RINGS);
         let mut without_path: Vec<u32> = Vec::new();
@@ -65,6 +67,7 @@ impl<'a> Seating<'a> {
         for ring in 0..RINGS {
             let Some(start) = self.roster.rings().position(ring, observer) else { continue };
             let order = self.roster.rings().order(ring);
+            candidates.extend(order.get(start.checked_sub(1).unwrap_or(order.len() - 1)));
             let (until, from) = order.split_at_checked(start).unwrap_or_default();
             let mut between = 0;
             for &subject in from.iter().skip(1).chain(until) {
@@ -93,6 +96,19 @@ impl<'a> Seating<'a> {
         let (mut passed_over, mut no_path, mut silent) = (0, 0, 0);
         let in_reach = is_reachable(self.reachable, subject);
         let mut nearest: Option<Seat> = None;
+        if let Some(observer) = self.acquaintance(order, own) {
+            let vacant = seats.iter().all(|seat| seat.observer != observer);
+            let seat = Seat { observer, ring: number, passed_over: 1 };
+            match self.roster.sighting(observer, subject).map(Sighting::status) {
+                _ if !vacant => {}
+                Some(EdgeStatus::NoPath) => without_path.push(observer),
+                None if !in_reach => nearest = Some(seat),
+                _ => {
+                    seats.push(seat);
+                    return;
+                }
+            }
+        }
         while let Some(next) = before.and_then(|before| before.get(at)).map(|next| *next as usize) {
             let steps = if next < at { at - next } else { at + order.len() - next };
             walked += steps;
@@ -128,6 +144,17 @@ impl<'a> Seating<'a> {
             }
         }
         seats.extend(nearest);
+    }
+}
+
+impl Seating<'_> {
+    /// Whom the member at a position of a ring observes there, if its own observer is out of reach and that one is not.
+    fn acquaintance(&self, order: &[u32], own: usize) -> Option<u32> {
+        let before = *order.get(own.checked_sub(1).unwrap_or(order.len() - 1))?;
+        let after = *order.get(own + 1).or(order.first())?;
+        let takes_over =
+            !is_reachable(self.reachable, before) && is_reachable(self.reachable, after);
+        takes_over.then_some(after)
     }
 }
 
