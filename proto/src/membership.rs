@@ -347,6 +347,9 @@ impl Membership {
         }
         self.woke = None;
         self.void_silence(context);
+        // Their probes may have waited in the kernel since before the sleep.
+        self.watched.forget_probers();
+        self.watches.values_mut().for_each(Watch::forget_acquaintance);
         false
     }
 

@@ -116,7 +116,7 @@ impl Refutations {
         self.in_reach = in_reach;
     }
 
-    /// A peer that had been called lost does not become more likely to be found when its last observers go.
+    /// A peer that had been called lost does not become more likely to be found when its last observers go; nor does any where there is nobody to stand in for them.
     fn note_unreachable(
         &mut self,
         evaluation: &Evaluation,
@@ -124,6 +124,7 @@ impl Refutations {
         judged: Option<&BTreeSet<u32>>,
         now: Time,
     ) {
+        let too_few = self.in_reach < DOWN_QUORUM;
         let mut note = |index: u32| {
             let Some(peer) = roster.member(index).map(Member::id) else { return };
             if !evaluation.is_unreachable(index) {
@@ -131,7 +132,8 @@ impl Refutations {
                 return;
             }
             let known_lost = self.lost.get(&peer).is_some_and(|window| window.until <= now);
-            let until = if known_lost { now } else { now.plus(OUT_OF_REACH_WINDOW) };
+            let hopeless = known_lost || too_few;
+            let until = if hopeless { now } else { now.plus(OUT_OF_REACH_WINDOW) };
             self.unreachable.entry(peer).or_insert(until);
         };
         match judged {

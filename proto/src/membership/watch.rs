@@ -331,12 +331,13 @@ impl Watch {
             _ => true,
         };
         if found {
+            let missed = matches!(self.status, Some(EdgeStatus::Lost | EdgeStatus::Checking));
             let before = self.heard_before.take();
             self.turn(EdgeStatus::Heard, before.unwrap_or_else(clock));
             if self.measured >= WARM_UP {
                 self.next_probe = now.plus(PROBE_INTERVAL);
             }
-            todo.changed = Some(Haste::Soon);
+            todo.changed = Some(if missed { Haste::Soon } else { Haste::Later });
         }
         todo
     }
@@ -388,6 +389,11 @@ impl Watch {
         if self.woke.is_some() {
             self.judge_from = now.plus(LAST_LINKS);
         }
+    }
+
+    /// That the subject probed this observer once says nothing any more.
+    pub(super) const fn forget_acquaintance(&mut self) {
+        self.acquainted = false;
     }
 
     /// Whether an answer came since.

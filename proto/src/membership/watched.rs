@@ -19,7 +19,7 @@ const DEAF_AFTER: u64 = 1_500 * MILLI;
 const HEARD_WITHIN: u64 = 3_600 * MILLI;
 /// Who probed this peer within this is an acquaintance: the path worked in both directions. It is longer than a crash takes to be noticed by everybody.
 const ACQUAINTED_FOR: u64 = 60 * SECOND;
-/// Probers remembered: observers of all rings with their stand-ins, and visitors.
+/// Probers remembered, the latest: observers of all rings with their stand-ins, and visitors.
 const MAX_PROBERS: usize = 32;
 
 #[derive(Debug, Default)]
@@ -50,10 +50,7 @@ impl Watched {
 
     /// A probe of `peer` came; whether the deaf changed.
     pub(super) fn on_probe(&mut self, peer: PeerId, unheard: bool, now: Time) -> bool {
-        self.probers.retain(|_, last| now.since(*last) <= ACQUAINTED_FOR);
-        if self.probers.len() < MAX_PROBERS || self.probers.contains_key(&peer) {
-            self.probers.insert(peer, now);
-        }
+        self.remember_prober(peer, now);
         let Some(observer) = self.observers.get_mut(&peer) else { return false };
         observer.last_probe = Some(now);
         if !unheard {
@@ -65,6 +62,22 @@ impl Watched {
         let changed = deaf && !observer.deaf;
         observer.deaf |= deaf;
         changed
+    }
+
+    fn remember_prober(&mut self, peer: PeerId, now: Time) {
+        self.probers.insert(peer, now);
+        self.probers.retain(|_, last| now.since(*last) <= ACQUAINTED_FOR);
+        if self.probers.len() > MAX_PROBERS {
+            let oldest = self.probers.iter().min_by_key(|(_, last)| **last);
+            if let Some(oldest) = oldest.map(|(peer, _)| *peer) {
+                self.probers.remove(&oldest);
+            }
+        }
+    }
+
+    /// This peer slept: whom it could reach before it may be out of reach now.
+    pub(super) fn forget_probers(&mut self) {
+        self.probers.clear();
     }
 
     /// When an observer is to be told next that it is not heard.
