@@ -39,6 +39,8 @@ const FEW_SUBJECTS: usize = 3;
 ///
 /// A laptop's network takes from one second to half a minute to come up. After twice that its links are not coming back, and it may say so.
 const WAKE_LIMIT: u64 = 60 * SECOND;
+/// When one of many subjects that were gone is back, the others are dialled as if they were few for this long: a dial that began before lasts five seconds, and another one may fail.
+const RETURN_TOGETHER: u64 = 12 * SECOND;
 
 /// One subject to observe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,6 +99,8 @@ pub(crate) struct Membership {
     /// Since when this observer is awake again and waits for its own links.
     woke: Option<Time>,
     connected: BTreeSet<PeerId>,
+    /// When a subject that was gone came back.
+    returned: Option<Time>,
     indirect: BTreeMap<u32, PeerId>,
     /// What an earlier start reported of subjects that it heard or had lost.
     remembered: BTreeMap<PeerId, LinkEdge>,
@@ -150,6 +154,7 @@ impl Membership {
             watch.on_sign_of_life(now);
             watch.on_connected(now);
             if was_gone {
+                self.returned = Some(now);
                 self.watches.values_mut().for_each(|watch| watch.dial_soon(now));
             }
         }
@@ -359,7 +364,9 @@ impl Membership {
         self.health.losing(losing, self.watches.len());
         let halves = (!waking).then(|| self.health.evidence_halves());
         let doubt = self.health.score();
-        let gone = self.watches.values().filter(|watch| watch.is_gone()).count() as u64;
+        let returning = self.returned.is_some_and(|at| context.now.since(at) < RETURN_TOGETHER);
+        let gone = self.watches.values().filter(|watch| watch.is_gone()).count();
+        let gone = if returning { 0 } else { gone as u64 };
         let due: Vec<PeerId> = self
             .watches
             .iter()

@@ -28,7 +28,7 @@ const FIRST_TIMEOUT: u64 = SECOND;
 const TIMEOUT_MARGIN: u64 = 40 * MILLI;
 /// Re-dial interval for lost subjects: partitions heal in seconds, and a dead peer costs its five observers a dial each.
 const REDIAL_INTERVAL: u64 = 3 * SECOND;
-/// A dial that nobody answers is five padded packets, 6 KB. An observer that lost many makes one in this time on the mean; when one of them answers, it dials the others at once.
+/// A dial that nobody answers is five padded packets, 6 KB. An observer that lost many makes one in this time on the mean, until one of them answers.
 const DIAL_SPACING: u64 = 1_500 * MILLI;
 /// Re-dial interval while the edge still counts as heard: a broken connection to a live peer is back before the edge is lost.
 const QUICK_REDIAL: u64 = 500 * MILLI;
@@ -240,7 +240,7 @@ impl Watch {
         others.into_iter().flatten().fold(next, Time::min)
     }
 
-    /// Does what is due. `evidence_halves` is how much evidence local health asks for, `None` if nothing is to be judged now; `gone` is how many subjects the observer has no connection to and does not hear; `clock` gives versions.
+    /// Does what is due. `evidence_halves` is how much evidence local health asks for, `None` if nothing is to be judged now; `gone` is among how many subjects without a connection the dials are spread; `clock` gives versions.
     pub(super) fn tick(
         &mut self,
         now: Time,
@@ -581,7 +581,7 @@ impl Watch {
     }
 }
 
-/// How long an observer waits before it dials a subject again, one of `gone` that it misses.
+/// How long an observer waits before it dials a subject again, one of `gone`.
 fn redial_interval(gone: u64) -> u64 {
     REDIAL_INTERVAL.max(gone.saturating_mul(DIAL_SPACING))
 }
