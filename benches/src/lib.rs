@@ -82,6 +82,7 @@ pub fn mesh(members: u64) -> Vec<Arc<Record>> {
                 since: Version(1),
                 flaps: 0,
                 sleep_grace_over: false,
+                poor: false,
                 evidence: None,
             })
             .collect();

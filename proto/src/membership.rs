@@ -27,8 +27,8 @@ use watched::Watched;
 
 /// Observers asked for an indirect probe; one honest answer is enough, three survive two bad paths.
 const INDIRECT_ASKED: usize = 3;
-/// Flap counts are aged this often; their window is ten minutes.
-const AGING_INTERVAL: u64 = 5 * SECOND;
+/// Edges are reviewed this often: flap counts, whose window is ten minutes, and how well they work.
+const REVIEW_INTERVAL: u64 = 5 * SECOND;
 /// Probers are looked through this often while they are published: one that died must not stand there for long.
 const PROBERS_INTERVAL: u64 = SECOND;
 /// A peer that lost subjects and hears fewer than this many names those whose probes it hears.
@@ -104,7 +104,7 @@ pub(crate) struct Membership {
     indirect: BTreeMap<u32, PeerId>,
     /// What an earlier start reported of subjects that it heard or had lost.
     remembered: BTreeMap<PeerId, LinkEdge>,
-    next_aging: Time,
+    next_review: Time,
     actions: Vec<Action>,
 }
 
@@ -237,14 +237,14 @@ impl Membership {
         }
         let outcomes = self.errands.tick(context.now);
         self.run(outcomes);
-        if context.now >= self.next_aging {
-            let interval = if self.hears_few() { PROBERS_INTERVAL } else { AGING_INTERVAL };
-            self.next_aging = context.now.plus(interval);
-            let aged = self
+        if context.now >= self.next_review {
+            let interval = if self.hears_few() { PROBERS_INTERVAL } else { REVIEW_INTERVAL };
+            self.next_review = context.now.plus(interval);
+            let changed = self
                 .watches
                 .values_mut()
-                .filter_map(|watch| watch.age_flaps(context.now).then_some(()));
-            if aged.count() > 0 || self.hears_few() {
+                .filter_map(|watch| watch.review(context.now).then_some(()));
+            if changed.count() > 0 || self.hears_few() {
                 self.actions.push(Action::LinksChanged(Haste::Later));
             }
         }
@@ -256,7 +256,7 @@ impl Membership {
     /// When [`Self::tick`] is due.
     pub(crate) fn deadline(&self) -> Option<Time> {
         let watches = self.watches.values().map(Watch::deadline);
-        let others = [self.watched.deadline(), self.errands.deadline(), Some(self.next_aging)];
+        let others = [self.watched.deadline(), self.errands.deadline(), Some(self.next_review)];
         watches.chain(others.into_iter().flatten()).min()
     }
 

@@ -5,9 +5,9 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Keys, NOW_S, links_record, peer_record};
+use common::{Keys, NOW_S, edge, links_record, links_record_of, peer_record};
 use plexmesh_proto::membership::state::{Evaluation, Losses, PeerState, evaluate, reevaluate};
-use plexmesh_proto::record::{Availability, EdgeStatus, Payload, Profile, Record};
+use plexmesh_proto::record::{Availability, EdgeStatus, LinkEdge, Payload, Profile, Record};
 use plexmesh_proto::roster::{Member, Roster};
 use plexmesh_proto::types::{PeerId, Version};
 use plexmesh_proto::view::{MemoryStore, View};
@@ -127,6 +127,24 @@ fn a_checked_peer_is_suspect() {
         Some(if observer == 1 && subject == 5 { EdgeStatus::Checking } else { EdgeStatus::Heard })
     });
     assert_eq!(state(&records, ids[3], ids[5]), PeerState::Suspect);
+}
+
+#[test]
+fn a_peer_that_most_observers_hear_badly_is_flapping_and_one_that_two_do_is_not() {
+    for (poor, expected) in [(2, PeerState::Up), (3, PeerState::Flapping)] {
+        let (ids, mut records) = records(6, |_, _| Some(EdgeStatus::Heard));
+        for observer in 0..poor {
+            let mut own = Keys::new(observer);
+            let subjects = ids.iter().filter(|id| **id != own.id());
+            let edges = subjects.map(|subject| {
+                let heard = edge(*subject, EdgeStatus::Heard, 2);
+                LinkEdge { poor: *subject == ids[5], ..heard }
+            });
+            let edges = edges.collect();
+            records.push(links_record_of(&mut own, 3, edges));
+        }
+        assert_eq!(state(&records, ids[3], ids[5]), expected, "{poor} of five");
+    }
 }
 
 #[test]

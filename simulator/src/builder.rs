@@ -256,6 +256,7 @@ fn reports(world: &World, since: Version) -> Vec<(usize, Report)> {
         since,
         flaps: 0,
         sleep_grace_over: false,
+        poor: false,
         evidence: None,
     };
     world

@@ -207,6 +207,7 @@ pub(crate) fn why() -> One<Why> {
         since: status.map(|_| WallTime::from_ms(NOW - 30_000)),
         evidence: status.map(|_| evidence()),
         flaps: u32::from(ring == 0),
+        poor: false,
         set_aside: false,
     };
     let why = Why {
@@ -309,6 +310,7 @@ fn heard(observer: (&str, &str), subject: (&str, &str), micros: u32) -> Edge {
         assigned: true,
         one_way: None,
         flaps: 0,
+        poor: false,
         evidence: None,
         figures: Some(EdgeFigures {
             rtt_p50_micros: micros,

@@ -13,6 +13,9 @@ use super::text::{Names, clean};
 use crate::api::schema::{CutDirection, Edge, EdgeStatus, Evidence, One, State, Topology};
 use crate::time::{millis, span, span_of_seconds};
 
+/// What is said of an edge that is heard and hardly works.
+pub(super) const POOR: &str = "most answers missing or late";
+
 /// The graph: a line for each observer, or for each edge in a wide view.
 #[must_use]
 pub fn topology(screen: &Screen, document: &One<Topology>) -> Page {
@@ -179,8 +182,9 @@ fn note(edge: &Edge) -> String {
         CutDirection::OutboundCut => "only the way there is cut".to_owned(),
         CutDirection::InboundCut => "only the way back is cut".to_owned(),
     });
+    let poor = edge.poor.then(|| POOR.to_owned());
     let evidence = edge.evidence.as_ref().map(evidence);
-    one_way.into_iter().chain(evidence).collect::<Vec<_>>().join("; ")
+    one_way.into_iter().chain(poor).chain(evidence).collect::<Vec<_>>().join("; ")
 }
 
 const fn status_paint(status: EdgeStatus) -> Paint {

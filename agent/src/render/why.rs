@@ -5,7 +5,7 @@ use super::page::{Line, Page};
 use super::table::{Cell, Table};
 use super::terminal::{Paint, Screen};
 use super::text::Names;
-use super::topology::status_cell;
+use super::topology::{POOR, status_cell};
 use crate::api::schema::{Observer, One, Why};
 use crate::time::{span, span_of_seconds};
 
@@ -101,6 +101,9 @@ fn note(observer: &Observer) -> String {
     let mut notes = Vec::new();
     if observer.passed_over > 0 {
         notes.push(format!("stands in for {}", observer.passed_over));
+    }
+    if observer.poor {
+        notes.push(POOR.to_owned());
     }
     if observer.set_aside {
         notes.push("does not count: hears few itself".to_owned());

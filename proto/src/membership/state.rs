@@ -61,6 +61,8 @@ pub enum Reason {
     MayBeFound,
     /// Most observers lost it repeatedly within the flap window.
     FlapCount,
+    /// Most observers have heard it for a while with most answers missing or seconds late, or lost it.
+    PoorPaths,
     /// Lost by a quorum or out of reach, intermittent, within its grace.
     WithinSleepGrace,
     /// Lost, but fewer than three observers are able to see it.
@@ -323,6 +325,7 @@ struct Sightings<'a> {
     checking: usize,
     lost: Vec<&'a LinkEdge>,
     flapping: usize,
+    poor: usize,
 }
 
 impl<'a> Sightings<'a> {
@@ -339,6 +342,7 @@ impl<'a> Sightings<'a> {
                 EdgeStatus::NoPath => {}
             }
             seen.flapping += usize::from(sighting.flaps());
+            seen.poor += usize::from(sighting.is_poor());
         }
         seen
     }
@@ -385,6 +389,9 @@ fn judge(
     }
     if seen.flapping >= 1 && seen.is_majority(seen.flapping) {
         return (PeerState::Flapping, Reason::FlapCount);
+    }
+    if seen.poor >= 1 && seen.is_majority(seen.poor + lost) {
+        return (PeerState::Flapping, Reason::PoorPaths);
     }
     if seen.checking > 0 {
         return (PeerState::Suspect, Reason::BeingChecked);

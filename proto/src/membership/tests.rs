@@ -14,8 +14,15 @@ struct Observer {
 }
 
 impl Observer {
-    /// One whose subjects are connected and answer.
+    /// One whose subjects are connected and answer at once.
     fn settled() -> Self {
+        let mut observer = Self::connected();
+        observer.run(20, SUBJECTS);
+        observer
+    }
+
+    /// One whose subjects are connected.
+    fn connected() -> Self {
         let membership = Membership::default();
         let mut observer = Self { membership, now: Time(SECOND), under_way: VecDeque::new() };
         let duty = |subject| Duty {
@@ -31,7 +38,6 @@ impl Observer {
         for duty in &duties {
             observer.membership.on_connected(duty.subject, observer.now);
         }
-        observer.run(20, SUBJECTS);
         observer
     }
 
@@ -97,6 +103,11 @@ impl Observer {
         changed
     }
 
+    /// How many edges it reports as poor.
+    fn poor(&self) -> usize {
+        self.membership.links(self.now).edges.iter().filter(|edge| edge.poor).count()
+    }
+
     /// The machine sleeps and wakes: the timer is late by as much.
     fn sleep(&mut self, seconds: u64) {
         self.now = self.now.plus(seconds * SECOND);
@@ -113,6 +124,24 @@ fn subjects_that_are_far_away_are_probed_no_more_often_than_others() {
         let usual = usize::from(SUBJECTS) * 60 * 10 / 16;
         assert!(probes <= usual + usual / 4, "{rtt_ms} ms: {probes} probes a minute");
     }
+}
+
+#[test]
+fn an_edge_whose_answers_come_seconds_late_is_poor_until_they_are_fast_again() {
+    let mut observer = Observer::settled();
+    observer.run_far(60, 30);
+    assert_eq!(observer.poor(), 0);
+    observer.run_far(120, 4_000);
+    assert_eq!(observer.poor(), usize::from(SUBJECTS));
+    observer.run_far(120, 30);
+    assert_eq!(observer.poor(), 0);
+}
+
+#[test]
+fn an_edge_to_a_far_peer_is_not_poor() {
+    let mut observer = Observer::connected();
+    observer.run_far(300, 4_000);
+    assert_eq!(observer.poor(), 0);
 }
 
 #[test]

@@ -48,6 +48,17 @@ const LAST_LINKS: u64 = 10 * SECOND;
 const UNHEARD_AFTER: u32 = 2;
 /// Answers in a row that find a lost edge again; one may be a stray.
 const RECOVERY_ANSWERS: u32 = 2;
+/// An edge is poor from this share of missing answers on, in thousandths of its last probes. Where every packet is lost with a chance of a quarter, most edges miss 150 and few more than 400;
+/// where four of five packets to one end are lost, they miss 700.
+const POOR_LOSS_PERMILLE: u16 = 500;
+/// And no longer poor below this: between the two it stays as it was, lest it is told again and again.
+const FAIR_LOSS_PERMILLE: u16 = 300;
+/// Or it is poor if answers take this much longer than the fastest, in microseconds: those that come late are not missing. A far peer is not poor, its fastest answer takes as long.
+const POOR_DELAY_US: u32 = 2_000_000;
+/// And not below this.
+const FAIR_DELAY_US: u32 = 1_000_000;
+/// Probes from which their share says something: one outage makes two dozen of misses, and a new edge knows little else.
+const POOR_FROM: u16 = 128;
 /// Losses remembered; more than enough to call an edge flapping.
 const MAX_FLAPS: usize = 16;
 /// Probes in flight that are remembered, and as many that were given up: a timeout of 2.6 s at the quick interval. On a path that takes longer some are not counted.
@@ -95,6 +106,7 @@ pub(super) struct Watch {
     next_probe: Time,
     next_dial: Time,
     flaps: VecDeque<Time>,
+    poor: bool,
     lost_at: Option<Time>,
     /// When something came from the subject while it was lost.
     stirred: Option<Time>,
@@ -147,6 +159,7 @@ impl Watch {
             next_probe: now.plus(phase_us % QUICK_INTERVAL),
             next_dial: now,
             flaps: VecDeque::new(),
+            poor: false,
             lost_at: lost.map(|_| now),
             stirred: None,
             reconnected: None,
@@ -423,13 +436,28 @@ impl Watch {
         self.is_heard() || (self.acquainted && self.status.is_none())
     }
 
-    /// Forgets losses that left the flap window; whether that changes what is reported.
-    pub(super) fn age_flaps(&mut self, now: Time) -> bool {
-        let before = self.flaps.len();
+    /// Forgets losses that left the flap window, and looks at how well the edge works; whether that changes what is reported.
+    pub(super) fn review(&mut self, now: Time) -> bool {
+        let before = (self.flaps.len(), self.poor);
+        self.poor = self.is_poor();
         while self.flaps.front().is_some_and(|lost| now.since(*lost) > FLAP_WINDOW) {
             self.flaps.pop_front();
         }
-        self.flaps.len() != before
+        (self.flaps.len(), self.poor) != before
+    }
+
+    fn is_poor(&self) -> bool {
+        let figures = self.stats.summary();
+        let delay = figures
+            .srtt_us
+            .zip(figures.rtt_min_us)
+            .map_or(0, |(mean, least)| mean.saturating_sub(least));
+        let loss = figures.loss_permille.filter(|_| figures.outcomes >= POOR_FROM).unwrap_or(0);
+        if self.poor {
+            loss >= FAIR_LOSS_PERMILLE || delay >= FAIR_DELAY_US
+        } else {
+            loss >= POOR_LOSS_PERMILLE || delay >= POOR_DELAY_US
+        }
     }
 
     /// What to publish of this edge; `None` while nothing is known.
@@ -444,6 +472,7 @@ impl Watch {
             flaps: u32::try_from(self.flaps.len()).unwrap_or(u32::MAX),
             sleep_grace_over: self.grace_over,
             evidence: self.evidence.filter(|_| status != EdgeStatus::Heard),
+            poor: self.poor && matches!(status, EdgeStatus::Heard | EdgeStatus::Checking),
         })
     }
 

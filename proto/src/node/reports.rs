@@ -123,6 +123,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
                     since: edge.map(|edge| edge.since),
                     evidence: edge.and_then(|edge| edge.evidence),
                     flaps: edge.map_or(0, |edge| edge.flaps),
+                    poor: edge.is_some_and(|edge| edge.poor),
                     set_aside: judgement.set_aside.contains(&seat.observer),
                 })
             })

@@ -145,6 +145,8 @@ pub struct LinkEdge {
     pub sleep_grace_over: bool,
     /// Why, unless heard.
     pub evidence: Option<Evidence>,
+    /// It is heard, but most answers have been missing or seconds late for a while.
+    pub poor: bool,
 }
 
 /// What an observer sees of a subject.
@@ -426,6 +428,7 @@ impl LinkEdge {
             flaps: self.flaps,
             sleep_grace_over: self.sleep_grace_over,
             evidence: self.evidence.map(Evidence::to_wire),
+            poor: self.poor,
         }
     }
 
@@ -445,6 +448,7 @@ impl LinkEdge {
             flaps: wire.flaps,
             sleep_grace_over: wire.sleep_grace_over,
             evidence: wire.evidence.as_ref().map(Evidence::from_wire),
+            poor: wire.poor,
         }))
     }
 }

@@ -14,10 +14,11 @@ const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 /// A subject that is no member.
 const NOBODY: u32 = INDEX_MASK;
 const FLAPPING_BIT: u32 = 1 << 30;
+const POOR_BIT: u32 = 1 << 31;
 /// The arena is compacted when more of it than this, and than half of it, is void.
 const WASTE: usize = 4_096;
 
-/// What an observer reports of one subject, in one word: the subject's index, the edge's status, whether it flaps.
+/// What an observer reports of one subject, in one word: the subject's index, the edge's status, whether it flaps and whether it is poor.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Sighting(u32);
 
@@ -30,7 +31,8 @@ impl Sighting {
             EdgeStatus::NoPath => 3,
         };
         let flapping = if edge.flaps >= FLAPS_TO_FLAPPING { FLAPPING_BIT } else { 0 };
-        Self(Self::of(subject).0 | status << INDEX_BITS | flapping)
+        let poor = if edge.poor { POOR_BIT } else { 0 };
+        Self(Self::of(subject).0 | status << INDEX_BITS | flapping | poor)
     }
 
     fn of(subject: Option<u32>) -> Self {
@@ -65,6 +67,12 @@ impl Sighting {
     #[must_use]
     pub const fn flaps(self) -> bool {
         self.0 & FLAPPING_BIT != 0
+    }
+
+    /// Whether it is heard, but most answers are missing or seconds late.
+    #[must_use]
+    pub const fn is_poor(self) -> bool {
+        self.0 & POOR_BIT != 0
     }
 
     /// What of it decides who can be reached: the subject, and whether it is heard.

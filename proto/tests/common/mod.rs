@@ -83,17 +83,23 @@ pub fn links_record(
     version: u64,
     edges: Vec<(PeerId, EdgeStatus)>,
 ) -> Arc<Record> {
-    let mut edges: Vec<LinkEdge> = edges
-        .into_iter()
-        .map(|(subject, status)| LinkEdge {
-            subject,
-            status,
-            since: Version(version),
-            flaps: 0,
-            sleep_grace_over: false,
-            evidence: None,
-        })
-        .collect();
+    let edges = edges.into_iter().map(|(subject, status)| edge(subject, status, version));
+    links_record_of(keys, version, edges.collect())
+}
+
+pub fn edge(subject: PeerId, status: EdgeStatus, version: u64) -> LinkEdge {
+    LinkEdge {
+        subject,
+        status,
+        since: Version(version),
+        flaps: 0,
+        sleep_grace_over: false,
+        poor: false,
+        evidence: None,
+    }
+}
+
+pub fn links_record_of(keys: &mut Keys, version: u64, mut edges: Vec<LinkEdge>) -> Arc<Record> {
     edges.sort_by_key(|edge| edge.subject);
     edges.dedup_by_key(|edge| edge.subject);
     let payload = Payload::Links(Links { edges, ..Links::default() });

@@ -72,6 +72,9 @@ fn gray(bench: &Bench<'_>, trouble: Fault) -> Result<Measured, RowError> {
     if let Some(first) = watch.first_other {
         notes.push(format!("first other: {first}"));
     }
+    if let Some(missed) = watch.first_missed {
+        notes.push(format!("first not flagged at the end: {missed}"));
+    }
     let virtual_seconds = report.virtual_seconds;
     Ok(Measured { peers: scenario.peers, virtual_seconds, figures, notes })
 }
@@ -88,6 +91,8 @@ struct Flags {
     /// Well peers that a well one flagged at any time.
     others: BTreeSet<usize>,
     first_other: Option<String>,
+    /// A gray peer that a viewer did not flag at the end.
+    first_missed: Option<String>,
     /// When each well viewer that was looked at flagged all of the gray ones for the first time.
     all_flagged_after: Option<Duration>,
     /// At the end: viewers looked at, and those that flag exactly the gray ones.
@@ -122,6 +127,9 @@ impl Look for Flags {
             let flagged = flagged(world, viewer);
             let hosts: BTreeSet<usize> = flagged.keys().copied().collect();
             exact += usize::from(hosts == self.gray);
+            if is_end && let Some(&host) = self.gray.difference(&hosts).next() {
+                self.note_missed(world, viewer, host);
+            }
             for (host, why) in flagged {
                 if !self.gray.contains(&host) {
                     self.note_other(world, viewer, host, &why);
@@ -178,6 +186,15 @@ impl Flags {
                 self.note_other(world, change.observer, change.subject, &in_words(change.to));
             }
         }
+    }
+
+    fn note_missed(&mut self, world: &World, viewer: usize, host: usize) {
+        self.first_missed.get_or_insert_with(|| {
+            let why = world.node(viewer).zip(world.peer_id(host)).and_then(|(n, p)| n.why(&p));
+            let why =
+                why.map_or_else(String::new, |it| format!("{:?} ({:?})", it.state, it.reason));
+            format!("peer {host} at peer {viewer}: {}", why.to_lowercase())
+        });
     }
 
     fn note_other(&mut self, world: &World, viewer: usize, host: usize, what: &str) {

@@ -84,6 +84,7 @@ fn payloads() -> [(&'static str, Payload); 6] {
         since: Version(9),
         flaps: 1,
         sleep_grace_over: false,
+        poor: false,
         evidence: None,
     };
     let edges = vec![edge(2, EdgeStatus::Lost), edge(3, EdgeStatus::Lost)];

@@ -31,6 +31,7 @@ pub(super) fn edge(report: &EdgeReport) -> Edge {
         assigned: report.assigned,
         one_way: report.one_way.map(Into::into),
         flaps: report.edge.flaps,
+        poor: report.edge.poor,
         evidence: report.edge.evidence.as_ref().map(evidence),
         figures: report.figures.map(|figures| EdgeFigures {
             rtt_p50_micros: figures.rtt_p50_us,

@@ -39,6 +39,7 @@ fn observer(node: &AgentNode, report: &ObserverReport) -> Observer {
         since: report.since.map(time_of),
         evidence: report.evidence.as_ref().map(topology::evidence),
         flaps: report.flaps,
+        poor: report.poor,
         set_aside: report.set_aside,
     }
 }

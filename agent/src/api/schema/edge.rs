@@ -90,6 +90,8 @@ pub struct Edge {
     pub one_way: Option<CutDirection>,
     /// Losses within the flap window.
     pub flaps: u32,
+    /// The subject is heard, but most answers have been missing or seconds late for a while.
+    pub poor: bool,
     /// What the status rests on; `null` while heard.
     pub evidence: Option<Evidence>,
     /// Measured figures; `null` if none were published.

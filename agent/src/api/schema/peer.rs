@@ -102,6 +102,8 @@ pub enum Reason {
     MayBeFound,
     /// Lost repeatedly within the flap window.
     FlapCount,
+    /// Lost by most of its observers, or heard by them with most answers missing or seconds late for a while.
+    PoorPaths,
     /// Lost by a quorum or out of reach, intermittent, within its grace.
     WithinSleepGrace,
     /// Lost, but too few observers are able to see it.
@@ -134,6 +136,9 @@ impl Reason {
                 "a quorum of its observers lost it a moment ago; they may still find it again"
             }
             Self::FlapCount => "most of its observers lost it repeatedly within the flap window",
+            Self::PoorPaths => {
+                "most of its observers lost it, or most of its answers have been missing or seconds late for a while"
+            }
             Self::WithinSleepGrace => {
                 "its observers lost it, but it may sleep and its grace is not over"
             }
@@ -158,6 +163,7 @@ impl From<ProtoReason> for Reason {
             ProtoReason::LostButSpeaks => Self::LostButSpeaks,
             ProtoReason::MayBeFound => Self::MayBeFound,
             ProtoReason::FlapCount => Self::FlapCount,
+            ProtoReason::PoorPaths => Self::PoorPaths,
             ProtoReason::WithinSleepGrace => Self::WithinSleepGrace,
             ProtoReason::TooFewObservers => Self::TooFewObservers,
             ProtoReason::NoObserverHere => Self::NoObserverHere,
