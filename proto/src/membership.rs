@@ -240,10 +240,11 @@ impl Membership {
         if context.now >= self.next_review {
             let interval = if self.hears_few() { PROBERS_INTERVAL } else { REVIEW_INTERVAL };
             self.next_review = context.now.plus(interval);
+            let mesh_lossy = self.is_mesh_lossy();
             let changed = self
                 .watches
                 .values_mut()
-                .filter_map(|watch| watch.review(context.now).then_some(()));
+                .filter_map(|watch| watch.review(mesh_lossy, context.now).then_some(()));
             if changed.count() > 0 || self.hears_few() {
                 self.actions.push(Action::LinksChanged(Haste::Later));
             }
@@ -302,6 +303,14 @@ impl Membership {
     /// From how many lost subjects something came within `span`: then it was the path that was gone, and this observer may have been cut off from others, too.
     pub(crate) fn signs_of_life(&self, span: u64, now: Time) -> usize {
         self.watches.values().filter(|watch| watch.stirred_within(span, now)).count()
+    }
+
+    /// Whether packets are lost on most edges all the time: then a report may take seconds to arrive.
+    pub(crate) fn is_mesh_lossy(&self) -> bool {
+        let told = self.watches.values().filter_map(|watch| watch.stats().is_lossy());
+        let (told, lossy) =
+            told.fold((0, 0), |(told, lossy), is| (told + 1, lossy + usize::from(is)));
+        told >= FEW_SUBJECTS && 2 * lossy > told
     }
 
     /// Peers visited now, to be kept connected.

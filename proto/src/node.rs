@@ -13,7 +13,7 @@ use crate::exchange::pacing::heartbeat_interval;
 use crate::exchange::{Answered, Exchange};
 use crate::latency::{Latency, VISIT_INTERVAL};
 use crate::membership::frame::Frame;
-use crate::membership::refutation::{CUT_OFF_FOR, Refutations};
+use crate::membership::refutation::{CUT_OFF_FOR, Circumstances, Refutations};
 use crate::membership::state::{self, Evaluation, PeerState, Seating};
 use crate::membership::{Action, Context, Duty, Haste, Membership};
 use crate::port::{Crypto, Input, Output};
@@ -578,9 +578,13 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         let mut losses = state::Losses::new();
         let judged = state::reevaluate(evaluation, roster, me, &refreshed, &mut losses);
         let now_ms = now.wall_ms.max(self.clock.last().ms());
-        let signs = membership.signs_of_life(CUT_OFF_FOR, now.time);
-        let judged =
-            refutations.update(evaluation, roster, judged, &losses, (now.time, now_ms), signs);
+        let around = Circumstances {
+            now: now.time,
+            now_ms,
+            signs: membership.signs_of_life(CUT_OFF_FOR, now.time),
+            lossy: membership.is_mesh_lossy(),
+        };
+        let judged = refutations.update(evaluation, roster, judged, &losses, around);
         self.announce_changes(judged);
         if !self.exchange.is_settled() && now.time < self.publisher.started().plus(SETTLE_LIMIT) {
             self.need_evaluation(now.time);

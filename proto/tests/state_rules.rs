@@ -8,6 +8,7 @@ use std::sync::Arc;
 use common::{Keys, NOW_S, edge, links_record, links_record_of, peer_record};
 use plexmesh_proto::membership::state::{Evaluation, Losses, PeerState, evaluate, reevaluate};
 use plexmesh_proto::record::{Availability, EdgeStatus, LinkEdge, Payload, Profile, Record};
+use plexmesh_proto::ring::RINGS;
 use plexmesh_proto::roster::{Member, Roster};
 use plexmesh_proto::types::{PeerId, Version};
 use plexmesh_proto::view::{MemoryStore, View};
@@ -145,6 +146,32 @@ fn a_peer_that_most_observers_hear_badly_is_flapping_and_one_that_two_do_is_not(
         }
         assert_eq!(state(&records, ids[3], ids[5]), expected, "{poor} of five");
     }
+}
+
+#[test]
+fn whom_a_peer_observes_takes_the_seat_of_its_observer_that_is_out_of_reach() {
+    let n = 20;
+    // 0 is gone: all lost it, and it says nothing of anybody.
+    let (ids, records) = records(n, |observer, subject| match (observer, subject) {
+        (0, _) => None,
+        (_, 0) => Some(EdgeStatus::Lost),
+        _ => Some(EdgeStatus::Heard),
+    });
+    let (roster, evaluation) = judge(&records, ids[1]);
+    let gone = roster.index_of(&ids[0]).expect("a member");
+    let judgements = evaluation.judgements(&roster);
+    let mut stand_ins = 0;
+    for (ring, number) in (0..RINGS).zip(0u8..) {
+        let order = roster.rings().order(ring);
+        let place = order.iter().position(|member| *member == gone).expect("on the ring");
+        let (subject, after) = (order[(place + 1) % order.len()], order[(place + 2) % order.len()]);
+        let seats = &judgements[subject as usize].seats;
+        let on_lower_ring = seats.iter().any(|seat| seat.ring < number && seat.observer == after);
+        let on_ring = seats.iter().find(|seat| seat.ring == number).expect("a seat");
+        assert!(on_lower_ring || on_ring.observer == after, "ring {ring}: {seats:?}");
+        stand_ins += usize::from(on_ring.observer == after);
+    }
+    assert!(stand_ins > 0);
 }
 
 #[test]

@@ -27,6 +27,12 @@ pub const PRIOR_MISS_AFTER_MISS_TOTAL: u32 = 8;
 const FADE_AFTER_OK_SHIFT: u32 = 9;
 const FADE_AFTER_MISS_SHIFT: u32 = 6;
 
+/// An edge is lossy if more than this many in a thousand probes after an answered one are missed. On an edge that loses a quarter of its packets it is 35 to 50; one that loses nothing misses
+/// one at most in a short failure.
+const LOSSY_PERMILLE: u32 = 12;
+/// Probes after an answered one, and misses among them, from which that is told.
+const LOSSY_FROM: (u32, u32) = (30, 2);
+
 /// Longest pause between two outcomes that still makes the second a consequence of the first.
 const ADJACENT_MAX_US: u64 = 10_000_000;
 
@@ -142,6 +148,17 @@ impl EdgeStats {
     #[must_use]
     pub fn miss_after_miss_permille(&self) -> u16 {
         self.gilbert.after_miss.permille(PRIOR_MISS_AFTER_MISS_MISSES, PRIOR_MISS_AFTER_MISS_TOTAL)
+    }
+
+    /// Whether the edge loses packets all the time, as far as single misses tell: an outage is none. `None` while too few probes were sent.
+    #[must_use]
+    pub fn is_lossy(&self) -> Option<bool> {
+        let Transition { misses, total } = self.gilbert.after_ok;
+        let (from_total, from_misses) = LOSSY_FROM;
+        let enough = total >= from_total * OBSERVATION;
+        let share = u64::from(misses) * 1_000 > u64::from(total) * u64::from(LOSSY_PERMILLE);
+        // What fades leaves a little less than whole observations.
+        enough.then_some(share && misses > (from_misses - 1) * OBSERVATION)
     }
 
     /// How long an answer may take before it counts as late: smoothed round trip and four mean
@@ -460,6 +477,23 @@ mod tests {
     use proptest::prelude::*;
 
     const SECOND_US: u64 = 1_000_000;
+
+    #[test]
+    fn an_edge_that_misses_now_and_then_is_lossy_and_one_with_an_outage_is_not() {
+        let mut edge = EdgeStats::new();
+        let mut now = 0;
+        let mut probe = |edge: &mut EdgeStats, answered: bool| {
+            now += SECOND_US;
+            if answered { edge.record_answered(now) } else { edge.record_lost(now) }
+        };
+        assert_eq!(edge.is_lossy(), None);
+        (0..40).for_each(|_| probe(&mut edge, true));
+        (0..20).for_each(|_| probe(&mut edge, false));
+        (0..40).for_each(|_| probe(&mut edge, true));
+        assert_eq!(edge.is_lossy(), Some(false));
+        (0..100).for_each(|number| probe(&mut edge, number % 20 != 0));
+        assert_eq!(edge.is_lossy(), Some(true));
+    }
 
     /// An edge that has its discarded first sample behind it.
     fn warm() -> EdgeStats {

@@ -16,13 +16,26 @@ const WINDOW: u64 = 300 * MILLI;
 const LATE_WINDOW: u64 = 2_500 * MILLI;
 /// And for this long after a report that was late and is contested, or came while this peer may have been cut off. Its author dials lost subjects every three seconds, and the first dial may fail.
 const LONG_WINDOW: u64 = 8 * SECOND;
-/// A report that took longer, in milliseconds, comes from beyond what was a partition, or this peer did not run: broadcasts reach everybody in half of that. Or packets are lost, which
-/// nobody can tell from one report.
+/// A report that took longer, in milliseconds, comes from beyond what was a partition, or this peer did not run: broadcasts reach everybody in half of that.
 const LATE_MS: u64 = 1_000;
+/// The same where most edges lose packets: at a loss of a quarter a broadcast takes four seconds to reach everybody.
+const LATE_IF_LOSSY_MS: u64 = 5_000;
 /// Whoever had a sign of life from a lost subject within this, or came into reach of more members, may have been cut off from the author of a report: as long as such a report counts.
 pub(crate) const CUT_OFF_FOR: u64 = LONG_WINDOW;
 /// A peer out of reach has this much time to be found by stand-ins: one that has no path gives its seat up after eleven seconds, and the next dials and tells.
 const OUT_OF_REACH_WINDOW: u64 = 15 * SECOND;
+
+/// What this peer knows when it evaluates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances {
+    pub(crate) now: Time,
+    /// Its hybrid time in milliseconds.
+    pub(crate) now_ms: u64,
+    /// Of how many subjects that it had lost there were signs of life within [`CUT_OFF_FOR`].
+    pub(crate) signs: usize,
+    /// Whether most of its edges lose packets all the time.
+    pub(crate) lossy: bool,
+}
 
 /// The peers that somebody lost or nobody reaches, and until when each may be found again.
 #[derive(Debug, Default)]
@@ -60,27 +73,30 @@ impl Refutations {
     }
 
     /// Takes in an evaluation of the members `judged`, all if there is none, and the `losses` that it rests on. Gives back `judged` with those whose window closed.
-    ///
-    /// `now_ms` is this peer's hybrid time in milliseconds, `signs` says of how many subjects that this peer had lost there were signs of life within [`CUT_OFF_FOR`].
     pub(crate) fn update(
         &mut self,
         evaluation: &mut Evaluation,
         roster: &Roster,
         judged: Option<BTreeSet<u32>>,
         losses: &Losses,
-        (now, now_ms): (Time, u64),
-        signs: usize,
+        around: Circumstances,
     ) -> Option<BTreeSet<u32>> {
+        let Circumstances { now, signs, lossy, .. } = around;
         self.forget_found(roster, judged.as_ref(), losses);
         if judged.is_none() {
             self.count_reachable(evaluation, now);
         }
         let grew = self.grew.is_some_and(|grew| now.since(grew) <= CUT_OFF_FOR);
-        let returned = signs.max(usize::from(grew));
+        let returned = match lossy {
+            false => signs.max(usize::from(grew)),
+            // Edges that are lost and found say nothing there, unless many are at one time.
+            true if signs < DOWN_QUORUM => 0,
+            true => signs,
+        };
         for (index, loss) in losses {
             let Some(peer) = roster.member(*index).map(Member::id) else { continue };
             let window = self.lost.entry(peer).or_insert_with(|| Window::new(now));
-            window.update(loss, (now, now_ms));
+            window.update(loss, around);
         }
         self.lost.values_mut().for_each(|window| window.move_end(returned));
         self.note_unreachable(evaluation, roster, judged.as_ref(), now);
@@ -184,7 +200,8 @@ impl Window {
         }
     }
 
-    fn update(&mut self, loss: &Loss, (now, now_ms): (Time, u64)) {
+    fn update(&mut self, loss: &Loss, Circumstances { now, now_ms, lossy, .. }: Circumstances) {
+        let late_ms = if lossy { LATE_IF_LOSSY_MS } else { LATE_MS };
         self.unanimous = loss.unanimous;
         let mut news = loss.since.iter().filter(|since| !self.known.contains(since)).peekable();
         if news.peek().is_some() {
@@ -192,7 +209,7 @@ impl Window {
             self.closed = false;
         }
         let undecided = self.known.len() < DOWN_QUORUM;
-        if undecided && news.any(|since| since.ms().saturating_add(LATE_MS) < now_ms) {
+        if undecided && news.any(|since| since.ms().saturating_add(late_ms) < now_ms) {
             self.at_least = now.plus(LATE_WINDOW);
             self.if_contested = self.if_contested.max(now.plus(LONG_WINDOW));
             self.if_one_returned = now.plus(LONG_WINDOW);
@@ -208,5 +225,69 @@ impl Window {
             _ => self.at_least,
         };
         self.until = self.at_least.max(contested).max(cut_off);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    /// This peer's time when the report comes.
+    const NOW: Time = Time(100 * SECOND);
+    const NOW_MS: u64 = 1_000_000;
+
+    fn around(lossy: bool) -> Circumstances {
+        Circumstances { now: NOW, now_ms: NOW_MS, signs: 0, lossy }
+    }
+
+    /// How long the window of a peer stays open after a report that was `age_ms` on its way.
+    fn open_for(age_ms: u64, unanimous: bool, lossy: bool, returned: usize) -> u64 {
+        let mut window = Window::new(NOW);
+        let since = vec![Version::at_ms(NOW_MS - age_ms)];
+        window.update(&Loss { since, unanimous }, around(lossy));
+        window.move_end(returned);
+        window.until.since(NOW)
+    }
+
+    #[test]
+    fn a_report_that_came_at_once_keeps_the_window_short() {
+        assert_eq!(open_for(200, false, false, 0), WINDOW);
+    }
+
+    #[test]
+    fn a_late_report_keeps_it_open_for_longer_the_more_so_if_an_observer_contests_it() {
+        assert_eq!(open_for(2_000, true, false, 0), LATE_WINDOW);
+        assert_eq!(open_for(2_000, false, false, 0), LONG_WINDOW);
+    }
+
+    #[test]
+    fn where_packets_are_lost_a_report_may_take_seconds_and_is_not_late() {
+        assert_eq!(open_for(2_000, false, true, 0), WINDOW);
+        assert_eq!(open_for(6_000, false, true, 0), LONG_WINDOW);
+    }
+
+    #[test]
+    fn who_was_cut_off_waits_after_any_report_and_who_saw_one_return_after_late_ones() {
+        assert_eq!(open_for(200, true, false, 1), WINDOW);
+        assert_eq!(open_for(2_000, true, false, 1), LONG_WINDOW);
+        assert_eq!(open_for(200, true, false, 2), LONG_WINDOW);
+    }
+
+    #[test]
+    fn a_window_that_closed_opens_for_a_new_report_alone() {
+        let mut window = Window::new(NOW);
+        let loss = |versions: &[u64]| Loss {
+            since: versions.iter().map(|ms| Version::at_ms(*ms)).collect(),
+            unanimous: true,
+        };
+        window.update(&loss(&[NOW_MS]), around(false));
+        window.closed = true;
+        window.move_end(2);
+        assert_eq!(window.until, NOW.plus(WINDOW));
+        window.update(&loss(&[NOW_MS, NOW_MS - 1]), around(false));
+        window.move_end(2);
+        assert_eq!(window.until, NOW.plus(LONG_WINDOW));
     }
 }

@@ -48,15 +48,14 @@ const LAST_LINKS: u64 = 10 * SECOND;
 const UNHEARD_AFTER: u32 = 2;
 /// Answers in a row that find a lost edge again; one may be a stray.
 const RECOVERY_ANSWERS: u32 = 2;
-/// An edge is poor from this share of missing answers on, in thousandths of its last probes. Where every packet is lost with a chance of a quarter, most edges miss 150 and few more than 400;
-/// where four of five packets to one end are lost, they miss 700.
-const POOR_LOSS_PERMILLE: u16 = 500;
+/// An edge is poor from this share of missing answers on, in thousandths of its last probes: where four of five packets to one end are lost, nearly all edges to it miss more.
+const POOR_LOSS_PERMILLE: u16 = 300;
 /// And no longer poor below this: between the two it stays as it was, lest it is told again and again.
-const FAIR_LOSS_PERMILLE: u16 = 300;
+const FAIR_LOSS_PERMILLE: u16 = 150;
 /// Or it is poor if answers take this much longer than the fastest, in microseconds: those that come late are not missing. A far peer is not poor, its fastest answer takes as long.
-const POOR_DELAY_US: u32 = 2_000_000;
+const POOR_DELAY_US: u32 = 1_000_000;
 /// And not below this.
-const FAIR_DELAY_US: u32 = 1_000_000;
+const FAIR_DELAY_US: u32 = 500_000;
 /// Probes from which their share says something: one outage makes two dozen of misses, and a new edge knows little else.
 const POOR_FROM: u16 = 128;
 /// Losses remembered; more than enough to call an edge flapping.
@@ -436,10 +435,10 @@ impl Watch {
         self.is_heard() || (self.acquainted && self.status.is_none())
     }
 
-    /// Forgets losses that left the flap window, and looks at how well the edge works; whether that changes what is reported.
-    pub(super) fn review(&mut self, now: Time) -> bool {
+    /// Forgets losses that left the flap window, and looks at how well the edge works; whether that changes what is reported. Where packets are lost on most edges, `mesh_lossy`, none is worse than others.
+    pub(super) fn review(&mut self, mesh_lossy: bool, now: Time) -> bool {
         let before = (self.flaps.len(), self.poor);
-        self.poor = self.is_poor();
+        self.poor = !mesh_lossy && self.is_poor();
         while self.flaps.front().is_some_and(|lost| now.since(*lost) > FLAP_WINDOW) {
             self.flaps.pop_front();
         }
