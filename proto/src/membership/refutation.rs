@@ -20,6 +20,10 @@ const LONG_WINDOW: u64 = 8 * SECOND;
 const LATE_MS: u64 = 1_000;
 /// The same where most edges lose packets: at a loss of a quarter a broadcast takes four seconds to reach everybody.
 const LATE_IF_LOSSY_MS: u64 = 5_000;
+/// Observers lose a peer that crashed within a few seconds of each other. Losses further apart, in milliseconds, while others hear the peer, are bad paths of some observers and a lossy moment of another.
+const APART_MS: u64 = 5_000;
+/// Such a peer may be found again for this long after the report that makes the quorum, while the losses are contested: a lossy moment hardly lasts longer.
+const APART_WINDOW: u64 = 2 * SECOND;
 /// Whoever had a sign of life from a lost subject within this, or came into reach of more members, may have been cut off from the author of a report: as long as such a report counts.
 pub(crate) const CUT_OFF_FOR: u64 = LONG_WINDOW;
 /// A peer out of reach has this much time to be found by stand-ins: one that has no path gives its seat up after eleven seconds, and the next dials and tells.
@@ -202,13 +206,22 @@ impl Window {
 
     fn update(&mut self, loss: &Loss, Circumstances { now, now_ms, lossy, .. }: Circumstances) {
         let late_ms = if lossy { LATE_IF_LOSSY_MS } else { LATE_MS };
-        self.unanimous = loss.unanimous;
+        let nearly = lossy && loss.since.len() > DOWN_QUORUM;
+        self.unanimous = loss.unanimous || nearly;
         let mut news = loss.since.iter().filter(|since| !self.known.contains(since)).peekable();
         if news.peek().is_some() {
             self.if_cut_off = now.plus(LONG_WINDOW);
             self.closed = false;
         }
         let undecided = self.known.len() < DOWN_QUORUM;
+        let ages = (loss.since.iter().min(), loss.since.iter().max());
+        let apart = |(first, last): (&Version, &Version)| last.ms() - first.ms() > APART_MS;
+        if undecided && news.peek().is_some() && ages.0.zip(ages.1).is_some_and(apart) {
+            self.if_contested = self.if_contested.max(now.plus(APART_WINDOW));
+        }
+        if undecided && lossy && news.peek().is_some() {
+            self.if_contested = self.if_contested.max(now.plus(LONG_WINDOW));
+        }
         if undecided && news.any(|since| since.ms().saturating_add(late_ms) < now_ms) {
             self.at_least = now.plus(LATE_WINDOW);
             self.if_contested = self.if_contested.max(now.plus(LONG_WINDOW));
@@ -264,8 +277,20 @@ mod tests {
 
     #[test]
     fn where_packets_are_lost_a_report_may_take_seconds_and_is_not_late() {
-        assert_eq!(open_for(2_000, false, true, 0), WINDOW);
-        assert_eq!(open_for(6_000, false, true, 0), LONG_WINDOW);
+        assert_eq!(open_for(2_000, true, true, 0), WINDOW);
+        assert_eq!(open_for(6_000, true, true, 0), LATE_WINDOW);
+    }
+
+    #[test]
+    fn where_packets_are_lost_three_losses_are_waited_for_and_four_are_not() {
+        let open_for = |losses: usize| {
+            let mut window = Window::new(NOW);
+            let since = vec![Version::at_ms(NOW_MS); losses];
+            window.update(&Loss { since, unanimous: false }, around(true));
+            window.move_end(0);
+            window.until.since(NOW)
+        };
+        assert_eq!((open_for(3), open_for(4)), (LONG_WINDOW, WINDOW));
     }
 
     #[test]
@@ -273,6 +298,21 @@ mod tests {
         assert_eq!(open_for(200, true, false, 1), WINDOW);
         assert_eq!(open_for(2_000, true, false, 1), LONG_WINDOW);
         assert_eq!(open_for(200, true, false, 2), LONG_WINDOW);
+    }
+
+    #[test]
+    fn a_loss_long_after_others_is_waited_for_while_it_is_contested() {
+        let open_for = |ages_ms: [u64; 3], unanimous| {
+            let mut window = Window::new(NOW);
+            let since = ages_ms.map(|ms| Version::at_ms(NOW_MS - ms));
+            window.known = since[..2].to_vec();
+            window.update(&Loss { since: since.to_vec(), unanimous }, around(false));
+            window.move_end(0);
+            window.until.since(NOW)
+        };
+        assert_eq!(open_for([30_000, 25_000, 100], false), APART_WINDOW);
+        assert_eq!(open_for([30_000, 25_000, 100], true), WINDOW);
+        assert_eq!(open_for([900, 500, 100], false), WINDOW);
     }
 
     #[test]
