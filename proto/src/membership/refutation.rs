@@ -144,7 +144,9 @@ impl Refutations {
         judged: Option<&BTreeSet<u32>>,
         now: Time,
     ) {
-        let too_few = self.in_reach < DOWN_QUORUM;
+        // Of a large mesh hardly anybody may be in reach for a moment, while its rings close.
+        let present = roster.members().iter().filter(|member| !member.left);
+        let too_few = present.take(DOWN_QUORUM + 1).count() <= DOWN_QUORUM;
         let mut note = |index: u32| {
             let Some(peer) = roster.member(index).map(Member::id) else { return };
             if !evaluation.is_unreachable(index) {
