@@ -217,7 +217,9 @@ fn edge_findings(
                 continue;
             };
             let assigned = judgement.seats.iter().any(|seat| seat.observer == index);
-            let lives = matches!(judgement.state, PeerState::Up | PeerState::Suspect);
+            // Of a peer that a quorum lost a moment ago nobody can say that others hear it.
+            let lives = matches!(judgement.state, PeerState::Up | PeerState::Suspect)
+                && judgement.reason != Reason::MayBeFound;
             if edge.status != EdgeStatus::Lost || !lives || !assigned {
                 continue;
             }

@@ -26,10 +26,9 @@ const QUORUM: usize = 3;
 const KNOWN: Duration = Duration::from_secs(20);
 /// In which time a peer that woke is up for everybody.
 const BACK: Duration = Duration::from_secs(30);
-/// How often all is looked at.
-const LOOK: Duration = Duration::from_millis(250);
 /// States that blame a peer.
-const ACCUSED: [PeerState; 3] = [PeerState::Down, PeerState::Unreachable, PeerState::Flapping];
+const ACCUSED: [PeerState; 4] =
+    [PeerState::Down, PeerState::Unreachable, PeerState::Flapping, PeerState::Suspect];
 
 /// How a host stops and goes on.
 #[derive(Clone, Copy)]
@@ -76,7 +75,7 @@ fn accusations_by(world: &World, naps: &[Nap], host: usize) -> Vec<String> {
         edge.observer == node.me() && blames && well(&world.host_of(&edge.subject).unwrap())
     });
     let edges = edges.map(|edge| format!("{host}: {:?}", edge.edge));
-    // What it heard last of another sleeper may be old, for a moment. And where packets are lost, peers that never slept check a silence now and then: that suspicion is not its own.
+    // What it heard last of another sleeper may be old, for a moment.
     let states = servers().into_iter().filter(well).filter_map(|subject| {
         let state = node.state_of(&world.peer_id(subject).unwrap())?;
         ACCUSED.contains(&state).then(|| format!("{host}: {subject} is {state:?}"))
@@ -125,7 +124,7 @@ fn expected(world: &World, naps: &[Nap], nap: &Nap, asleep_for: Duration) -> Opt
     }
 }
 
-/// Lets all sleepers sleep at once, and looks all the time. The network of each takes a while to
+/// Lets all sleepers sleep at once, and looks every second. The network of each takes a while to
 /// come up after it woke.
 fn naps(own: u64, lid: Lid) {
     let mut world = mesh(own);
@@ -134,10 +133,10 @@ fn naps(own: u64, lid: Lid) {
     let last = naps.iter().map(|nap| nap.network).max().unwrap() + 2 * BACK;
     let mut seen = BTreeSet::new();
     while world.elapsed() < last {
-        world.run_for(LOOK);
+        world.run_for(Duration::from_secs(1));
         let elapsed = world.elapsed();
         for nap in &naps {
-            let since = |at: Duration| elapsed >= at && elapsed < at + LOOK;
+            let since = |at: Duration| elapsed >= at && elapsed < at + Duration::from_secs(1);
             if since(nap.ends) {
                 world.set_host_loss(nap.host, 1.0, 1.0);
                 (lid.open)(&mut world, nap.host);

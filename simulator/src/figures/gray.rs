@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use plexmesh_proto::membership::state::{PeerState, Reason};
+use plexmesh_proto::membership::state::PeerState;
 use plexmesh_proto::report::{Finding, HealthCode};
 use plexmesh_proto::types::PeerId;
 
@@ -255,17 +255,11 @@ fn flagged(world: &World, viewer: usize) -> BTreeMap<usize, String> {
     for host in disagree.filter_map(|found| host(found.peer)) {
         flagged.entry(host).or_insert_with(|| "an observer that disagrees".to_owned());
     }
-    // Bad edges of a peer that a quorum lost, or that is flagged already, are that peer's.
-    let index = |host: usize| node.roster().index_of(&world.peer_id(host)?);
-    let state = |host: usize| node.evaluation().state(index(host)?);
-    let lost = |host: usize| state(host).is_some_and(|(_, why)| why == Reason::MayBeFound);
-    let blamed: BTreeSet<usize> = flagged.keys().copied().collect();
-    let explains = |host: usize| blamed.contains(&host) || lost(host);
     // The two ways between two peers are one bad path.
     let mut ends: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     for found in findings.iter().filter(|found| is_of_edge(found)) {
         let (Some(a), Some(b)) = (host(found.peer), host(found.other)) else { continue };
-        if !explains(a) && !explains(b) {
+        if !flagged.contains_key(&a) && !flagged.contains_key(&b) {
             ends.entry(a).or_default().insert(b);
             ends.entry(b).or_default().insert(a);
         }
