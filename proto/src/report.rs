@@ -182,7 +182,7 @@ pub struct ObserverReport {
     pub evidence: Option<Evidence>,
     /// Losses within the flap window.
     pub flaps: u32,
-    /// It hears the peer, but most answers have been missing or seconds late for a while.
+    /// It hears the peer, but many answers have been missing or a second late for a while.
     pub poor: bool,
     /// Its word against the peer does not count: it misses more of its subjects than it hears, and another observer hears this one.
     pub set_aside: bool,

@@ -287,7 +287,7 @@ const fn sentence(reason: Reason) -> &'static str {
         Reason::MayBeFound => "lost by a quorum a moment ago; it may still be found again",
         Reason::FlapCount => "most observers lost it repeatedly within the flap window",
         Reason::PoorPaths => {
-            "most observers lost it, or most of its answers have been missing or seconds late for a while"
+            "most observers lost it, or many of its answers have been missing or a second late for a while"
         }
         Reason::WithinSleepGrace => "lost, but it may sleep and its grace is not over",
         Reason::TooFewObservers => "lost, but fewer than 3 observers are able to see it",

@@ -14,7 +14,7 @@ use crate::api::schema::{CutDirection, Edge, EdgeStatus, Evidence, One, State, T
 use crate::time::{millis, span, span_of_seconds};
 
 /// What is said of an edge that is heard and hardly works.
-pub(super) const POOR: &str = "most answers missing or late";
+pub(super) const POOR: &str = "many answers missing or late";
 
 /// The graph: a line for each observer, or for each edge in a wide view.
 #[must_use]

@@ -61,7 +61,7 @@ pub enum Reason {
     MayBeFound,
     /// Most observers lost it repeatedly within the flap window.
     FlapCount,
-    /// Most observers have heard it for a while with most answers missing or seconds late, or lost it.
+    /// Most observers have heard it for a while with many answers missing or a second late, or lost it.
     PoorPaths,
     /// Lost by a quorum or out of reach, intermittent, within its grace.
     WithinSleepGrace,

@@ -145,7 +145,7 @@ pub struct LinkEdge {
     pub sleep_grace_over: bool,
     /// Why, unless heard.
     pub evidence: Option<Evidence>,
-    /// It is heard, but most answers have been missing or seconds late for a while.
+    /// It is heard, but many answers have been missing or a second late for a while.
     pub poor: bool,
 }
 

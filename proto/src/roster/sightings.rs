@@ -69,7 +69,7 @@ impl Sighting {
         self.0 & FLAPPING_BIT != 0
     }
 
-    /// Whether it is heard, but most answers are missing or seconds late.
+    /// Whether it is heard, but many answers are missing or a second late.
     #[must_use]
     pub const fn is_poor(self) -> bool {
         self.0 & POOR_BIT != 0

@@ -90,7 +90,7 @@ pub struct Edge {
     pub one_way: Option<CutDirection>,
     /// Losses within the flap window.
     pub flaps: u32,
-    /// The subject is heard, but most answers have been missing or seconds late for a while.
+    /// The subject is heard, but many answers have been missing or a second late for a while.
     pub poor: bool,
     /// What the status rests on; `null` while heard.
     pub evidence: Option<Evidence>,

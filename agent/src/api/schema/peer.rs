@@ -102,7 +102,7 @@ pub enum Reason {
     MayBeFound,
     /// Lost repeatedly within the flap window.
     FlapCount,
-    /// Lost by most of its observers, or heard by them with most answers missing or seconds late for a while.
+    /// Lost by most of its observers, or heard by them with many answers missing or a second late for a while.
     PoorPaths,
     /// Lost by a quorum or out of reach, intermittent, within its grace.
     WithinSleepGrace,
@@ -137,7 +137,7 @@ impl Reason {
             }
             Self::FlapCount => "most of its observers lost it repeatedly within the flap window",
             Self::PoorPaths => {
-                "most of its observers lost it, or most of its answers have been missing or seconds late for a while"
+                "most of its observers lost it, or many of its answers have been missing or a second late for a while"
             }
             Self::WithinSleepGrace => {
                 "its observers lost it, but it may sleep and its grace is not over"
