@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use plexmesh_proto::membership::state::{PeerState, Reason};
+use plexmesh_proto::report::Finding;
 use plexmesh_simulator::{Crash, World, check};
 use plexmesh_tests::worlds::{all_but, everybody, is_settled, seed, settled};
 
@@ -43,6 +44,37 @@ fn a_mesh_of_one_agrees_with_itself_and_is_healthy() {
     assert!(overview.convergence.is_converged());
     assert_eq!(node.state_of(&node.me()), Some(PeerState::Up));
     assert_eq!(check::findings(&world, 0), []);
+}
+
+#[test]
+fn while_a_lost_peer_may_be_found_again_nobody_is_told_that_others_hear_it() {
+    let (mut world, joined) = settled(World::builder(seed(5)).nodes(20).latency_ms(5..60));
+    assert!(joined.is_some());
+    let away: Vec<usize> = (0..6).collect();
+    let rest: Vec<usize> = (6..20).collect();
+    world.partition(&[&away, &rest]);
+    world.run_for(Duration::from_secs(60));
+    // Who was cut off a moment ago believes no loss at once.
+    world.heal();
+    world.run_for(Duration::from_secs(2));
+    world.crash(7);
+    let crashed = world.peer_id(7).unwrap();
+    let survivors = all_but(&world, &[7]);
+    let mut looked = 0;
+    for _ in 0..200 {
+        world.run_for(Duration::from_millis(100));
+        for &viewer in &survivors {
+            let node = world.node(viewer).unwrap();
+            if node.why(&crashed).is_none_or(|why| why.reason != Reason::MayBeFound) {
+                continue;
+            }
+            looked += 1;
+            let findings = check::findings(&world, viewer);
+            let about = |finding: &&Finding| finding.other == Some(crashed);
+            assert!(findings.iter().find(about).is_none(), "{findings:?}");
+        }
+    }
+    assert!(looked > 0, "nobody waited for it to be found");
 }
 
 #[test]
