@@ -233,6 +233,7 @@ impl Exchange {
         }
         let missing: Vec<RecordId> =
             answer.ids.iter().copied().filter(|id| !view.holds(*id)).collect();
+        let told_news = !missing.is_empty() && flight.asked_changes && !answer.log_reset;
         let differs = answer.digest != own;
         let counts = flight.began && !answer.settling;
         partner.stubborn = match differs {
@@ -242,7 +243,7 @@ impl Exchange {
         };
         let stubborn = partner.stubborn;
         let due = stubborn == STUBBORN || (stubborn > HOPELESS && stubborn.is_multiple_of(32));
-        let reconcile = differs && counts && (due || (first_contact && missing.is_empty()));
+        let reconcile = differs && counts && (due || (first_contact && !told_news));
         self.errand.peer = Some(flight.peer);
         self.errand.wants.extend(missing);
         self.errand.wants.truncate(wire::MAX_IDS);

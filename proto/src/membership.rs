@@ -185,17 +185,17 @@ impl Membership {
         context: &mut Context<'_>,
     ) {
         match frame {
-            Frame::Probe { seq, unheard } => {
-                self.actions.push(Action::Frame(from, Frame::Pong { seq }));
+            Frame::Probe { seq, unheard, own_stream } => {
+                self.actions.push(Action::Frame(from, Frame::Pong { seq, own_stream }));
                 if self.watched.on_probe(from, unheard, context.now) {
                     self.actions.push(Action::LinksChanged(Haste::AtOnce));
                 }
             }
-            Frame::Pong { seq } if Errands::owns(seq) => {
+            Frame::Pong { seq, .. } if Errands::owns(seq) => {
                 let outcomes = self.errands.on_pong(from, seq, context.now);
                 self.run(outcomes);
             }
-            Frame::Pong { seq } => {
+            Frame::Pong { seq, .. } => {
                 if let Some(watch) = self.watches.get_mut(&from) {
                     let todo = watch.on_pong(seq, context.now, context.clock);
                     self.carry_out(from, &todo);

@@ -337,6 +337,11 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         }
         let mut answer = self.exchange.answer(from, request, &mut self.view, now.time);
         answer.wall_ms = now.wall_ms;
+        if request.is_first_contact() || answer.log_reset {
+            // It was published before anybody had a cursor past which it lies, and digests leave it out: nobody would hear of it before the next one.
+            let own = self.view.get(self.me(), Kind::HEARTBEAT, now.wall_s());
+            answer.ids.extend(own.map(|heartbeat| heartbeat.id()));
+        }
         self.outputs.push_back(Output::Answer { token, answer });
     }
 

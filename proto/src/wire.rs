@@ -50,8 +50,10 @@ pub enum WireError {
 #[must_use]
 pub fn encode_frame(frame: &Frame) -> Vec<u8> {
     let content = match *frame {
-        Frame::Probe { seq, unheard } => Content::Probe(schema::Probe { seq, unheard }),
-        Frame::Pong { seq } => Content::Pong(schema::Pong { seq }),
+        Frame::Probe { seq, unheard, own_stream } => {
+            Content::Probe(schema::Probe { seq, unheard, own_stream })
+        }
+        Frame::Pong { seq, own_stream } => Content::Pong(schema::Pong { seq, own_stream }),
         Frame::Silent { silence_ms } => Content::Silent(schema::Silent { silence_ms }),
         Frame::IndirectRequest { target, nonce } => {
             Content::IndirectRequest(schema::IndirectRequest { target: target.0.to_vec(), nonce })
@@ -72,9 +74,12 @@ pub fn decode_frame(bytes: &[u8]) -> Result<Option<Frame>, WireError> {
     Ok(match frame.content {
         None => None,
         Some(Content::Probe(probe)) => {
-            Some(Frame::Probe { seq: probe.seq, unheard: probe.unheard })
+            let schema::Probe { seq, unheard, own_stream } = probe;
+            Some(Frame::Probe { seq, unheard, own_stream })
         }
-        Some(Content::Pong(pong)) => Some(Frame::Pong { seq: pong.seq }),
+        Some(Content::Pong(pong)) => {
+            Some(Frame::Pong { seq: pong.seq, own_stream: pong.own_stream })
+        }
         Some(Content::Silent(silent)) => Some(Frame::Silent { silence_ms: silent.silence_ms }),
         Some(Content::IndirectRequest(request)) => {
             let target = PeerId::from_slice(&request.target).ok_or(WireError::Length)?;

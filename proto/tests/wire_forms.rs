@@ -24,8 +24,9 @@ use proptest::prelude::*;
 
 fn frames() -> impl Strategy<Value = Frame> {
     prop_oneof![
-        (any::<u32>(), any::<bool>()).prop_map(|(seq, unheard)| Frame::Probe { seq, unheard }),
-        any::<u32>().prop_map(|seq| Frame::Pong { seq }),
+        (any::<u32>(), any::<bool>(), any::<bool>())
+            .prop_map(|(seq, unheard, own_stream)| Frame::Probe { seq, unheard, own_stream }),
+        (any::<u32>(), any::<bool>()).prop_map(|(seq, own_stream)| Frame::Pong { seq, own_stream }),
         any::<u32>().prop_map(|silence_ms| Frame::Silent { silence_ms }),
         (any::<[u8; 32]>(), any::<u32>())
             .prop_map(|(target, nonce)| Frame::IndirectRequest { target: PeerId(target), nonce }),
@@ -175,9 +176,17 @@ fn messages_past_their_cap_are_refused_before_they_are_read() {
 
 #[test]
 fn golden_bytes_of_version_1_frames() {
-    let golden: [(Frame, &[u8]); 4] = [
-        (Frame::Probe { seq: 300, unheard: true }, &[0x0a, 5, 8, 0xac, 2, 16, 1]),
-        (Frame::Pong { seq: 1 }, &[0x12, 2, 8, 1]),
+    let golden: [(Frame, &[u8]); 6] = [
+        (
+            Frame::Probe { seq: 300, unheard: true, own_stream: false },
+            &[0x0a, 5, 8, 0xac, 2, 16, 1],
+        ),
+        (
+            Frame::Probe { seq: 300, unheard: false, own_stream: true },
+            &[0x0a, 5, 8, 0xac, 2, 24, 1],
+        ),
+        (Frame::Pong { seq: 1, own_stream: false }, &[0x12, 2, 8, 1]),
+        (Frame::Pong { seq: 1, own_stream: true }, &[0x12, 4, 8, 1, 16, 1]),
         (Frame::Silent { silence_ms: 5 }, &[0x1a, 2, 8, 5]),
         (Frame::IndirectReport { nonce: 9, heard: true }, &[0x2a, 4, 8, 9, 16, 1]),
     ];

@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
+use plexmesh_proto::exchange::pacing::heartbeat_interval;
 use plexmesh_proto::membership::state::PeerState;
 use plexmesh_proto::record::Kind;
-use plexmesh_simulator::{World, check};
+use plexmesh_simulator::{Start, World, check};
 use plexmesh_tests::worlds::{all_but, everybody, is_settled, seed, settled};
 
 /// What joining may cost any peer, each way, in bytes per second over five seconds.
@@ -89,4 +90,30 @@ fn a_peer_that_lost_its_state_is_heard_before_anybody_missed_it() {
 #[test]
 fn a_peer_that_kept_its_state_comes_back() {
     restart(true, true, 0);
+}
+
+/// The oldest heartbeat of another peer that anybody holds.
+fn oldest_heartbeat_ms(world: &World) -> u64 {
+    let hosts = everybody(world);
+    let ages = hosts.iter().flat_map(|&viewer| {
+        let (node, now) = (world.node(viewer).unwrap(), world.now_at(viewer));
+        let others = hosts.iter().filter(move |&&host| host != viewer);
+        others.map(move |&host| {
+            let heartbeat = node.record(world.peer_id(host).unwrap(), Kind::HEARTBEAT, now);
+            now.wall_ms.saturating_sub(heartbeat.unwrap().version().ms())
+        })
+    });
+    ages.max().unwrap_or_default()
+}
+
+#[test]
+fn a_heartbeat_from_before_the_first_contact_with_anybody_is_heard_of() {
+    let builder = World::builder(seed(7)).nodes(200).latency_ms(5..60).start(Start::Settled);
+    let mut world = builder.build();
+    let interval_ms = heartbeat_interval(world.len()) / 1_000;
+    // Those that were due in the first seconds were published while nobody was connected.
+    world.run_for(Duration::from_millis(interval_ms * 19 / 20));
+    let oldest_ms = oldest_heartbeat_ms(&world);
+    println!("oldest heartbeat {oldest_ms} ms, interval {interval_ms} ms");
+    assert!(oldest_ms < interval_ms * 7 / 4, "{oldest_ms}");
 }

@@ -83,7 +83,17 @@ impl NetHandle {
     /// When the frame is too long or the command did not reach the task.
     pub fn frame(&self, peer: PeerKey, bytes: Vec<u8>) -> Result<(), SendError> {
         check_size(&bytes, MAX_FRAME_BYTES)?;
-        self.send(Command::Frame { peer, bytes })
+        self.send(Command::Frame { peer, bytes, own_stream: false })
+    }
+
+    /// Like [`Self::frame`], on a stream of its own: what was lost before does not hold it back,
+    /// and it has no order with other frames.
+    ///
+    /// # Errors
+    /// When the frame is too long or the command did not reach the task.
+    pub fn frame_alone(&self, peer: PeerKey, bytes: Vec<u8>) -> Result<(), SendError> {
+        check_size(&bytes, MAX_FRAME_BYTES)?;
+        self.send(Command::Frame { peer, bytes, own_stream: true })
     }
 
     /// Sends a request of at most [`MAX_REQUEST_BYTES`]. Exactly one `Response` or

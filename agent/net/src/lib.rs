@@ -39,7 +39,8 @@
 //!   [`NetEvent::Response`] obeys this too; [`NetEvent::RequestFailed`] may follow the
 //!   `Disconnected` that caused it.
 //! - A dial ends in `Connected` (by either side's dial) or [`NetEvent::DialFailed`].
-//! - Frames of one connection keep their order. Between the four ways there is none.
+//! - Frames of one connection keep their order, but those sent with
+//!   [`NetHandle::frame_alone`]. Between the four ways there is none.
 //! - When both sides dial at once, both connections live for a second and serve one
 //!   `Connected`; then both sides keep the one that the peer with the smaller key dialled. If
 //!   frames move to another connection than the reported one, [`NetEvent::PathChanged`] says so.

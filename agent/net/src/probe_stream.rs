@@ -1,9 +1,14 @@
-//! Probe frames: one long-lived stream per direction of use.
+//! Probe frames: one long-lived stream per direction of use, and streams for single frames.
 //!
 //! A side opens a stream with its first frame and keeps it; frames in the other direction travel
 //! on the stream that the other side opened. A frame is a length (2 bytes, big endian) and that
 //! many bytes. A substream per probe would cost several times the bytes and the work; and on one
 //! ordered stream gaps and late frames are evidence of loss.
+//!
+//! That order has a price where packets are lost: one that is missing holds back all that follow.
+//! So while answers are missing, a probe and its answer travel on a stream of their own each,
+//! under another protocol name, which ends after them. A bounded number of those is open; what
+//! exceeds it takes the ordered stream.
 //!
 //! A stream that breaks is dropped with the frames in it, and the next frame opens another:
 //! an old probe is worth nothing, so nothing is sent twice.
@@ -24,8 +29,9 @@ use crate::stats::Counters;
 
 mod frame;
 mod handler;
+mod own;
 
-use handler::Handler;
+use handler::{Handler, Outgoing};
 
 /// Frames between the network task and the connection tasks. The swarm drains them within the
 /// same turn, unless a connection task is starved.
@@ -41,7 +47,7 @@ pub(crate) struct FrameReceived {
 
 /// Routes frames between the network task and the connections.
 pub(crate) struct Behaviour {
-    events: VecDeque<ToSwarm<FrameReceived, Vec<u8>>>,
+    events: VecDeque<ToSwarm<FrameReceived, Outgoing>>,
     counters: Arc<Counters>,
 }
 
@@ -50,8 +56,15 @@ impl Behaviour {
         Self { events: VecDeque::new(), counters }
     }
 
-    /// Sends a frame over this connection. The swarm must be polled afterwards.
-    pub(crate) fn send(&mut self, peer: PeerId, connection: ConnectionId, frame: Vec<u8>) {
+    /// Sends a frame over this connection, on a stream of its own if wanted. The swarm must be
+    /// polled afterwards.
+    pub(crate) fn send(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        frame: Vec<u8>,
+        own_stream: bool,
+    ) {
         if self.events.len() >= MAX_PENDING_EVENTS {
             self.counters.dropped_frames_queue.increment();
             return;
@@ -59,7 +72,7 @@ impl Behaviour {
         self.events.push_back(ToSwarm::NotifyHandler {
             peer_id: peer,
             handler: NotifyHandler::One(connection),
-            event: frame,
+            event: Outgoing { frame, own_stream },
         });
     }
 }

@@ -138,6 +138,8 @@ counters! {
     dropped_frames_queue,
     /// Frames lost with a stream that broke or could not be opened.
     dropped_frames_broken,
+    /// Frames dropped unread because the other side had too many streams open that carry one each.
+    dropped_frames_streams,
     /// Received frames dropped because the event queue was full.
     dropped_frames_events,
     /// Received broadcasts dropped because the event queue was full.

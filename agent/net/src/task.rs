@@ -45,7 +45,7 @@ const SHUTDOWN_LINGER: Duration = Duration::from_millis(50);
 pub(crate) enum Command {
     Dial { peer: PeerKey, addresses: Vec<String> },
     Disconnect(PeerKey),
-    Frame { peer: PeerKey, bytes: Vec<u8> },
+    Frame { peer: PeerKey, bytes: Vec<u8>, own_stream: bool },
     Request { peer: PeerKey, request_id: u64, bytes: Vec<u8> },
     Respond { token: u64, bytes: Vec<u8> },
     Publish(Vec<u8>),
@@ -161,7 +161,9 @@ impl Task {
                 self.dials.forget(&peer);
                 self.disconnect(peer);
             }
-            Command::Frame { peer, bytes } => self.send_frame(&peer, bytes),
+            Command::Frame { peer, bytes, own_stream } => {
+                self.send_frame(&peer, bytes, own_stream);
+            }
             Command::Request { peer, request_id, bytes } => {
                 self.send_request(peer, request_id, bytes)
             }
@@ -194,14 +196,14 @@ impl Task {
         }
     }
 
-    fn send_frame(&mut self, peer: &PeerKey, bytes: Vec<u8>) {
+    fn send_frame(&mut self, peer: &PeerKey, bytes: Vec<u8>, own_stream: bool) {
         let Some(connection) = self.peers.primary(peer) else {
             self.counters.dropped_frames_unconnected.increment();
             return;
         };
         self.peers.said(peer, Instant::now());
         let behaviour = self.swarm.behaviour_mut();
-        behaviour.probe.send(peer_id(peer), connection, bytes);
+        behaviour.probe.send(peer_id(peer), connection, bytes, own_stream);
     }
 
     fn on_frame(&mut self, frame: crate::probe_stream::FrameReceived) {

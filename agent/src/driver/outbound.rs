@@ -28,7 +28,13 @@ impl Driver {
                 self.net.set_wanted(peers.into_iter().map(|peer| peer.0).collect());
             }
             Output::Frame { to, frame } => {
-                log_lost("frame", self.net.frame(to.0, wire::encode_frame(&frame)));
+                let bytes = wire::encode_frame(&frame);
+                let sent = if frame.own_stream() {
+                    self.net.frame_alone(to.0, bytes)
+                } else {
+                    self.net.frame(to.0, bytes)
+                };
+                log_lost("frame", sent);
             }
             Output::Request { to, id, request } => self.request(to, id, &request),
             Output::Answer { token, answer } => {

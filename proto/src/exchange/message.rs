@@ -21,6 +21,15 @@ pub struct ExchangeRequest {
     pub sketch: Option<SketchRange>,
 }
 
+impl ExchangeRequest {
+    /// Whether the asker knows no place in the answerer's log, and wants to hear its digest.
+    #[must_use]
+    pub const fn is_first_contact(&self) -> bool {
+        let Self { changes, wants, push, sketch, digest: _ } = self;
+        changes.is_none() && wants.is_empty() && push.is_empty() && sketch.is_none()
+    }
+}
+
 /// A place in a peer's log of what it learned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
@@ -50,7 +59,7 @@ pub struct ExchangeAnswer {
     pub cursor: Cursor,
     /// The asker's cursor was of another epoch.
     pub log_reset: bool,
-    /// Records learned past the cursor.
+    /// Records learned past the cursor; where there is none, the answerer's own heartbeat.
     pub ids: Vec<RecordId>,
     /// Wanted bodies.
     pub records: Vec<Arc<Record>>,

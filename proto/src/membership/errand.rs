@@ -133,7 +133,10 @@ impl Errands {
                 let seq = *seq | ERRAND_SEQ_BIT;
                 errand.sent = Some((seq, now));
                 errand.next_probe = now.plus(PROBE_EVERY);
-                outcomes.push(Outcome::Frame(*peer, Frame::Probe { seq, unheard: false }));
+                outcomes.push(Outcome::Frame(
+                    *peer,
+                    Frame::Probe { seq, unheard: false, own_stream: false },
+                ));
             }
             true
         });

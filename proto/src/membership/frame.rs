@@ -11,11 +11,15 @@ pub enum Frame {
         seq: u32,
         /// The observer has had no answer for a while.
         unheard: bool,
+        /// It travels on a stream of its own: what was lost before does not hold it back.
+        own_stream: bool,
     },
     /// Subject to observer: the answer to a probe.
     Pong {
         /// The probe's number.
         seq: u32,
+        /// The probe's.
+        own_stream: bool,
     },
     /// Subject to an observer whose probes stopped coming.
     Silent {
@@ -36,4 +40,17 @@ pub enum Frame {
         /// Whether the target answered.
         heard: bool,
     },
+}
+
+impl Frame {
+    /// Whether the transport is to send it on a stream of its own, in place of the ordered one that all other frames share.
+    #[must_use]
+    pub const fn own_stream(&self) -> bool {
+        match self {
+            Self::Probe { own_stream, .. } | Self::Pong { own_stream, .. } => *own_stream,
+            Self::Silent { .. } | Self::IndirectRequest { .. } | Self::IndirectReport { .. } => {
+                false
+            }
+        }
+    }
 }

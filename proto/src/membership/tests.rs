@@ -58,7 +58,12 @@ impl Observer {
             while self.under_way.front().is_some_and(|(at, _, _)| *at <= self.now) {
                 let Some((_, to, seq)) = self.under_way.pop_front() else { break };
                 self.step(|membership, context| {
-                    membership.on_frame(to, Frame::Pong { seq }, |_| true, context);
+                    membership.on_frame(
+                        to,
+                        Frame::Pong { seq, own_stream: false },
+                        |_| true,
+                        context,
+                    );
                 });
             }
             self.step(|membership, context| {
@@ -92,7 +97,12 @@ impl Observer {
                 match action {
                     Action::Frame(to, Frame::Probe { seq, .. }) if to.0[0] <= answering => {
                         self.step(|membership, context| {
-                            membership.on_frame(to, Frame::Pong { seq }, |_| true, context);
+                            membership.on_frame(
+                                to,
+                                Frame::Pong { seq, own_stream: false },
+                                |_| true,
+                                context,
+                            );
                         });
                     }
                     Action::EdgeChanged(_, status) => changed.push(status),
@@ -112,6 +122,53 @@ impl Observer {
     fn sleep(&mut self, seconds: u64) {
         self.now = self.now.plus(seconds * SECOND);
         self.step(|membership, context| membership.tick(seconds * SECOND, context));
+    }
+}
+
+#[test]
+fn probes_travel_on_streams_of_their_own_while_answers_are_missing_and_not_before() {
+    let mut observer = Observer::settled();
+    let probes = |observer: &mut Observer, seconds: u64, answered: bool| {
+        let mut alone = Vec::new();
+        for _ in 0..100 * seconds {
+            observer.now = observer.now.plus(10 * MILLI);
+            observer.step(|membership, context| membership.tick(0, context));
+            for action in observer.membership.take_actions() {
+                let Action::Frame(to, Frame::Probe { seq, own_stream, .. }) = action else {
+                    continue;
+                };
+                alone.push(own_stream);
+                if answered {
+                    let pong = Frame::Pong { seq, own_stream };
+                    observer.step(|membership, context| {
+                        membership.on_frame(to, pong, |_| true, context);
+                    });
+                }
+            }
+        }
+        alone
+    };
+    assert!(probes(&mut observer, 10, true).iter().all(|alone| !alone));
+    // One probe to each subject is on its way before any is missed.
+    let silent = probes(&mut observer, 2, false);
+    let ordered = silent.iter().filter(|alone| !**alone).count();
+    assert_eq!(ordered, usize::from(SUBJECTS));
+    assert!(silent.len() > 2 * ordered);
+    probes(&mut observer, 5, true);
+    assert!(probes(&mut observer, 10, true).iter().all(|alone| !alone));
+}
+
+#[test]
+fn a_probe_is_answered_the_way_it_came() {
+    let mut observer = Observer::settled();
+    for own_stream in [false, true] {
+        let probe = Frame::Probe { seq: 7, unheard: false, own_stream };
+        observer.step(|membership, context| {
+            membership.on_frame(PeerId([1; 32]), probe, |_| true, context);
+        });
+        let answers = observer.membership.take_actions();
+        let pong = Action::Frame(PeerId([1; 32]), Frame::Pong { seq: 7, own_stream });
+        assert!(answers.contains(&pong), "{answers:?}");
     }
 }
 

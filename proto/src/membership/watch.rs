@@ -15,8 +15,8 @@ use crate::types::{MILLI, PeerId, SECOND, Time, Version};
 const PROBE_INTERVAL: u64 = 1_600 * MILLI;
 /// Probe interval while answers are missing.
 ///
-/// About a dozen misses prove a loss on an edge that loses nothing; at this pace that is less than a second. Faster probes would mostly share one packet's
-/// fate on the ordered stream and prove nothing.
+/// About a dozen misses prove a loss on an edge that loses nothing; at this pace that is less than a second. Each travels on a stream
+/// of its own, so that a packet that is lost holds back no other; faster ones would mostly fall into the same burst of loss and prove nothing.
 const QUICK_INTERVAL: u64 = 65 * MILLI;
 /// Round trips of a new connection that are measured at the quick pace: until a few are known, an answer is given a whole second.
 const WARM_UP: u8 = 4;
@@ -312,7 +312,7 @@ impl Watch {
     ) -> Todo {
         let mut todo = Todo::default();
         if let Some(index) = self.outstanding.iter().position(|(sent_seq, _)| *sent_seq == seq) {
-            // The stream is ordered: answers to earlier probes cannot come any more.
+            // Answers to earlier probes can only come late now, and say nothing new.
             let answered = self.outstanding.drain(..=index).next_back();
             if let Some((_, sent)) = answered {
                 self.late_answers = 0;
@@ -537,7 +537,8 @@ impl Watch {
         if self.outstanding.len() < MAX_OUTSTANDING {
             self.outstanding.push_back((self.seq, now));
         }
-        Some(Frame::Probe { seq: self.seq, unheard: self.missed >= UNHEARD_AFTER })
+        let unheard = self.missed >= UNHEARD_AFTER;
+        Some(Frame::Probe { seq: self.seq, unheard, own_stream: waiting })
     }
 
     fn miss(&mut self, now: Time) {

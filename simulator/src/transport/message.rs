@@ -21,6 +21,12 @@ const FRAME_PACKET_BYTES: usize = 71;
 /// Both names that a new stream begins with, with their lengths: `/multistream/1.0.0` and
 /// `/plexmesh/1/exchange`.
 const NEGOTIATION_BYTES: usize = 42;
+/// What a frame on a stream of its own costs beside its content: its packet begins with the
+/// negotiation and ends the stream.
+const OWN_STREAM_BYTES: usize = PACKET_BYTES + NEGOTIATION_BYTES;
+/// What comes back for such a frame: the other half of the negotiation, as much as two packets that
+/// do nothing but acknowledge.
+const OWN_STREAM_ACKS: usize = 2;
 /// The length in front of a request or an answer.
 const LENGTH_BYTES: usize = 4;
 /// What a request costs on top: its packet begins with the negotiation.
@@ -71,6 +77,7 @@ impl Message {
 
     pub(super) const fn lane(&self) -> Lane {
         match self {
+            Self::Frame(frame) if frame.own_stream() => Lane::Single,
             Self::Frame(_) => Lane::Frames,
             Self::Request { .. } | Self::Answer { .. } => Lane::Single,
             Self::Broadcast(_) | Self::Have(_) | Self::Want(_) => Lane::Broadcasts,
@@ -91,6 +98,7 @@ impl Message {
     /// Size with everything around it.
     pub(crate) fn wire_bytes(&self) -> usize {
         match self {
+            Self::Frame(frame) if frame.own_stream() => frame_bytes(frame) + OWN_STREAM_BYTES,
             Self::Frame(frame) => frame_bytes(frame) + FRAME_PACKET_BYTES,
             Self::Request { request, .. } => {
                 REQUEST_BYTES + with_packets(wire::request_bytes(request))
@@ -109,6 +117,7 @@ impl Message {
     /// nothing else. The end of a stream is acknowledged for itself.
     pub(super) fn acknowledgements(&self) -> usize {
         match self {
+            Self::Frame(frame) if frame.own_stream() => OWN_STREAM_ACKS,
             Self::Frame(Frame::Probe { .. }) => 0,
             Self::Frame(_) | Self::Request { .. } => 1,
             Self::Broadcast(_) | Self::Have(_) | Self::Want(_) => 1,
@@ -130,8 +139,12 @@ const fn with_packets(bytes: usize) -> usize {
 /// happens in a world.
 const fn frame_bytes(frame: &Frame) -> usize {
     match frame {
-        Frame::Probe { unheard: false, .. } | Frame::Pong { .. } => 6,
-        Frame::Probe { .. } | Frame::Silent { .. } | Frame::IndirectReport { .. } => 10,
+        Frame::Probe { unheard: false, own_stream: false, .. }
+        | Frame::Pong { own_stream: false, .. } => 6,
+        Frame::Probe { .. }
+        | Frame::Pong { .. }
+        | Frame::Silent { .. }
+        | Frame::IndirectReport { .. } => 10,
         Frame::IndirectRequest { .. } => 44,
     }
 }

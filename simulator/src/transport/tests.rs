@@ -56,7 +56,7 @@ impl Bench {
     }
 
     fn send(&mut self, from: usize, seq: u32) {
-        let message = Message::Frame(Frame::Pong { seq });
+        let message = Message::Frame(Frame::Pong { seq, own_stream: false });
         self.act(|transport, sky| transport.send(sky, from, 1 - from, message));
     }
 
@@ -66,9 +66,9 @@ impl Bench {
             self.act(|transport, sky| transport.handle(sky, event));
             while let Some(Arrival { at: host, what, .. }) = self.transport.arrivals.pop_front() {
                 let what = match what {
-                    Arrived::Message { message: Message::Frame(Frame::Pong { seq }), .. } => {
-                        seq.to_string()
-                    }
+                    Arrived::Message {
+                        message: Message::Frame(Frame::Pong { seq, .. }), ..
+                    } => seq.to_string(),
                     other => format!("{other:?}"),
                 };
                 self.seen.push((at.0, host, what));
@@ -136,6 +136,20 @@ fn a_lost_frame_delays_those_behind_it_and_the_order_stays() {
     let expected = SECOND + 2 * LATENCY_US + LATENCY_US / 2 + LATENCY_US;
     assert_eq!(bench.first(1, "1"), Some(expected));
     assert_eq!(bench.first(1, "2"), Some(expected));
+}
+
+#[test]
+fn a_lost_frame_does_not_delay_one_on_a_stream_of_its_own() {
+    let mut bench = Bench::connected();
+    bench.links.set_loss(Chance::new(1.0));
+    bench.send(0, 1);
+    bench.links.set_loss(Chance::NEVER);
+    let sent = bench.now.0;
+    let alone = Message::Frame(Frame::Pong { seq: 2, own_stream: true });
+    bench.act(|transport, sky| transport.send(sky, 0, 1, alone));
+    bench.run_to(3 * SECOND);
+    assert_eq!(bench.seen_at(1), ["2", "1"]);
+    assert_eq!(bench.first(1, "2"), Some(sent + LATENCY_US));
 }
 
 #[test]
@@ -245,7 +259,7 @@ fn a_process_that_refuses_ends_its_connections_at_once() {
 #[test]
 fn what_is_sent_and_received_is_counted() {
     let mut bench = Bench::connected();
-    let bytes = Message::Frame(Frame::Pong { seq: 1 }).wire_bytes() as u64;
+    let bytes = Message::Frame(Frame::Pong { seq: 1, own_stream: false }).wire_bytes() as u64;
     bench.meters.iter_mut().for_each(|meter| meter.reset(Time(0)));
     bench.send(0, 1);
     bench.send(0, 2);

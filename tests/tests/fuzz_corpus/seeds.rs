@@ -180,8 +180,8 @@ fn messages() -> Vec<Seed> {
     let target = PeerId([2; 32]);
     seeds.extend(
         [
-            ("v1-probe", Frame::Probe { seq: 300, unheard: true }),
-            ("v1-pong", Frame::Pong { seq: 1 }),
+            ("v1-probe", Frame::Probe { seq: 300, unheard: true, own_stream: false }),
+            ("v1-pong", Frame::Pong { seq: 1, own_stream: false }),
             ("v1-silent", Frame::Silent { silence_ms: 5 }),
             ("v1-indirect-request", Frame::IndirectRequest { target, nonce: 9 }),
             ("v1-indirect-report", Frame::IndirectReport { nonce: 9, heard: true }),

@@ -12,6 +12,7 @@ use crate::raw::{Raw, enter};
 const ADMIT: &[u8] = b"/plexmesh/1/admit";
 const EXCHANGE: &str = "/plexmesh/1/exchange";
 const PROBE: &str = "/plexmesh/1/probe";
+const PROBE_ONCE: &str = "/plexmesh/1/probe-once";
 
 /// A node with short deadlines, that serves strangers.
 async fn impatient() -> Node {
@@ -126,6 +127,25 @@ async fn responses_are_counted_by_what_is_wrong_with_them() {
 async fn frames_are_counted_by_what_is_wrong_with_them() {
     as_member(PROBE, Said::Unended(&[0xff, 0xff]), |it| it.broken_frame_too_long).await;
     as_member(PROBE, Said::All(&[0, 9, 1]), |it| it.broken_frame_broken_off).await;
+    as_member(PROBE_ONCE, Said::Unended(&[0xff, 0xff]), |it| it.broken_frame_too_long).await;
+    as_member(PROBE_ONCE, Said::All(&[0, 9, 1]), |it| it.broken_frame_broken_off).await;
+}
+
+#[tokio::test]
+async fn half_frames_on_many_streams_keep_no_whole_one_away() {
+    let node = impatient().await;
+    let raw = enter(&node, &Identity::generate()).await;
+    let mut held = Vec::new();
+    while node.handle.stats().dropped_frames_streams == 0 {
+        assert!(held.len() < 64, "so many are never held");
+        let stream = raw.speak(PROBE_ONCE).await.unwrap();
+        held.push(say(stream, &Said::Unended(&[0])).await);
+        // Those that are refused may be counted a little later.
+        tokio::task::yield_now().await;
+    }
+    held.push(say(raw.speak(PROBE).await.unwrap(), &Said::Unended(&[0, 1, 7])).await);
+    until("the frame on the ordered stream is taken", || node.handle.stats().frames_received == 1)
+        .await;
 }
 
 #[tokio::test]

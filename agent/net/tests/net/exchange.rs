@@ -21,6 +21,26 @@ async fn frames_pass(from: &mut Node, to: &mut Node) {
     }
 }
 
+/// More at once than may have streams of their own: the rest takes the ordered one.
+async fn frames_alone_pass(from: &mut Node, to: &mut Node) {
+    let sent: Vec<_> = (0..60_u8).map(|number| vec![number; 100]).collect();
+    for frame in &sent {
+        from.handle.frame_alone(to.key, frame.clone()).unwrap();
+    }
+    let mut received = Vec::new();
+    while received.len() < sent.len() {
+        let bytes = to
+            .wait(|event| match event {
+                NetEvent::Frame { from: who, bytes } if who == from.key => Some(bytes),
+                _ => None,
+            })
+            .await;
+        received.push(bytes);
+    }
+    received.sort();
+    assert_eq!(received, sent, "each arrives once, in whatever order");
+}
+
 async fn a_request_is_answered(from: &mut Node, to: &mut Node) {
     let request = vec![1; MAX_REQUEST_BYTES];
     let response = vec![2; MAX_RESPONSE_BYTES];
@@ -94,6 +114,8 @@ async fn quic_carries_frames_requests_and_broadcasts() {
     assert_eq!((stats.frames_sent, stats.frames_received), (20, 20));
     assert!(stats.sent_bytes > (MAX_REQUEST_BYTES + MAX_RESPONSE_BYTES) as u64);
     assert!(stats.received_bytes > (MAX_REQUEST_BYTES + MAX_RESPONSE_BYTES) as u64);
+    frames_alone_pass(&mut a, &mut b).await;
+    frames_alone_pass(&mut b, &mut a).await;
 }
 
 #[tokio::test]
@@ -103,6 +125,8 @@ async fn tcp_carries_the_same_when_it_is_all_there_is() {
     connect(&mut a, &mut b).await;
     frames_pass(&mut a, &mut b).await;
     frames_pass(&mut b, &mut a).await;
+    frames_alone_pass(&mut a, &mut b).await;
+    frames_alone_pass(&mut b, &mut a).await;
     a_request_is_answered(&mut a, &mut b).await;
     publish_until_heard(&b, &mut a).await;
 }
