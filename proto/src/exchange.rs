@@ -233,6 +233,7 @@ impl Exchange {
         }
         let missing: Vec<RecordId> =
             answer.ids.iter().copied().filter(|id| !view.holds(*id)).collect();
+        // What is named without a cursor is a heartbeat, and says nothing of the difference in state.
         let told_news = !missing.is_empty() && flight.asked_changes && !answer.log_reset;
         let differs = answer.digest != own;
         let counts = flight.began && !answer.settling;

@@ -338,7 +338,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         let mut answer = self.exchange.answer(from, request, &mut self.view, now.time);
         answer.wall_ms = now.wall_ms;
         if request.is_first_contact() || answer.log_reset {
-            // It was published before anybody had a cursor past which it lies, and digests leave it out: nobody would hear of it before the next one.
+            // The own heartbeat may lie before the cursor that the asker is about to get, and digests leave it out: one that was published before any contact would reach nobody.
             let own = self.view.get(self.me(), Kind::HEARTBEAT, now.wall_s());
             answer.ids.extend(own.map(|heartbeat| heartbeat.id()));
         }
