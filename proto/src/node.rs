@@ -13,7 +13,7 @@ use crate::exchange::pacing::heartbeat_interval;
 use crate::exchange::{Answered, Exchange};
 use crate::latency::{Latency, VISIT_INTERVAL};
 use crate::membership::frame::Frame;
-use crate::membership::refutation::{CUT_OFF_FOR, Circumstances, Refutations};
+use crate::membership::refutation::{CUT_OFF_FOR, Circumstances, Refutations, late_before_ms};
 use crate::membership::state::{self, Evaluation, PeerState, Seating};
 use crate::membership::{Action, Context, Duty, Haste, Membership};
 use crate::port::{Crypto, Input, Output};
@@ -31,6 +31,7 @@ mod keys;
 mod pace;
 mod publish;
 mod reports;
+mod search;
 mod shards;
 
 use accept::Accepted;
@@ -43,6 +44,7 @@ use clocks::Clocks;
 pub use keys::{KeysRefusal, Rotation};
 use pace::Pace;
 use publish::Publisher;
+use search::{SMALL_SIDE, Search};
 use shards::Shards;
 
 /// States are evaluated this long after a record changed them: one evaluation serves a burst of records.
@@ -117,6 +119,7 @@ pub struct Node<C, S> {
     expire_at: Time,
     seed_at: Time,
     scout_at: Time,
+    search: Search,
     started: bool,
     left: bool,
     state_changed: bool,
@@ -167,6 +170,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             expire_at: now.time.plus(EXPIRY_INTERVAL),
             seed_at: now.time,
             scout_at: now.time.plus(VISIT_INTERVAL),
+            search: Search::default(),
             started: false,
             left: false,
             state_changed: false,
@@ -293,6 +297,10 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         if self.connected.insert(peer) {
             self.keep_changed = true;
             self.membership.on_connected(peer, now.time);
+            if self.search.has_found(&peer) {
+                // It learns of this peer by being probed, and each takes the other under its watch.
+                self.membership.scout(peer, now.time);
+            }
             self.exchange.on_connected(peer, now.time);
         }
     }
@@ -401,6 +409,7 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             (Some(self.expire_at), "expire"),
             (self.needs_seeds().then_some(self.seed_at), "seed"),
             (Some(self.scout_at), "scout"),
+            (self.search.deadline(), "search"),
         ]
         .into_iter()
         .filter_map(|(time, reason)| Some((time?, reason)))
@@ -432,6 +441,9 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         }
         if now.time >= self.scout_at {
             self.scout(now);
+        }
+        if self.search.deadline().is_some_and(|at| at <= now.time) {
+            self.search(now);
         }
         self.dial_seeds(now);
         if self.publisher.deadline().is_some_and(|at| at <= now.time) {
@@ -526,6 +538,31 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
         }
     }
 
+    /// Whether this peer and those in its reach are few of many.
+    fn is_on_small_side(&self) -> bool {
+        let inside = self.evaluation.reachable.iter().filter(|reachable| **reachable).count();
+        inside <= SMALL_SIDE && 2 * inside < self.roster.rings().len()
+    }
+
+    /// Dials the next of those that may be on this side of a partition.
+    fn search(&mut self, now: Now) {
+        if self.search.begins(now.time) {
+            let outside = self.evaluation.unreachable().filter_map(|index| {
+                self.roster.member(index).filter(|member| !member.left).map(Member::id)
+            });
+            let outside = outside.filter(|peer| !self.neighbours.contains(peer)).collect();
+            let Self { search, crypto, .. } = self;
+            search.begin(outside, now.time, || crypto.random_u64());
+        }
+        let Self { search, roster, evaluation, .. } = self;
+        let is_found = |peer: &PeerId| {
+            roster.index_of(peer).is_none_or(|index| evaluation.is_reachable(index))
+        };
+        if let Some(peer) = search.next(now.time, is_found) {
+            self.dial(peer);
+        }
+    }
+
     fn expire(&mut self, now: Now) {
         self.expire_at = now.time.plus(EXPIRY_INTERVAL);
         self.end_authorities(now);
@@ -570,7 +607,10 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             self.update_admissions(now);
             self.evaluate_at = None;
         }
-        let refreshed = self.roster.refresh(&self.view, &self.admissions, now.wall_s());
+        let lossy = self.membership.is_mesh_lossy();
+        let late_before_ms = late_before_ms(now.wall_ms.max(self.clock.last().ms()), lossy);
+        let Self { roster, view, admissions, .. } = self;
+        let refreshed = roster.refresh(view, admissions, now.wall_s(), late_before_ms);
         let refreshed = core::mem::take(&mut self.refreshed).and(refreshed);
         self.keep_changed = true;
         self.joined = self.config.seeds.iter().any(|seed| self.roster.find(seed).is_some());
@@ -579,18 +619,18 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
             self.refutations = Refutations::default();
             return;
         };
-        let Self { evaluation, refutations, roster, membership, .. } = self;
+        let Self { evaluation, refutations, roster, membership, search, .. } = self;
         let mut losses = state::Losses::new();
         let judged = state::reevaluate(evaluation, roster, me, &refreshed, &mut losses);
-        let now_ms = now.wall_ms.max(self.clock.last().ms());
         let around = Circumstances {
             now: now.time,
-            now_ms,
             signs: membership.signs_of_life(CUT_OFF_FOR, now.time),
-            lossy: membership.is_mesh_lossy(),
+            lossy,
+            search_ends: search.ends(),
         };
         let judged = refutations.update(evaluation, roster, judged, &losses, around);
         self.announce_changes(judged);
+        self.search.set_small(self.is_on_small_side(), now.time);
         if !self.exchange.is_settled() && now.time < self.publisher.started().plus(SETTLE_LIMIT) {
             self.need_evaluation(now.time);
             return;

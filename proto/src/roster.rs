@@ -17,7 +17,7 @@ mod sightings;
 
 pub use sightings::Sighting;
 
-use sightings::{Arena, Place};
+use sightings::{Arena, Before, Place};
 
 /// One member.
 #[derive(Clone, Debug)]
@@ -120,7 +120,7 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// The roster that a view makes.
+    /// The roster that a view makes. What it says of losses came late: nobody knows when.
     pub fn load<S: RecordStore>(view: &View<S>, admissions: &Admissions, wall_s: u64) -> Self {
         let mut members: Vec<Member> = Vec::new();
         let mut said = Said::default();
@@ -134,7 +134,7 @@ impl Roster {
         });
         members.extend(said.member(admissions, wall_s));
         let mut roster = Self::default();
-        roster.seat(members, view);
+        roster.seat(members, &Arena::default(), u64::MAX, view);
         roster
     }
 
@@ -143,12 +143,13 @@ impl Roster {
         self.touched.insert(origin);
     }
 
-    /// Takes over what the view says of all touched origins.
+    /// Takes over what the view says of all touched origins. Reports of losses before `late_before_ms`, Unix milliseconds, that come with it were late.
     pub fn refresh<S: RecordStore>(
         &mut self,
         view: &View<S>,
         admissions: &Admissions,
         wall_s: u64,
+        late_before_ms: u64,
     ) -> Refreshed {
         let mut refreshed = Refreshed::default();
         let mut moved: BTreeMap<PeerId, Option<Member>> = BTreeMap::new();
@@ -157,7 +158,7 @@ impl Roster {
             match (self.index_of(&origin), derived) {
                 (None, None) => {}
                 (Some(index), Some(member)) if self.keeps_standing(index, &member) => {
-                    self.replace(index, member, &mut refreshed);
+                    self.replace(index, member, late_before_ms, &mut refreshed);
                 }
                 (_, derived) => {
                     moved.insert(origin, derived);
@@ -165,7 +166,7 @@ impl Roster {
             }
         }
         if !moved.is_empty() {
-            self.rebuild(moved, view);
+            self.rebuild(moved, late_before_ms, view);
             refreshed = Refreshed { rebuilt: true, relinked: true, affected: BTreeSet::new() };
         }
         refreshed
@@ -245,7 +246,13 @@ impl Roster {
         })
     }
 
-    fn replace(&mut self, index: u32, mut member: Member, refreshed: &mut Refreshed) {
+    fn replace(
+        &mut self,
+        index: u32,
+        mut member: Member,
+        late_before_ms: u64,
+        refreshed: &mut Refreshed,
+    ) {
         let Some(old) = self.member(index) else { return };
         refreshed.affected.insert(index);
         refreshed.affected.extend(self.sightings(index).iter().filter_map(|s| s.subject()));
@@ -255,7 +262,9 @@ impl Roster {
         } else {
             let counted = old.counts();
             let mut words = Vec::new();
-            let (edges, watchers) = sightings::pack(&member, &self.rings, &mut words);
+            let before = packed(old, &self.arena);
+            let (edges, watchers) =
+                sightings::pack(&member, before, &self.rings, late_before_ms, &mut words);
             let relation = |words: &[Sighting]| -> Vec<Sighting> {
                 words.iter().map(|sighting| sighting.relation()).collect()
             };
@@ -277,6 +286,7 @@ impl Roster {
     fn rebuild<S: RecordStore>(
         &mut self,
         mut moved: BTreeMap<PeerId, Option<Member>>,
+        late_before_ms: u64,
         view: &View<S>,
     ) {
         let old = core::mem::take(&mut self.members);
@@ -290,11 +300,18 @@ impl Roster {
         }
         members.extend(moved.into_values().flatten());
         members.sort_unstable_by_key(Member::id);
-        self.seat(members, view);
+        let packed = core::mem::take(&mut self.arena);
+        self.seat(members, &packed, late_before_ms, view);
     }
 
-    /// Takes over all members, by rising id, and packs their reports.
-    fn seat<S: RecordStore>(&mut self, members: Vec<Member>, view: &View<S>) {
+    /// Takes over all members, by rising id, and packs their reports, of which some are `packed` as they were before.
+    fn seat<S: RecordStore>(
+        &mut self,
+        members: Vec<Member>,
+        packed_before: &Arena,
+        late_before_ms: u64,
+        view: &View<S>,
+    ) {
         let standings = || {
             members.iter().map(|member| Standing {
                 peer: member.id(),
@@ -311,11 +328,18 @@ impl Roster {
         self.arena = Arena::default();
         let mut words = Vec::new();
         for member in &mut self.members {
-            let (edges, watchers) = sightings::pack(member, &self.rings, &mut words);
+            let before = packed(member, packed_before);
+            let (edges, watchers) =
+                sightings::pack(member, before, &self.rings, late_before_ms, &mut words);
             member.place = self.arena.put(None, &words, edges, watchers);
         }
         self.arena.shrink();
     }
+}
+
+/// A member's report as it stands in an arena; one that came anew stands in none.
+fn packed<'a>(member: &'a Member, arena: &'a Arena) -> Option<Before<'a>> {
+    Some(Before { links: member.links()?, words: arena.edges(member.place) })
 }
 
 fn same_shape(old: &Member, edges: usize) -> bool {

@@ -41,7 +41,7 @@ fn judge(records: &[Arc<Record>], me: PeerId) -> (Roster, Evaluation) {
         view.merge(record, None, NOW_S);
         roster.touch(record.origin());
     }
-    roster.refresh(&view, &plexmesh_proto::admission::Admissions::default(), NOW_S);
+    roster.refresh(&view, &plexmesh_proto::admission::Admissions::default(), NOW_S, 0);
     let evaluation = evaluate(&roster, roster.index_of(&me).expect("a member"));
     (roster, evaluation)
 }
@@ -190,6 +190,41 @@ fn the_other_side_of_a_partition_is_not_judged_by_its_own_word() {
     }
 }
 
+/// Whether the loss that peer 1 reports of peer 2 was late.
+fn is_late(roster: &Roster) -> bool {
+    let index = |i: u8| roster.index_of(&Keys::new(i).id()).expect("a member");
+    roster.sighting(index(1), index(2)).expect("reported").is_late()
+}
+
+#[test]
+fn a_report_of_a_loss_stays_as_late_as_it_came() {
+    let (ids, mut records) = records(4, |_, _| Some(EdgeStatus::Heard));
+    let mut authority = Keys::new(250);
+    let lost = |since_ms: u64, version: u64| {
+        let word = edge(ids[2], EdgeStatus::Lost, Version::at_ms(since_ms).0);
+        links_record_of(&mut Keys::new(1), version, vec![word])
+    };
+    let newcomer = peer_record(&mut authority, &mut Keys::new(9), 1);
+    let again = lost(5_000, 4);
+    records.push(lost(5_000, 3));
+    let mut view = View::open(MemoryStore::default(), 1);
+    let mut roster = Roster::default();
+    let mut take = |records: &[Arc<Record>], late_before_ms: u64| {
+        for record in records {
+            view.merge(record, None, NOW_S);
+            roster.touch(record.origin());
+        }
+        let admissions = plexmesh_proto::admission::Admissions::default();
+        roster.refresh(&view, &admissions, NOW_S, late_before_ms);
+        is_late(&roster)
+    };
+    assert!(!take(&records, 4_000), "it came at once");
+    assert!(!take(&[again], 9_000), "the same loss, told again");
+    assert!(!take(&[newcomer], 9_000), "indices moved");
+    assert!(take(&[lost(6_000, 5)], 9_000), "another loss that came late");
+    assert!(take(&[lost(6_000, 6)], 5_000), "the same, told again");
+}
+
 proptest! {
     #[test]
     fn equal_records_give_equal_states_in_any_order(
@@ -269,7 +304,7 @@ proptest! {
         for record in &records {
             view.merge(record, None, NOW_S);
             roster.touch(record.origin());
-            let refreshed = roster.refresh(&view, &plexmesh_proto::admission::Admissions::default(), NOW_S);
+            let refreshed = roster.refresh(&view, &plexmesh_proto::admission::Admissions::default(), NOW_S, 0);
             let Some(me) = roster.index_of(&ids[0]) else { continue };
             if !met {
                 evaluation = evaluate(&roster, me);

@@ -143,3 +143,26 @@ fn a_partition_of_seventy_to_thirty_is_named_on_both_sides_and_heals() {
 fn a_partition_of_ninety_nine_to_one_is_named_on_both_sides_and_heals() {
     partition(99, 1);
 }
+
+#[test]
+fn three_of_a_hundred_and_fifty_find_each_other_before_they_accuse_each_other() {
+    let (large, small) = (147, 3);
+    let (mut world, joined) = settled(World::builder(seed(4)).nodes(large + small));
+    assert!(joined.is_some());
+    let hosts = everybody(&world);
+    let (one, other) = hosts.split_at(large);
+    let before = world.history().changes().len();
+    world.partition(&[one, other]);
+    // To dial everybody once takes half a second each.
+    let named =
+        world.run_until(Duration::from_secs(90), |world| wrong_at(world, other, large).is_empty());
+    println!("{large}/{small}: the three found each other after {named:?}");
+    assert!(named.is_some(), "{:?}", wrong_at(&world, other, large));
+    let told = &world.history().changes()[before..];
+    let accused = told.iter().filter(|change| {
+        change.observer >= large
+            && change.subject >= large
+            && matches!(change.to, PeerState::Down | PeerState::Unreachable | PeerState::Flapping)
+    });
+    assert_eq!(accused.count(), 0);
+}

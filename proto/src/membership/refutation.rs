@@ -16,7 +16,7 @@ const WINDOW: u64 = 300 * MILLI;
 const LATE_WINDOW: u64 = 2_500 * MILLI;
 /// And for this long after a report that was late and is contested, or came while this peer may have been cut off. Its author dials lost subjects every three seconds, and the first dial may fail.
 const LONG_WINDOW: u64 = 8 * SECOND;
-/// A report that took longer, in milliseconds, comes from beyond what was a partition, or this peer did not run: broadcasts reach everybody in half of that.
+/// A report that had taken longer, in milliseconds, when it came here is from beyond what was a partition, or this peer did not run: broadcasts reach everybody in half of that.
 const LATE_MS: u64 = 1_000;
 /// The same where most edges lose packets: at a loss of a quarter a broadcast takes four seconds to reach everybody.
 const LATE_IF_LOSSY_MS: u64 = 5_000;
@@ -29,26 +29,33 @@ pub(crate) const CUT_OFF_FOR: u64 = LONG_WINDOW;
 /// A peer out of reach has this much time to be found by stand-ins: one that has no path gives its seat up after eleven seconds, and the next dials and tells.
 const OUT_OF_REACH_WINDOW: u64 = 15 * SECOND;
 
+/// Reports of losses before this, in Unix milliseconds, that come at `now_ms` were late. Where packets are lost on most edges, `lossy`, a report may take seconds.
+pub(crate) const fn late_before_ms(now_ms: u64, lossy: bool) -> u64 {
+    now_ms.saturating_sub(if lossy { LATE_IF_LOSSY_MS } else { LATE_MS })
+}
+
 /// What this peer knows when it evaluates.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances {
     pub(crate) now: Time,
-    /// Its hybrid time in milliseconds.
-    pub(crate) now_ms: u64,
     /// Of how many subjects that it had lost there were signs of life within [`CUT_OFF_FOR`].
     pub(crate) signs: usize,
     /// Whether most of its edges lose packets all the time.
     pub(crate) lossy: bool,
+    /// Until when this peer looks for others on its side of a partition.
+    pub(crate) search_ends: Option<Time>,
 }
 
 /// The peers that somebody lost or nobody reaches, and until when each may be found again.
 #[derive(Debug, Default)]
 pub(crate) struct Refutations {
     lost: BTreeMap<PeerId, Window>,
-    unreachable: BTreeMap<PeerId, Time>,
+    /// `None` for those of whom nobody expects it.
+    unreachable: BTreeMap<PeerId, Option<Time>>,
     in_reach: usize,
     /// When more members than before came into reach: beyond a cut, or because this peer began.
     grew: Option<Time>,
+    search_ends: Option<Time>,
     deadline: Option<Time>,
 }
 
@@ -86,6 +93,7 @@ impl Refutations {
         around: Circumstances,
     ) -> Option<BTreeSet<u32>> {
         let Circumstances { now, signs, lossy, .. } = around;
+        self.search_ends = around.search_ends;
         self.forget_found(roster, judged.as_ref(), losses);
         if judged.is_none() {
             self.count_reachable(evaluation, now);
@@ -155,7 +163,7 @@ impl Refutations {
             }
             let known_lost = self.lost.get(&peer).is_some_and(|window| window.until <= now);
             let hopeless = known_lost || too_few;
-            let until = if hopeless { now } else { now.plus(OUT_OF_REACH_WINDOW) };
+            let until = (!hopeless).then(|| now.plus(OUT_OF_REACH_WINDOW));
             self.unreachable.entry(peer).or_insert(until);
         };
         match judged {
@@ -185,9 +193,13 @@ impl Refutations {
         let lost = lost.filter(|(_, until)| *until > now);
         let lost = lost.filter_map(|(peer, until)| Some((roster.index_of(peer)?, until)));
         let lost = lost.filter(|(index, _)| evaluation.is_lost(*index));
-        let unreachable = self.unreachable.iter().filter(|(_, until)| **until > now);
-        let unreachable =
-            unreachable.filter_map(|(peer, until)| Some((roster.index_of(peer)?, *until)));
+        // Who is looked for may be found until the search is over.
+        let searched = self.search_ends.unwrap_or_default();
+        let unreachable = self.unreachable.iter().filter_map(|(peer, until)| {
+            Some((roster.index_of(peer)?, until.as_ref()?.max(&searched)))
+        });
+        let unreachable = unreachable.filter(|(_, until)| **until > now);
+        let unreachable = unreachable.map(|(index, until)| (index, *until));
         lost.chain(unreachable).collect()
     }
 }
@@ -206,30 +218,31 @@ impl Window {
         }
     }
 
-    fn update(&mut self, loss: &Loss, Circumstances { now, now_ms, lossy, .. }: Circumstances) {
-        let late_ms = if lossy { LATE_IF_LOSSY_MS } else { LATE_MS };
-        let nearly = lossy && loss.since.len() > DOWN_QUORUM;
+    fn update(&mut self, loss: &Loss, Circumstances { now, lossy, .. }: Circumstances) {
+        let nearly = lossy && loss.reports.len() > DOWN_QUORUM;
         self.unanimous = loss.unanimous || nearly;
-        let mut news = loss.since.iter().filter(|since| !self.known.contains(since)).peekable();
+        let mut news =
+            loss.reports.iter().filter(|(since, _)| !self.known.contains(since)).peekable();
         if news.peek().is_some() {
             self.if_cut_off = now.plus(LONG_WINDOW);
             self.closed = false;
         }
         let undecided = self.known.len() < DOWN_QUORUM;
-        let ages = (loss.since.iter().min(), loss.since.iter().max());
+        let since = || loss.reports.iter().map(|(since, _)| since);
         let apart = |(first, last): (&Version, &Version)| last.ms() - first.ms() > APART_MS;
-        if undecided && news.peek().is_some() && ages.0.zip(ages.1).is_some_and(apart) {
+        if undecided && news.peek().is_some() && since().min().zip(since().max()).is_some_and(apart)
+        {
             self.if_contested = self.if_contested.max(now.plus(APART_WINDOW));
         }
         if undecided && lossy && news.peek().is_some() {
             self.if_contested = self.if_contested.max(now.plus(LONG_WINDOW));
         }
-        if undecided && news.any(|since| since.ms().saturating_add(late_ms) < now_ms) {
+        if undecided && news.any(|(_, late)| *late) {
             self.at_least = now.plus(LATE_WINDOW);
             self.if_contested = self.if_contested.max(now.plus(LONG_WINDOW));
             self.if_one_returned = now.plus(LONG_WINDOW);
         }
-        self.known.clone_from(&loss.since);
+        self.known = since().copied().collect();
     }
 
     fn move_end(&mut self, returned: usize) {
@@ -251,44 +264,46 @@ mod tests {
 
     /// This peer's time when the report comes.
     const NOW: Time = Time(100 * SECOND);
-    const NOW_MS: u64 = 1_000_000;
 
     fn around(lossy: bool) -> Circumstances {
-        Circumstances { now: NOW, now_ms: NOW_MS, signs: 0, lossy }
+        Circumstances { now: NOW, signs: 0, lossy, search_ends: None }
     }
 
-    /// How long the window of a peer stays open after a report that was `age_ms` on its way.
-    fn open_for(age_ms: u64, unanimous: bool, lossy: bool, returned: usize) -> u64 {
+    fn loss(reports: &[(u64, bool)], unanimous: bool) -> Loss {
+        let reports = reports.iter().map(|(ms, late)| (Version::at_ms(*ms), *late));
+        Loss { reports: reports.collect(), unanimous }
+    }
+
+    /// How long the window of a peer stays open after a report.
+    fn open_for(late: bool, unanimous: bool, returned: usize) -> u64 {
         let mut window = Window::new(NOW);
-        let since = vec![Version::at_ms(NOW_MS - age_ms)];
-        window.update(&Loss { since, unanimous }, around(lossy));
+        window.update(&loss(&[(1, late)], unanimous), around(false));
         window.move_end(returned);
         window.until.since(NOW)
     }
 
     #[test]
     fn a_report_that_came_at_once_keeps_the_window_short() {
-        assert_eq!(open_for(200, false, false, 0), WINDOW);
+        assert_eq!(open_for(false, false, 0), WINDOW);
     }
 
     #[test]
     fn a_late_report_keeps_it_open_for_longer_the_more_so_if_an_observer_contests_it() {
-        assert_eq!(open_for(2_000, true, false, 0), LATE_WINDOW);
-        assert_eq!(open_for(2_000, false, false, 0), LONG_WINDOW);
+        assert_eq!(open_for(true, true, 0), LATE_WINDOW);
+        assert_eq!(open_for(true, false, 0), LONG_WINDOW);
     }
 
     #[test]
     fn where_packets_are_lost_a_report_may_take_seconds_and_is_not_late() {
-        assert_eq!(open_for(2_000, true, true, 0), WINDOW);
-        assert_eq!(open_for(6_000, true, true, 0), LATE_WINDOW);
+        assert_eq!(late_before_ms(1_000_000, false), 999_000);
+        assert_eq!(late_before_ms(1_000_000, true), 995_000);
     }
 
     #[test]
     fn where_packets_are_lost_three_losses_are_waited_for_and_four_are_not() {
         let open_for = |losses: usize| {
             let mut window = Window::new(NOW);
-            let since = vec![Version::at_ms(NOW_MS); losses];
-            window.update(&Loss { since, unanimous: false }, around(true));
+            window.update(&loss(&vec![(1, false); losses], false), around(true));
             window.move_end(0);
             window.until.since(NOW)
         };
@@ -297,38 +312,34 @@ mod tests {
 
     #[test]
     fn who_was_cut_off_waits_after_any_report_and_who_saw_one_return_after_late_ones() {
-        assert_eq!(open_for(200, true, false, 1), WINDOW);
-        assert_eq!(open_for(2_000, true, false, 1), LONG_WINDOW);
-        assert_eq!(open_for(200, true, false, 2), LONG_WINDOW);
+        assert_eq!(open_for(false, true, 1), WINDOW);
+        assert_eq!(open_for(true, true, 1), LONG_WINDOW);
+        assert_eq!(open_for(false, true, 2), LONG_WINDOW);
     }
 
     #[test]
     fn a_loss_long_after_others_is_waited_for_while_it_is_contested() {
-        let open_for = |ages_ms: [u64; 3], unanimous| {
+        let open_for = |since_ms: [u64; 3], unanimous| {
             let mut window = Window::new(NOW);
-            let since = ages_ms.map(|ms| Version::at_ms(NOW_MS - ms));
-            window.known = since[..2].to_vec();
-            window.update(&Loss { since: since.to_vec(), unanimous }, around(false));
+            let reports = since_ms.map(|ms| (ms, false));
+            window.known = reports[..2].iter().map(|(ms, _)| Version::at_ms(*ms)).collect();
+            window.update(&loss(&reports, unanimous), around(false));
             window.move_end(0);
             window.until.since(NOW)
         };
-        assert_eq!(open_for([30_000, 25_000, 100], false), APART_WINDOW);
-        assert_eq!(open_for([30_000, 25_000, 100], true), WINDOW);
-        assert_eq!(open_for([900, 500, 100], false), WINDOW);
+        assert_eq!(open_for([1_000, 6_000, 31_000], false), APART_WINDOW);
+        assert_eq!(open_for([1_000, 6_000, 31_000], true), WINDOW);
+        assert_eq!(open_for([1_000, 1_400, 1_900], false), WINDOW);
     }
 
     #[test]
     fn a_window_that_closed_opens_for_a_new_report_alone() {
         let mut window = Window::new(NOW);
-        let loss = |versions: &[u64]| Loss {
-            since: versions.iter().map(|ms| Version::at_ms(*ms)).collect(),
-            unanimous: true,
-        };
-        window.update(&loss(&[NOW_MS]), around(false));
+        window.update(&loss(&[(1_000, false)], true), around(false));
         window.closed = true;
         window.move_end(2);
         assert_eq!(window.until, NOW.plus(WINDOW));
-        window.update(&loss(&[NOW_MS, NOW_MS - 1]), around(false));
+        window.update(&loss(&[(1_000, false), (999, false)], true), around(false));
         window.move_end(2);
         assert_eq!(window.until, NOW.plus(LONG_WINDOW));
     }

@@ -192,8 +192,8 @@ pub type Losses = BTreeMap<u32, Loss>;
 /// What the observers that lost a member say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// When each of them lost it.
-    pub since: Vec<Version>,
+    /// When each of them lost it, and whether the report of that had been on its way for long when it came here.
+    pub reports: Vec<(Version, bool)>,
     /// Nobody with a seat and a path still hears it, or is checking.
     pub unanimous: bool,
 }
@@ -229,8 +229,8 @@ pub fn reevaluate(
         let (seats, _) = seating.seats(index);
         let seen = Sightings::collect(roster, &seats, index);
         if !seen.lost.is_empty() {
-            let since = seen.lost.iter().map(|edge| edge.since).collect();
-            losses.insert(index, Loss { since, unanimous: seen.able() == seen.lost.len() });
+            let reports = seen.lost.iter().map(|(edge, late)| (edge.since, *late)).collect();
+            losses.insert(index, Loss { reports, unanimous: seen.able() == seen.lost.len() });
         }
         let in_reach = evaluation.reachable.get(index as usize).copied().unwrap_or(false);
         judge(roster, index, &seen, index == me, in_reach)
@@ -323,7 +323,8 @@ fn component(roster: &Roster, me: u32) -> Vec<bool> {
 struct Sightings<'a> {
     heard: usize,
     checking: usize,
-    lost: Vec<&'a LinkEdge>,
+    /// With whether the report was late.
+    lost: Vec<(&'a LinkEdge, bool)>,
     flapping: usize,
     poor: usize,
 }
@@ -338,7 +339,10 @@ impl<'a> Sightings<'a> {
             match sighting.status() {
                 EdgeStatus::Heard => seen.heard += 1,
                 EdgeStatus::Checking => seen.checking += 1,
-                EdgeStatus::Lost => seen.lost.extend(lost_edge(roster, seat.observer, subject)),
+                EdgeStatus::Lost => {
+                    let edge = lost_edge(roster, seat.observer, subject);
+                    seen.lost.extend(edge.map(|edge| (edge, sighting.is_late())));
+                }
                 EdgeStatus::NoPath => {}
             }
             seen.flapping += usize::from(sighting.flaps());
@@ -403,7 +407,7 @@ fn judge(
 }
 
 fn judge_lost(member: &Member, seen: &Sightings<'_>) -> (PeerState, Reason) {
-    let youngest = seen.lost.iter().map(|edge| edge.since).max().unwrap_or_default();
+    let youngest = seen.lost.iter().map(|(edge, _)| edge.since).max().unwrap_or_default();
     if member.last_word() > youngest {
         (PeerState::Flapping, Reason::LostButSpeaks)
     } else if may_sleep(member, seen) {
@@ -417,6 +421,6 @@ fn judge_lost(member: &Member, seen: &Sightings<'_>) -> (PeerState, Reason) {
 fn may_sleep(member: &Member, seen: &Sightings<'_>) -> bool {
     let intermittent =
         member.profile().is_some_and(|profile| profile.availability == Availability::Intermittent);
-    let overdue = seen.lost.iter().filter(|edge| edge.sleep_grace_over).count();
+    let overdue = seen.lost.iter().filter(|(edge, _)| edge.sleep_grace_over).count();
     intermittent && seen.is_majority(seen.lost.len()) && !seen.is_majority(overdue)
 }

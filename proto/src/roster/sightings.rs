@@ -5,20 +5,21 @@ use core::fmt;
 
 use super::Member;
 use crate::membership::state::FLAPS_TO_FLAPPING;
-use crate::record::{EdgeStatus, LinkEdge};
+use crate::record::{EdgeStatus, LinkEdge, Links};
 use crate::ring::Rings;
 
 /// Bits of a roster index: more members than any scope will have.
-const INDEX_BITS: u32 = 28;
+const INDEX_BITS: u32 = 27;
 const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 /// A subject that is no member.
 const NOBODY: u32 = INDEX_MASK;
+const LATE_BIT: u32 = 1 << 29;
 const FLAPPING_BIT: u32 = 1 << 30;
 const POOR_BIT: u32 = 1 << 31;
 /// The arena is compacted when more of it than this, and than half of it, is void.
 const WASTE: usize = 4_096;
 
-/// What an observer reports of one subject, in one word: the subject's index, the edge's status, whether it flaps and whether it is poor.
+/// What an observer reports of one subject, in one word: the subject's index, the edge's status, whether the report was late, whether it flaps and whether it is poor.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Sighting(u32);
 
@@ -73,6 +74,16 @@ impl Sighting {
     #[must_use]
     pub const fn is_poor(self) -> bool {
         self.0 & POOR_BIT != 0
+    }
+
+    /// Whether it is lost and the report of that had been on its way for long when it came here.
+    #[must_use]
+    pub const fn is_late(self) -> bool {
+        self.0 & LATE_BIT != 0
+    }
+
+    const fn late(self, late: bool) -> Self {
+        Self(self.0 | if late { LATE_BIT } else { 0 })
     }
 
     /// What of it decides who can be reached: the subject, and whether it is heard.
@@ -174,11 +185,44 @@ impl Arena {
     }
 }
 
-/// Packs the report of a member into `words`; gives how many edges and watchers there are.
-pub(super) fn pack(member: &Member, rings: &Rings, words: &mut Vec<Sighting>) -> (usize, usize) {
+/// A report that was packed before.
+#[derive(Clone, Copy)]
+pub(super) struct Before<'a> {
+    pub(super) links: &'a Links,
+    pub(super) words: &'a [Sighting],
+}
+
+impl Before<'_> {
+    /// Whether the report of this loss was late; `None` if it was not known.
+    fn is_late(self, edge: &LinkEdge) -> Option<bool> {
+        let mut known = self.links.edges.iter().zip(self.words);
+        let same = known.find(|(before, word)| {
+            before.subject == edge.subject
+                && before.since == edge.since
+                && word.status() == EdgeStatus::Lost
+        });
+        same.map(|(_, word)| word.is_late())
+    }
+}
+
+/// Packs the report of a member into `words`; gives how many edges and watchers there are. Losses that are not known from `before` are late if they are older than `late_before_ms`.
+pub(super) fn pack(
+    member: &Member,
+    before: Option<Before<'_>>,
+    rings: &Rings,
+    late_before_ms: u64,
+    words: &mut Vec<Sighting>,
+) -> (usize, usize) {
     words.clear();
     let Some(links) = member.links() else { return (0, 0) };
-    words.extend(links.edges.iter().map(|edge| Sighting::new(rings.index_of(&edge.subject), edge)));
+    words.extend(links.edges.iter().map(|edge| {
+        let sighting = Sighting::new(rings.index_of(&edge.subject), edge);
+        if edge.status != EdgeStatus::Lost {
+            return sighting;
+        }
+        let known = before.and_then(|before| before.is_late(edge));
+        sighting.late(known.unwrap_or_else(|| edge.since.ms() < late_before_ms))
+    }));
     words.extend(links.watchers.iter().map(|watcher| Sighting::of(rings.index_of(watcher))));
     (links.edges.len(), links.watchers.len())
 }
