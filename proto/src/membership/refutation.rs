@@ -222,14 +222,14 @@ impl Window {
         let nearly = lossy && loss.reports.len() > DOWN_QUORUM;
         self.unanimous = loss.unanimous || nearly;
         let mut news =
-            loss.reports.iter().filter(|(since, _)| !self.known.contains(since)).peekable();
+            loss.reports.iter().filter(|report| !self.known.contains(&report.since)).peekable();
         if news.peek().is_some() {
             self.if_cut_off = now.plus(LONG_WINDOW);
             self.closed = false;
         }
         let undecided = self.known.len() < DOWN_QUORUM;
-        let since = || loss.reports.iter().map(|(since, _)| since);
-        let apart = |(first, last): (&Version, &Version)| last.ms() - first.ms() > APART_MS;
+        let since = || loss.reports.iter().map(|report| report.since);
+        let apart = |(first, last): (Version, Version)| last.ms() - first.ms() > APART_MS;
         if undecided && news.peek().is_some() && since().min().zip(since().max()).is_some_and(apart)
         {
             self.if_contested = self.if_contested.max(now.plus(APART_WINDOW));
@@ -237,12 +237,12 @@ impl Window {
         if undecided && lossy && news.peek().is_some() {
             self.if_contested = self.if_contested.max(now.plus(LONG_WINDOW));
         }
-        if undecided && news.any(|(_, late)| *late) {
+        if undecided && news.any(|report| report.late) {
             self.at_least = now.plus(LATE_WINDOW);
             self.if_contested = self.if_contested.max(now.plus(LONG_WINDOW));
             self.if_one_returned = now.plus(LONG_WINDOW);
         }
-        self.known = since().copied().collect();
+        self.known = since().collect();
     }
 
     fn move_end(&mut self, returned: usize) {
@@ -261,6 +261,7 @@ mod tests {
     use alloc::vec;
 
     use super::*;
+    use crate::membership::state::LossReport;
 
     /// This peer's time when the report comes.
     const NOW: Time = Time(100 * SECOND);
@@ -270,7 +271,8 @@ mod tests {
     }
 
     fn loss(reports: &[(u64, bool)], unanimous: bool) -> Loss {
-        let reports = reports.iter().map(|(ms, late)| (Version::at_ms(*ms), *late));
+        let reports =
+            reports.iter().map(|&(ms, late)| LossReport { since: Version::at_ms(ms), late });
         Loss { reports: reports.collect(), unanimous }
     }
 

@@ -192,10 +192,19 @@ pub type Losses = BTreeMap<u32, Loss>;
 /// What the observers that lost a member say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// When each of them lost it, and whether the report of that had been on its way for long when it came here.
-    pub reports: Vec<(Version, bool)>,
+    /// One report of each of them.
+    pub reports: Vec<LossReport>,
     /// Nobody with a seat and a path still hears it, or is checking.
     pub unanimous: bool,
+}
+
+/// What one observer that lost a member says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LossReport {
+    /// When it lost it.
+    pub since: Version,
+    /// The report had been on its way for long when it came here.
+    pub late: bool,
 }
 
 /// Judges every member of a refreshed roster as `me` sees it.
@@ -229,8 +238,12 @@ pub fn reevaluate(
         let (seats, _) = seating.seats(index);
         let seen = Sightings::collect(roster, &seats, index);
         if !seen.lost.is_empty() {
-            let reports = seen.lost.iter().map(|(edge, late)| (edge.since, *late)).collect();
-            losses.insert(index, Loss { reports, unanimous: seen.able() == seen.lost.len() });
+            let reports = seen.lost.iter().map(|(edge, late)| {
+                let since = edge.since;
+                LossReport { since, late: *late }
+            });
+            let unanimous = seen.able() == seen.lost.len();
+            losses.insert(index, Loss { reports: reports.collect(), unanimous });
         }
         let in_reach = evaluation.reachable.get(index as usize).copied().unwrap_or(false);
         judge(roster, index, &seen, index == me, in_reach)
