@@ -36,7 +36,7 @@ fn judge_1000_members(bencher: Bencher<'_, '_>) {
         view.merge(&record, None, NOW_S);
         roster.touch(record.origin());
     }
-    roster.refresh(&view, &Admissions::default(), NOW_S);
+    roster.refresh(&view, &Admissions::default(), NOW_S, 0);
     bencher.bench_local(|| evaluate(&roster, 0));
 }
 
