@@ -77,7 +77,7 @@ fn memory(bench: &Bench<'_>) -> Result<Measured, RowError> {
     let most = watch(Watched(child), bench.goes_on)?;
     let bound = bench.asked(Bound::AtMost(8e9));
     let figures = vec![
-        Figure::new("resident at most", most.map(|bytes| bytes as f64), Unit::Bytes, bound),
+        Figure::new("resident", most.map(|bytes| bytes as f64), Unit::Bytes, bound),
         Figure::new("wall time", began.elapsed().as_secs_f64(), Unit::Seconds, None),
     ];
     let mut notes = vec![format!("{minutes} virtual minutes, in a process of its own")];
