@@ -540,7 +540,8 @@ impl<C: Crypto, S: RecordStore> Node<C, S> {
 
     /// Whether this peer and those in its reach are few of many.
     fn is_on_small_side(&self) -> bool {
-        let inside = self.evaluation.reachable.iter().filter(|reachable| **reachable).count();
+        let inside = self.evaluation.reachable.iter().filter(|reachable| **reachable);
+        let inside = inside.take(SMALL_SIDE + 1).count();
         inside <= SMALL_SIDE && 2 * inside < self.roster.rings().len()
     }
 

@@ -300,11 +300,11 @@ impl Roster {
         }
         members.extend(moved.into_values().flatten());
         members.sort_unstable_by_key(Member::id);
-        let packed = core::mem::take(&mut self.arena);
-        self.seat(members, &packed, late_before_ms, view);
+        let packed_before = core::mem::take(&mut self.arena);
+        self.seat(members, &packed_before, late_before_ms, view);
     }
 
-    /// Takes over all members, by rising id, and packs their reports, of which some are `packed` as they were before.
+    /// Takes over all members, by rising id, and packs their reports, of which some stand in `packed_before`.
     fn seat<S: RecordStore>(
         &mut self,
         members: Vec<Member>,

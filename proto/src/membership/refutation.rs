@@ -55,7 +55,6 @@ pub(crate) struct Refutations {
     in_reach: usize,
     /// When more members than before came into reach: beyond a cut, or because this peer began.
     grew: Option<Time>,
-    search_ends: Option<Time>,
     deadline: Option<Time>,
 }
 
@@ -93,7 +92,6 @@ impl Refutations {
         around: Circumstances,
     ) -> Option<BTreeSet<u32>> {
         let Circumstances { now, signs, lossy, .. } = around;
-        self.search_ends = around.search_ends;
         self.forget_found(roster, judged.as_ref(), losses);
         if judged.is_none() {
             self.count_reachable(evaluation, now);
@@ -113,7 +111,7 @@ impl Refutations {
         self.lost.values_mut().for_each(|window| window.move_end(returned));
         self.note_unreachable(evaluation, roster, judged.as_ref(), now);
         self.close_windows(evaluation, roster, now);
-        let open = self.open_windows(evaluation, roster, now);
+        let open = self.open_windows(evaluation, roster, around);
         self.deadline = open.values().min().copied();
         let before = evaluation.await_refutation(open.keys().copied().collect());
         judged.map(|mut judged| {
@@ -187,14 +185,14 @@ impl Refutations {
         &self,
         evaluation: &Evaluation,
         roster: &Roster,
-        now: Time,
+        Circumstances { now, search_ends, .. }: Circumstances,
     ) -> BTreeMap<u32, Time> {
         let lost = self.lost.iter().map(|(peer, window)| (peer, window.until));
         let lost = lost.filter(|(_, until)| *until > now);
         let lost = lost.filter_map(|(peer, until)| Some((roster.index_of(peer)?, until)));
         let lost = lost.filter(|(index, _)| evaluation.is_lost(*index));
         // Who is looked for may be found until the search is over.
-        let searched = self.search_ends.unwrap_or_default();
+        let searched = search_ends.unwrap_or_default();
         let unreachable = self.unreachable.iter().filter_map(|(peer, until)| {
             Some((roster.index_of(peer)?, until.as_ref()?.max(&searched)))
         });

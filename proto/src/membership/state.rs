@@ -57,7 +57,7 @@ pub enum Reason {
     LostByQuorum,
     /// Lost by a quorum, yet it published something later.
     LostButSpeaks,
-    /// Lost by a quorum, or out of reach, since a moment ago: it may still be found again.
+    /// Lost by a quorum, or out of reach, since a moment ago, or looked for on a small side: it may still be found again.
     MayBeFound,
     /// Most observers lost it repeatedly within the flap window.
     FlapCount,

@@ -92,29 +92,23 @@ impl Search {
         self.stage = Stage::Looking { left: outside, next: now };
     }
 
-    /// Whom to dial now, of those that are not `found`.
-    pub(super) fn next(&mut self, now: Time, found: impl Fn(&PeerId) -> bool) -> Option<PeerId> {
+    /// Whom to dial now, past those that are found already.
+    pub(super) fn next(&mut self, now: Time, is_found: impl Fn(&PeerId) -> bool) -> Option<PeerId> {
         let Stage::Looking { left, next } = &mut self.stage else { return None };
         if now < *next {
             return None;
         }
         *next = now.plus(DIAL_INTERVAL);
-        let found: Option<PeerId> = loop {
-            match left.pop() {
-                Some(peer) if found(&peer) => {}
-                peer => break peer,
-            }
+        while left.pop_if(|peer| is_found(peer)).is_some() {}
+        let Some(peer) = left.pop() else {
+            self.stage = Stage::Over;
+            return None;
         };
-        match found {
-            Some(peer) => {
-                if self.dialled.len() == MAX_REMEMBERED {
-                    self.dialled.pop_front();
-                }
-                self.dialled.push_back(peer);
-            }
-            None => self.stage = Stage::Over,
+        if self.dialled.len() == MAX_REMEMBERED {
+            self.dialled.pop_front();
         }
-        found
+        self.dialled.push_back(peer);
+        Some(peer)
     }
 
     /// Whether a connection is what this search was after.
@@ -122,5 +116,83 @@ impl Search {
         let before = self.dialled.len();
         self.dialled.retain(|dialled| dialled != peer);
         self.dialled.len() != before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peers(count: u16) -> Vec<PeerId> {
+        let id = |number: u16| {
+            let mut id = [0; 32];
+            id[..2].copy_from_slice(&number.to_be_bytes());
+            PeerId(id)
+        };
+        (0..count).map(id).collect()
+    }
+
+    fn looking(count: u16) -> Search {
+        let mut search = Search::default();
+        search.set_small(true, Time(0));
+        let now = Time(BEGIN_AFTER);
+        assert!(!search.begins(Time(BEGIN_AFTER - 1)) && search.begins(now));
+        search.begin(peers(count), now, || 7);
+        search
+    }
+
+    /// Whom a search dials until it is over, and how long that takes.
+    fn dialled(search: &mut Search, is_found: impl Fn(&PeerId) -> bool) -> (Vec<PeerId>, u64) {
+        let mut dialled = Vec::new();
+        let (mut last, expected) = (Time(0), search.ends());
+        while let Some(at) = search.deadline() {
+            assert!(Some(at) <= expected);
+            dialled.extend(search.next(at, &is_found));
+            last = at;
+        }
+        dialled.sort_unstable();
+        (dialled, last.since(Time(BEGIN_AFTER)))
+    }
+
+    #[test]
+    fn everybody_is_dialled_once_and_one_in_half_a_second() {
+        let (dialled, took) = dialled(&mut looking(40), |_| false);
+        assert_eq!(dialled, peers(40));
+        assert_eq!(took, 40 * DIAL_INTERVAL);
+    }
+
+    #[test]
+    fn whoever_is_found_meanwhile_is_not_dialled_and_takes_no_time() {
+        let found = &peers(40)[..30];
+        let (dialled, took) = dialled(&mut looking(40), |peer| found.contains(peer));
+        assert_eq!(dialled, peers(40)[30..]);
+        assert_eq!(took, 10 * DIAL_INTERVAL);
+    }
+
+    #[test]
+    fn of_many_so_many_are_dialled_and_no_more() {
+        assert_eq!(dialled(&mut looking(2_000), |_| false).0.len(), MAX_DIALS);
+    }
+
+    #[test]
+    fn a_search_that_is_over_begins_again_when_the_side_was_larger() {
+        let mut search = looking(1);
+        dialled(&mut search, |_| false);
+        search.set_small(true, Time(0));
+        assert_eq!(search.deadline(), None);
+        search.set_small(false, Time(0));
+        search.set_small(true, Time(0));
+        assert_eq!(search.deadline(), Some(Time(BEGIN_AFTER)));
+    }
+
+    #[test]
+    fn a_connection_is_what_was_looked_for_once() {
+        let mut search = looking(2);
+        let dialled = search.next(Time(BEGIN_AFTER), |_| false);
+        assert!(dialled.is_some());
+        for peer in peers(2) {
+            assert_eq!(search.has_found(&peer), dialled == Some(peer));
+            assert!(!search.has_found(&peer));
+        }
     }
 }
