@@ -142,6 +142,13 @@ impl Sky<'_> {
         self.load(Load { from, to, bytes, packets: 1 }, Channel::Connection)
     }
 
+    /// Whether one of the two pings of a probe timeout is acknowledged.
+    fn ping_returns(&mut self, from: usize, to: usize) -> bool {
+        let blocked = self.links.is_blocked(from, to) || self.links.is_blocked(to, from);
+        let mut passes = |way| self.links.any_passes(self.now, way, (1, 0), self.dice);
+        !blocked && (0..2).any(|_| passes((from, to)) && passes((to, from)))
+    }
+
     /// When a load sent now arrives; `None` if it does not. What comes twice takes its bytes: QUIC
     /// throws it away.
     fn load(&mut self, load: Load, channel: Channel) -> Option<Time> {
@@ -492,12 +499,26 @@ fn count_keep_alives(sky: &mut Sky<'_>, at: usize, quiet_us: u64) {
 /// Counts what its receiver `to` sends to do nothing but acknowledge a message. Bytes only: a process that stands
 /// still acknowledges when it runs again, and nobody waits for it before its probe timeout.
 fn acknowledge(sky: &mut Sky<'_>, from: usize, to: usize, message: &Message) {
-    let (packets, channel) = (message.acknowledgements(), message.channel());
-    sky.sent(to, channel, packets * ACK_BYTES);
-    let copies = sky.links.copies((to, from), packets, sky.dice);
-    sky.received(from, channel, (packets + copies) * ACK_BYTES);
-    if !sky.links.any_passes(sky.now, (to, from), (1, 0), sky.dice) {
-        count_vain_probes(sky, from, to);
+    let (packets, bytes) = message.acknowledgements();
+    answer_packets(sky, (to, from), message.channel(), (packets, bytes));
+    if matches!(message, Message::Frame(frame) if frame.own_stream()) {
+        // What came back ended the stream, and is acknowledged for itself.
+        answer_packets(sky, (from, to), message.channel(), (1, ACK_BYTES));
+    }
+}
+
+/// Counts packets that nobody waits for, and what is sent about them if they are lost.
+fn answer_packets(
+    sky: &mut Sky<'_>,
+    (from, to): (usize, usize),
+    channel: Channel,
+    (packets, bytes): (usize, usize),
+) {
+    sky.sent(from, channel, packets * bytes);
+    let copies = sky.links.copies((from, to), packets, sky.dice);
+    sky.received(to, channel, (packets + copies) * bytes);
+    if !sky.links.any_passes(sky.now, (from, to), (1, 0), sky.dice) {
+        count_vain_probes(sky, to, from);
     }
 }
 

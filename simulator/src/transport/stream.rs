@@ -1,14 +1,15 @@
 //! Streams: in order, nothing lost, at the price of delay.
 //!
-//! A message whose packet is lost is stuck until the sender notices: by its probe timeout, or
-//! earlier by the acknowledgement of a later packet. What stands behind it on the same stream has
-//! arrived and waits. One retry event per direction serves all of it.
+//! A message whose packet is lost is stuck until the acknowledgement of a later packet tells the
+//! sender. Where nothing else is sent, its probe timeout sends two pings to be acknowledged; the
+//! message itself follows a round trip later. What stands behind it on the same stream has arrived
+//! and waits. One retry event per direction serves all of it.
 
 use std::collections::VecDeque;
 
 use plexmesh_proto::types::{SECOND, Time};
 
-use super::message::packets;
+use super::message::{ACK_BYTES, packets};
 use super::{MAX_STUCK, Message, Parcel, Sky, Transport, WireEvent, probe_timeout_us};
 use crate::links::Load;
 use crate::traffic::Channel;
@@ -41,9 +42,18 @@ pub(super) struct Direction {
     last: [Time; 2],
     /// Probe timeouts in a row.
     tries: u32,
-    /// When the retry comes, and its number; earlier numbers are void.
-    retry: Option<Time>,
+    /// What comes next, and its number: earlier numbers are void.
+    retry: Option<Retry>,
     turn: u32,
+}
+
+/// What is done about lost messages, and when.
+#[derive(Clone, Copy, Debug)]
+enum Retry {
+    /// The probe timeout asks whether they came.
+    Ask(Time),
+    /// An acknowledgement tells that they did not.
+    Resend(Time),
 }
 
 /// A message that cannot be handed over yet.
@@ -115,7 +125,14 @@ impl Transport {
         let acknowledged = arrival.is_some()
             && !sky.links.is_blocked(to, from)
             && sky.links.any_passes(sky.now, (to, from), (1, 0), sky.dice);
-        self.plan_retry(sky, from, to, epoch, acknowledged);
+        let rtt_us = sky.links.rtt_us(from, to);
+        if acknowledged {
+            // Lost is what is older than 9/8 of a round trip (RFC 9002, 6.1.2): most is when the
+            // acknowledgement comes, the rest soon after.
+            self.plan_resend(sky, (from, to), epoch, rtt_us + rtt_us / 4);
+        } else {
+            self.plan_question(sky, (from, to), epoch);
+        }
     }
 
     /// Puts a message on its way.
@@ -133,32 +150,48 @@ impl Transport {
         sky.push(arrival, WireEvent::Deliver { parcel });
     }
 
-    /// Makes sure that a retry comes when it should: after the probe timeout, or sooner if a later
-    /// packet is acknowledged.
-    fn plan_retry(&mut self, sky: &mut Sky<'_>, from: usize, to: usize, epoch: u64, acked: bool) {
-        let rtt_us = sky.links.rtt_us(from, to);
+    /// An acknowledgement tells of the loss after this time.
+    fn plan_resend(
+        &mut self,
+        sky: &mut Sky<'_>,
+        (from, to): (usize, usize),
+        epoch: u64,
+        after_us: u64,
+    ) {
+        let at = sky.now.plus(after_us);
         let Some(end) = self.end_mut(from, to) else { return };
         let out = &mut end.out;
-        if out.stuck.is_empty() {
+        out.tries = 0;
+        if matches!(out.retry, Some(Retry::Resend(planned)) if planned <= at) {
             return;
         }
-        if acked {
-            out.tries = 0;
+        self.plan(sky, (from, to), epoch, Retry::Resend(at));
+    }
+
+    /// Whatever is sent starts the probe timeout anew (RFC 9002, 6.2.1); an acknowledgement that is
+    /// on its way comes when it comes.
+    fn plan_question(&mut self, sky: &mut Sky<'_>, (from, to): (usize, usize), epoch: u64) {
+        let rtt_us = sky.links.rtt_us(from, to);
+        let Some(end) = self.end_mut(from, to) else { return };
+        let out = &end.out;
+        if out.stuck.is_empty() || matches!(out.retry, Some(Retry::Resend(_))) {
+            return;
         }
         let timeout = (probe_timeout_us(rtt_us) << out.tries.min(8)).min(MAX_PROBE_TIMEOUT_US);
-        let at = sky.now.plus(if acked { (rtt_us + rtt_us / 4).min(timeout) } else { timeout });
-        // Whatever is sent starts the probe timeout anew (RFC 9002, 6.2.1); an acknowledgement comes
-        // when it comes.
-        if acked && out.retry.is_some_and(|planned| planned <= at) {
-            return;
-        }
-        out.retry = Some(at);
-        out.turn = out.turn.wrapping_add(1);
-        let turn = out.turn;
+        let at = sky.now.plus(timeout);
+        self.plan(sky, (from, to), epoch, Retry::Ask(at));
+    }
+
+    fn plan(&mut self, sky: &mut Sky<'_>, (from, to): (usize, usize), epoch: u64, retry: Retry) {
+        let Some(end) = self.end_mut(from, to) else { return };
+        end.out.retry = Some(retry);
+        end.out.turn = end.out.turn.wrapping_add(1);
+        let turn = end.out.turn;
+        let (Retry::Ask(at) | Retry::Resend(at)) = retry;
         sky.push(at, WireEvent::Retry { from: from as u32, to: to as u32, epoch, turn });
     }
 
-    /// Sends everything that is stuck once more. It shares packets, so it passes or is lost as one.
+    /// What was planned about lost messages is due.
     pub(super) fn on_retry(
         &mut self,
         sky: &mut Sky<'_>,
@@ -170,28 +203,51 @@ impl Transport {
         if self.epoch(from, to) != Some(epoch) {
             return;
         }
+        let Some(end) = self.end_mut(from, to).filter(|end| end.out.turn == turn) else { return };
+        match end.out.retry.take() {
+            Some(Retry::Ask(_)) => self.ask(sky, (from, to), epoch),
+            Some(Retry::Resend(_)) => self.resend(sky, (from, to), epoch),
+            None => {}
+        }
+    }
+
+    /// Sends two pings, whose acknowledgements tell of the loss.
+    fn ask(&mut self, sky: &mut Sky<'_>, (from, to): (usize, usize), epoch: u64) {
+        let stands_still = self.is_asleep(from);
+        if !stands_still {
+            sky.sent(from, Channel::Connection, PROBE_PACKETS_BYTES);
+        }
+        if stands_still || self.is_asleep(to) || !sky.ping_returns(from, to) {
+            if let Some(end) = self.end_mut(from, to) {
+                end.out.tries += 1;
+            }
+            self.plan_question(sky, (from, to), epoch);
+            return;
+        }
+        sky.received(to, Channel::Connection, PROBE_PACKETS_BYTES);
+        sky.sent(to, Channel::Connection, ACK_BYTES);
+        sky.received(from, Channel::Connection, ACK_BYTES);
+        let rtt_us = sky.links.rtt_us(from, to);
+        self.plan_resend(sky, (from, to), epoch, rtt_us);
+    }
+
+    /// Sends everything that is stuck once more. It shares packets, so it passes or is lost as one.
+    fn resend(&mut self, sky: &mut Sky<'_>, (from, to): (usize, usize), epoch: u64) {
         let stands_still = self.is_asleep(from);
         let reachable = !stands_still && !self.is_asleep(to);
         let Some(end) = self.end_mut(from, to) else { return };
-        if end.out.turn != turn {
-            return;
-        }
-        end.out.retry = None;
         let lost = end.out.stuck.iter().filter(|stuck| stuck.arrives.is_none());
         let bytes = lost.clone().map(|stuck| stuck.bytes).sum::<usize>();
+        if !stands_still {
+            for stuck in lost {
+                sky.sent(from, stuck.message.channel(), stuck.bytes);
+            }
+        }
         let arrival = if reachable { sky.one_packet(from, to, bytes) } else { None };
         let Some(arrival) = arrival else {
-            end.out.tries += 1;
-            if !stands_still {
-                sky.sent(from, Channel::Connection, PROBE_PACKETS_BYTES);
-            }
-            self.plan_retry(sky, from, to, epoch, false);
+            self.plan_question(sky, (from, to), epoch);
             return;
         };
-        for stuck in lost {
-            sky.sent(from, stuck.message.channel(), stuck.bytes);
-        }
-        end.out.tries = 0;
         for Stuck { message, bytes, arrives } in std::mem::take(&mut end.out.stuck) {
             let complete = arrives.unwrap_or(arrival).max(arrival);
             let Some(end) = self.end_mut(from, to) else { return };

@@ -153,14 +153,14 @@ fn a_lost_frame_does_not_delay_one_on_a_stream_of_its_own() {
 }
 
 #[test]
-fn a_lost_frame_with_nothing_behind_it_waits_for_the_probe_timeout() {
+fn a_lost_frame_with_nothing_behind_it_follows_the_pings_of_the_probe_timeout() {
     let mut bench = Bench::connected();
     bench.links.set_loss(Chance::new(1.0));
     bench.send(0, 1);
     bench.links.set_loss(Chance::NEVER);
     bench.run_to(3 * SECOND);
     let timeout = probe_timeout_us(2 * LATENCY_US);
-    assert_eq!(bench.first(1, "1"), Some(SECOND + timeout + LATENCY_US));
+    assert_eq!(bench.first(1, "1"), Some(SECOND + timeout + 3 * LATENCY_US));
 }
 
 #[test]
@@ -268,6 +268,19 @@ fn what_is_sent_and_received_is_counted() {
     assert_eq!((frames(0).sent, frames(1).received), (2 * bytes, 2 * bytes));
     let acknowledgements = 2 * ACK_BYTES as u64;
     assert_eq!((frames(1).sent, frames(0).received), (acknowledgements, acknowledgements));
+}
+
+#[test]
+fn a_frame_on_a_stream_of_its_own_is_three_packets() {
+    let mut bench = Bench::connected();
+    let alone = Message::Frame(Frame::Pong { seq: 1, own_stream: true });
+    let bytes = alone.wire_bytes() as u64 + ACK_BYTES as u64;
+    bench.meters.iter_mut().for_each(|meter| meter.reset(Time(0)));
+    bench.act(|transport, sky| transport.send(sky, 0, 1, alone));
+    bench.run_to(2 * SECOND);
+    let frames = |host: usize| bench.meters[host].channel(Channel::Frame);
+    assert_eq!((frames(0).sent, frames(0).received), (bytes, 115));
+    assert_eq!((frames(1).sent, frames(1).received), (115, bytes));
 }
 
 #[test]
