@@ -507,7 +507,8 @@ fn acknowledge(sky: &mut Sky<'_>, from: usize, to: usize, message: &Message) {
     }
 }
 
-/// Counts packets that nobody waits for, and what is sent about them if they are lost.
+/// Counts packets that nobody waits for. If they are lost, the probe timeout of the other end asks for
+/// them, and gets them.
 fn answer_packets(
     sky: &mut Sky<'_>,
     (from, to): (usize, usize),
@@ -518,12 +519,12 @@ fn answer_packets(
     let copies = sky.links.copies((from, to), packets, sky.dice);
     sky.received(to, channel, (packets + copies) * bytes);
     if !sky.links.any_passes(sky.now, (from, to), (1, 0), sky.dice) {
-        count_vain_probes(sky, to, from);
+        count_answered_probes(sky, to, from);
     }
 }
 
-/// An acknowledgement was lost: the sender's probe timeout asks for it again, and gets it.
-fn count_vain_probes(sky: &mut Sky<'_>, from: usize, to: usize) {
+/// Counts what a probe timeout of `from` sends, and what answers it.
+fn count_answered_probes(sky: &mut Sky<'_>, from: usize, to: usize) {
     for (sender, receiver, bytes) in [(from, to, PROBE_PACKETS_BYTES), (to, from, ACK_BYTES)] {
         sky.sent(sender, Channel::Connection, bytes);
         sky.received(receiver, Channel::Connection, bytes);

@@ -9,8 +9,10 @@ use std::collections::VecDeque;
 
 use plexmesh_proto::types::{SECOND, Time};
 
-use super::message::{ACK_BYTES, packets};
-use super::{MAX_STUCK, Message, Parcel, Sky, Transport, WireEvent, probe_timeout_us};
+use super::message::packets;
+use super::{
+    MAX_STUCK, Message, Parcel, Sky, Transport, WireEvent, count_answered_probes, probe_timeout_us,
+};
 use crate::links::Load;
 use crate::traffic::Channel;
 
@@ -214,19 +216,17 @@ impl Transport {
     /// Sends two pings, whose acknowledgements tell of the loss.
     fn ask(&mut self, sky: &mut Sky<'_>, (from, to): (usize, usize), epoch: u64) {
         let stands_still = self.is_asleep(from);
-        if !stands_still {
-            sky.sent(from, Channel::Connection, PROBE_PACKETS_BYTES);
-        }
         if stands_still || self.is_asleep(to) || !sky.ping_returns(from, to) {
+            if !stands_still {
+                sky.sent(from, Channel::Connection, PROBE_PACKETS_BYTES);
+            }
             if let Some(end) = self.end_mut(from, to) {
                 end.out.tries += 1;
             }
             self.plan_question(sky, (from, to), epoch);
             return;
         }
-        sky.received(to, Channel::Connection, PROBE_PACKETS_BYTES);
-        sky.sent(to, Channel::Connection, ACK_BYTES);
-        sky.received(from, Channel::Connection, ACK_BYTES);
+        count_answered_probes(sky, from, to);
         let rtt_us = sky.links.rtt_us(from, to);
         self.plan_resend(sky, (from, to), epoch, rtt_us);
     }
