@@ -29,7 +29,7 @@ use read::Reader;
 use worker::{Worker, moment};
 
 use crate::api::problem::Problem;
-use crate::sources::SourceKind;
+use crate::sources::{ExpectedDigest, SourceKind};
 use crate::store::StoreError;
 
 /// Default of [`Config::deadline`]: a day. 100 GiB take 1.2 MB a second then.
@@ -89,8 +89,8 @@ pub struct ShardDetail {
     pub size_bytes: Option<u64>,
     /// Length by its record; `None` without a record, or if that names none.
     pub expected_size_bytes: Option<u64>,
-    /// SHA-256 by its record; `None` without a record, or if that names none.
-    pub expected_sha256: Option<[u8; 32]>,
+    /// Digests by its record; `None` without a record, or if that names none.
+    pub expected_digest: Option<ExpectedDigest>,
     /// BLAKE3 of its content when that was last found right; `None` before.
     pub blake3: Option<[u8; 32]>,
     /// Unix milliseconds of its last reading; `None` before the first.
@@ -294,7 +294,7 @@ impl ScrubHandle {
             since_ms: shown.map(|_| shard.memory.since_ms),
             size_bytes: shard.found.file.map(|file| file.size_bytes),
             expected_size_bytes: shard.found.record.and_then(|record| record.size_bytes),
-            expected_sha256: shard.found.record.and_then(|record| record.sha256),
+            expected_digest: shard.found.record.and_then(|record| record.digest),
             blake3: shard.memory.blake3,
             verified_ms: shard.memory.verified_ms,
         });

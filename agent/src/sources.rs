@@ -1,8 +1,8 @@
 //! Directories of shards as other programs leave them. They are looked at and never written to.
 //!
-//! A source is a root directory with a layout: the Backup Node's, with a manifest, or a plain tree.
-//! What comes out is the same for both: which shards are recorded, which files are there. Only
-//! regular files below the root are ever opened, and never keys or databases.
+//! A source is a root directory with a layout. What comes out is the same for all: which shards are
+//! recorded, which files are there. Only regular files below the root are ever opened, and never
+//! keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -14,13 +14,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-mod backup_node;
-mod manifest;
+mod digest;
+mod json;
+mod layout;
+mod records;
 mod root;
+mod sqlite;
 mod tree;
 
-pub use manifest::{Records, parse as parse_manifest};
+pub use digest::{Algorithm, DigestSet, Digests, ExpectedDigest, Hashing};
+pub use json::Records;
+pub use layout::parse_records;
 
+use records::Cache;
 use root::Root;
 
 /// Shards of one source that are looked at: ten times what a peer of 100 GiB holds. More are
@@ -33,18 +39,43 @@ pub const MAX_SHARDS: usize = 1_000_000;
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum SourceKind {
-    /// Found out: the Backup Node's if its manifest is there, else plain.
+    /// Found out by what is there, in the order of the kinds below.
     #[default]
     Auto,
     /// The directory of a Backup Node: files `shard_ID` and a manifest `shards_database.json`.
     BackupNode,
+    /// The same with a manifest in SQLite, `shards_database.db`.
+    BackupNodeSqlite,
+    /// Pieces of backups in `shards`, one manifest for each backup in `metadata`.
+    BackupManifest,
+    /// Pieces of backups, and beside them in `metadata` a file for each piece.
+    Sidecar,
+    /// One directory for each backup, and nothing that says what is expected.
+    Engine,
+    /// Any tree of files with a `plexmesh-manifest.json`; a shard's id is its path below the root.
+    Manifest,
     /// Any tree of files; a shard's id is its path below the root.
     Plain,
 }
 
 impl SourceKind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Auto, Self::BackupNode, Self::Plain];
+    pub const ALL: [Self; 8] = [
+        Self::Auto,
+        Self::BackupNode,
+        Self::BackupNodeSqlite,
+        Self::BackupManifest,
+        Self::Sidecar,
+        Self::Engine,
+        Self::Manifest,
+        Self::Plain,
+    ];
+
+    /// Whether the layout records which shards there are: a file without a record is an orphan then.
+    #[must_use]
+    pub const fn has_records(self) -> bool {
+        !matches!(self, Self::Auto | Self::Engine | Self::Plain)
+    }
 
     /// The word that a configuration has for it.
     #[must_use]
@@ -52,6 +83,11 @@ impl SourceKind {
         match self {
             Self::Auto => "auto",
             Self::BackupNode => "backup-node",
+            Self::BackupNodeSqlite => "backup-node-sqlite",
+            Self::BackupManifest => "backup-manifest",
+            Self::Sidecar => "sidecar",
+            Self::Engine => "engine",
+            Self::Manifest => "manifest",
             Self::Plain => "plain",
         }
     }
@@ -66,8 +102,8 @@ impl SourceKind {
 /// What a record promises of a shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
-    /// SHA-256 of its bytes; `None` if the record names none that can be read.
-    pub sha256: Option<[u8; 32]>,
+    /// Digests of its bytes; `None` if the record names none that can be read.
+    pub digest: Option<ExpectedDigest>,
     /// Its length in bytes; `None` if the record names none.
     pub size_bytes: Option<u64>,
 }
@@ -106,12 +142,12 @@ pub struct Listing {
     /// Directories and files below the root that are there and could not be looked at, and shards
     /// that an earlier copy of the manifest alone has: that nothing was found there says nothing.
     pub closed: BTreeSet<Box<str>>,
-    /// Whether the layout records what is expected: a file without record is an orphan then.
+    /// See [`SourceKind::has_records`].
     pub has_records: bool,
     /// Ids and files that were left alone: ids that would leave the root, symbolic links, devices,
     /// names that are no text, more than [`MAX_SHARDS`].
     pub refused: usize,
-    /// The manifest is torn, and the copy of an earlier look stands in.
+    /// A file of records is torn, and the copy of an earlier look stands in.
     pub stale_manifest: bool,
 }
 
@@ -123,7 +159,7 @@ impl Listing {
             return false;
         }
         let above = id.match_indices('/').filter_map(|(at, _)| id.get(..at));
-        above.chain([id]).any(|path| self.closed.contains(path))
+        above.chain([id]).chain(layout::backup_of(id)).any(|path| self.closed.contains(path))
     }
 }
 
@@ -176,7 +212,7 @@ pub struct Source {
     path: PathBuf,
     kind: SourceKind,
     device: Option<u64>,
-    manifest: manifest::Cache,
+    records: Cache,
 }
 
 impl Source {
@@ -185,7 +221,7 @@ impl Source {
     #[must_use]
     pub fn new(path: PathBuf, kind: SourceKind, remembered: Remembered) -> Self {
         let kind = if kind == SourceKind::Auto { remembered.kind } else { kind };
-        Self { path, kind, device: remembered.device, manifest: manifest::Cache::default() }
+        Self { path, kind, device: remembered.device, records: Cache::default() }
     }
 
     /// The root directory.
@@ -219,26 +255,22 @@ impl Source {
     ) -> Result<Listing, SourceFault> {
         let root = Root::open(&self.path)?;
         let found_out = match self.kind {
-            SourceKind::Auto if backup_node::is_at(&root) => SourceKind::BackupNode,
-            SourceKind::Auto => SourceKind::Plain,
+            SourceKind::Auto => layout::probe(&root),
             kind => kind,
         };
         let other_device = self.device.is_some_and(|device| device != root.device());
-        let listing = match found_out {
-            SourceKind::BackupNode => match backup_node::list(&root, &mut self.manifest) {
-                // On another device a manifest that is gone is one of many things that are gone.
-                Err(SourceFault::NotReadable { .. }) if other_device => Err(self.moved()),
-                listing => listing,
-            },
-            SourceKind::Plain | SourceKind::Auto => tree::list(&root),
+        let listing = match self.list(found_out, &root) {
+            // On another device a manifest that is gone is one of many things that are gone.
+            Err(SourceFault::NotReadable { .. }) if other_device => Err(self.moved()),
+            listing => listing,
         }?;
         // A host that starts anew may number its devices anew. That nothing of what was here is here
         // tells an empty mount point from that.
         if other_device && knows_any && !listing.shards.keys().any(|id| known(id)) {
             return Err(self.moved());
         }
-        // An empty directory may become either.
-        if !listing.shards.is_empty() || found_out == SourceKind::BackupNode {
+        // An empty directory may become any.
+        if !listing.shards.is_empty() || found_out.has_records() {
             self.kind = found_out;
         }
         self.device = Some(root.device());
@@ -252,10 +284,7 @@ impl Source {
     /// if the source itself is gone, which says nothing of the shard.
     pub fn open(&self, id: &str) -> Result<(File, FileFacts), OpenError> {
         let root = Root::open(&self.path)?;
-        Ok(match self.kind {
-            SourceKind::BackupNode => root.open_file(&backup_node::file_name(id)),
-            SourceKind::Plain | SourceKind::Auto => tree::open(&root, id),
-        }?)
+        Ok(layout::open(self.kind, &root, id)?)
     }
 
     /// What the system says of a file that is open.
@@ -264,6 +293,43 @@ impl Source {
     /// If the system does not say.
     pub fn facts(file: &File) -> io::Result<FileFacts> {
         root::facts_of(file)
+    }
+
+    /// All shards that are recorded or have a file. Records are read after the files were listed: a
+    /// file is written before its record, so a record whose file the list lacks is looked up again.
+    /// A copy of earlier records makes no shard missing.
+    fn list(&mut self, kind: SourceKind, root: &Root) -> Result<Listing, SourceFault> {
+        let mut listing = layout::list(kind, root)?;
+        layout::refresh(kind, root, &mut self.records)?;
+        listing.refused += self.records.refused();
+        listing.stale_manifest = self.records.is_stale();
+        for (id, expected, stale) in self.records.records() {
+            if let Some(found) = listing.shards.get_mut(id) {
+                found.record = Some(expected);
+                continue;
+            }
+            if listing.hides(id) {
+                continue;
+            }
+            let file = layout::facts(kind, root, id);
+            if stale && file.is_none() {
+                // It may be gone with its record, and so may the whole directory.
+                listing.closed.insert(id.into());
+            } else if listing.shards.len() < MAX_SHARDS {
+                listing.shards.insert(id.into(), Found { record: Some(expected), file });
+            } else {
+                listing.refused += 1;
+            }
+        }
+        for (id, found) in &mut listing.shards {
+            // What a file says that cannot be read is not known; it may name this shard.
+            if found.record.is_none()
+                && layout::record_file(kind, id).is_some_and(|name| self.records.is_unknown(&name))
+            {
+                found.record = Some(Expected::default());
+            }
+        }
+        Ok(listing)
     }
 
     fn moved(&self) -> SourceFault {

@@ -397,6 +397,7 @@ pub(crate) fn shards() -> Envelope<ShardItems> {
         size_bytes: Some(1_048_576),
         expected_size_bytes: Some(1_048_576),
         expected_sha256: Some("ab".repeat(32)),
+        expected_algorithms: vec!["sha256".to_owned()],
         blake3: Some("cd".repeat(32)),
         verified_at: Some(WallTime::from_ms(NOW - 60_000)),
     };
@@ -412,6 +413,7 @@ pub(crate) fn shards() -> Envelope<ShardItems> {
         since: None,
         expected_size_bytes: None,
         expected_sha256: None,
+        expected_algorithms: Vec::new(),
         blake3: None,
         verified_at: None,
         ..well.clone()

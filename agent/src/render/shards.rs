@@ -65,12 +65,21 @@ pub fn shards(screen: &Screen, document: &Envelope<ShardItems>) -> Page {
         page.line("no such shards on this peer");
         return page;
     }
-    let head =
-        ["VERDICT", "SHARD", "SIZE", "SINCE", "VERIFIED", "EXPECTED SHA-256", "BLAKE3", "SOURCE"];
+    let head = [
+        "VERDICT",
+        "SHARD",
+        "SIZE",
+        "SINCE",
+        "VERIFIED",
+        "EXPECTED SHA-256",
+        "DIGESTS",
+        "BLAKE3",
+        "SOURCE",
+    ];
     let mut table =
         Table::new(head).called("SIZE", "size_bytes").called("EXPECTED SHA-256", "expected_sha256");
     if !screen.wide {
-        table = table.hidden(["EXPECTED SHA-256", "BLAKE3", "SOURCE"]);
+        table = table.hidden(["EXPECTED SHA-256", "DIGESTS", "BLAKE3", "SOURCE"]);
     }
     for shard in &it.items {
         table.row(shard_row(screen, shard));
@@ -181,7 +190,7 @@ fn row(screen: &Screen, peer: &PeerIntegrity, names: &Names) -> [Cell; 8] {
     ]
 }
 
-fn shard_row(screen: &Screen, shard: &Shard) -> [Cell; 8] {
+fn shard_row(screen: &Screen, shard: &Shard) -> [Cell; 9] {
     let verdict = shard.verdict.map_or_else(
         || Cell::painted(Paint::Unknown, "not read yet").exact(""),
         |verdict| {
@@ -205,6 +214,7 @@ fn shard_row(screen: &Screen, shard: &Shard) -> [Cell; 8] {
         time(shard.since),
         time(shard.verified_at),
         text(&shard.expected_sha256),
+        shard.expected_algorithms.join("+").into(),
         text(&shard.blake3),
         clean(screen, &shard.source).into(),
     ]

@@ -11,8 +11,8 @@ use plexmesh_proto::integrity::{
 };
 
 use super::inventory::{Change, SourceKey};
-use super::judge::{Digests, Glance, Memory, glance};
-use crate::sources::{Found, Listing, SourceKind};
+use super::judge::{Glance, Memory, glance};
+use crate::sources::{Digests, Found, Listing, SourceKind};
 
 /// Between what looks wrong and the second look, in milliseconds: whoever writes a file and then its
 /// record needs less.
@@ -131,7 +131,7 @@ impl SourceBoard {
             fault: None,
             refused: 0,
             stale_manifest: false,
-            has_records: kind == SourceKind::BackupNode,
+            has_records: kind.has_records(),
             looked_ms: None,
             looked_at_ms: 0,
         }

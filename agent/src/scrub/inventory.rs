@@ -11,7 +11,7 @@ use plexmesh_proto::integrity::Verdict;
 use prost::Message;
 
 use super::judge::{Memory, Replaced};
-use crate::sources::{Expected, FileFacts, Remembered, SourceKind};
+use crate::sources::{Expected, ExpectedDigest, FileFacts, Remembered, SourceKind};
 use crate::store::StoreError;
 use crate::store::database::{Database, Fault};
 use crate::store::entry;
@@ -21,6 +21,17 @@ use crate::text::hex;
 const DIRECTORY: &str = "inventory";
 /// Most shards in one write: keeps a batch below 2 MiB.
 pub(super) const MAX_BATCH: usize = 4_096;
+
+/// Numbers of layouts on disk; 0 is one that was not found out.
+const KINDS: [(u32, SourceKind); 7] = [
+    (1, SourceKind::BackupNode),
+    (2, SourceKind::Plain),
+    (3, SourceKind::BackupNodeSqlite),
+    (4, SourceKind::BackupManifest),
+    (5, SourceKind::Sidecar),
+    (6, SourceKind::Engine),
+    (7, SourceKind::Manifest),
+];
 
 /// What a source goes by on disk: its path says where somebody keeps backups.
 pub(super) type SourceKey = [u8; 8];
@@ -75,11 +86,8 @@ impl Inventory {
             .value(&value_name(source))
             .and_then(|value| StoredSource::decode(value.as_slice()).ok())
             .unwrap_or_default();
-        let kind = match stored.kind {
-            1 => SourceKind::BackupNode,
-            2 => SourceKind::Plain,
-            _ => SourceKind::Auto,
-        };
+        let kind = KINDS.into_iter().find(|(number, _)| *number == stored.kind);
+        let kind = kind.map_or(SourceKind::Auto, |(_, kind)| kind);
         Remembered { kind, device: stored.device, shards }
     }
 
@@ -124,11 +132,8 @@ impl Inventory {
             (key, change.memory.as_ref().map(encode))
         });
         let values = sources.iter().map(|(key, kind, device)| {
-            let kind = match kind {
-                SourceKind::Auto => 0,
-                SourceKind::BackupNode => 1,
-                SourceKind::Plain => 2,
-            };
+            let kind =
+                KINDS.iter().find(|(_, known)| known == kind).map_or(0, |(number, _)| *number);
             let stored = StoredSource { kind, device: *device };
             (value_name(key), stored.encode_to_vec())
         });
@@ -158,9 +163,33 @@ struct StoredSource {
 #[derive(Clone, PartialEq, Message)]
 struct StoredExpected {
     #[prost(bytes = "vec", optional, tag = "1")]
-    sha256: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
     #[prost(uint64, optional, tag = "2")]
     size_bytes: Option<u64>,
+    /// Of the digest; SHA-256 where nothing is written.
+    #[prost(uint32, optional, tag = "3")]
+    algorithms: Option<u32>,
+}
+
+impl StoredExpected {
+    fn of(digest: Option<&ExpectedDigest>, size_bytes: Option<u64>) -> Self {
+        Self {
+            value: digest.map(|it| it.value().to_vec()),
+            algorithms: digest.map(|it| it.algorithm_bits().into()),
+            size_bytes,
+        }
+    }
+
+    /// `None` if it cannot be understood.
+    fn understood(&self) -> Option<Option<ExpectedDigest>> {
+        let Some(value) = &self.value else { return Some(None) };
+        let value = value.as_slice().try_into().ok()?;
+        let known = match self.algorithms {
+            Some(bits) => ExpectedDigest::from_parts(bits.try_into().ok()?, value)?,
+            None => ExpectedDigest::of_sha256(value),
+        };
+        Some(Some(known))
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -183,6 +212,9 @@ struct StoredReplaced {
     at_ms: u64,
     #[prost(bytes = "vec", tag = "2")]
     from: Vec<u8>,
+    /// Of the digest; SHA-256 where nothing is written.
+    #[prost(uint32, optional, tag = "3")]
+    algorithms: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -205,10 +237,7 @@ struct StoredMemory {
 
 fn encode(memory: &Memory) -> Vec<u8> {
     let stored = StoredMemory {
-        expected: memory.expected.map(|it| StoredExpected {
-            sha256: it.sha256.map(|digest| digest.to_vec()),
-            size_bytes: it.size_bytes,
-        }),
+        expected: memory.expected.map(|it| StoredExpected::of(it.digest.as_ref(), it.size_bytes)),
         blake3: memory.blake3.map(|digest| digest.to_vec()),
         file: memory.file.map(|it| StoredFile {
             size_bytes: it.size_bytes,
@@ -221,9 +250,11 @@ fn encode(memory: &Memory) -> Vec<u8> {
         // There are a dozen.
         verdict: memory.verdict.map(|verdict| verdict as u32),
         since_ms: memory.since_ms,
-        replaced: memory
-            .replaced
-            .map(|it| StoredReplaced { at_ms: it.at_ms, from: it.from.to_vec() }),
+        replaced: memory.replaced.map(|it| StoredReplaced {
+            at_ms: it.at_ms,
+            from: it.from.value().to_vec(),
+            algorithms: Some(it.from.algorithm_bits().into()),
+        }),
     };
     entry::seal(&stored.encode_to_vec())
 }
@@ -238,11 +269,18 @@ fn decode(value: &[u8]) -> Option<Memory> {
         None => None,
     };
     let expected = match stored.expected {
-        Some(it) => Some(Expected { sha256: digest(it.sha256)?, size_bytes: it.size_bytes }),
+        Some(it) => Some(Expected { digest: it.understood()?, size_bytes: it.size_bytes }),
         None => None,
     };
     let replaced = match stored.replaced {
-        Some(it) => Some(Replaced { at_ms: it.at_ms, from: it.from.try_into().ok()? }),
+        Some(it) => {
+            let digest = StoredExpected {
+                value: Some(it.from),
+                algorithms: it.algorithms,
+                size_bytes: None,
+            };
+            Some(Replaced { at_ms: it.at_ms, from: digest.understood()?? })
+        }
         None => None,
     };
     Some(Memory {
@@ -268,7 +306,10 @@ mod tests {
 
     fn memory() -> Memory {
         Memory {
-            expected: Some(Expected { sha256: Some([7; 32]), size_bytes: Some(3) }),
+            expected: Some(Expected {
+                digest: ExpectedDigest::from_parts(6, [7; 32]),
+                size_bytes: Some(3),
+            }),
             blake3: Some([8; 32]),
             file: Some(FileFacts {
                 size_bytes: 3,
@@ -280,7 +321,7 @@ mod tests {
             verified_ms: Some(5),
             verdict: Some(Verdict::Replaced),
             since_ms: 6,
-            replaced: Some(Replaced { at_ms: 6, from: [9; 32] }),
+            replaced: Some(Replaced { at_ms: 6, from: ExpectedDigest::of_sha256([9; 32]) }),
         }
     }
 

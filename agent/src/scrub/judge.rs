@@ -2,26 +2,19 @@
 
 use plexmesh_proto::integrity::Verdict;
 
-use crate::sources::{Expected, FileFacts, Found, UNRECORDED_GRACE};
+use crate::sources::{Digests, Expected, ExpectedDigest, FileFacts, Found, UNRECORDED_GRACE};
 
 /// How long a shard that was replaced is told of: a day, so that whoever looks once a day sees it.
 pub(super) const TELL_REPLACED_MS: u64 = 24 * 60 * 60 * 1_000;
 /// How long a shard that is gone is told of: a week, past which nobody misses it any more.
 pub(super) const TELL_GONE_MS: u64 = 7 * TELL_REPLACED_MS;
 
-/// Digests of a content, both from one reading.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Digests {
-    pub(super) blake3: [u8; 32],
-    pub(super) sha256: [u8; 32],
-}
-
 /// A content that took another one's place together with its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Replaced {
     pub(super) at_ms: u64,
-    /// SHA-256 that was expected before.
-    pub(super) from: [u8; 32],
+    /// What was expected before.
+    pub(super) from: ExpectedDigest,
 }
 
 /// What is remembered of a shard.
@@ -98,13 +91,13 @@ pub(super) fn judge(
     digests: &Digests,
     now_ms: u64,
 ) -> Verdict {
-    let Some(promised) = record.and_then(|record| record.sha256) else {
+    let Some(promised) = record.and_then(|record| record.digest) else {
         return judge_by_memory(memory, file, digests);
     };
-    if promised != digests.sha256 {
+    if Some(promised) != digests.expected {
         return Verdict::Corrupt;
     }
-    let before = memory.expected.and_then(|expected| expected.sha256);
+    let before = memory.expected.and_then(|expected| expected.digest);
     match (before, memory.replaced) {
         // The earlier content is back.
         (_, Some(replaced)) if replaced.from == promised => Verdict::Ok,
@@ -152,8 +145,8 @@ impl Memory {
         if !matches!(verdict, Verdict::Ok | Verdict::Replaced) {
             return;
         }
-        let before = self.expected.and_then(|expected| expected.sha256);
-        let promised = found.record.and_then(|record| record.sha256);
+        let before = self.expected.and_then(|expected| expected.digest);
+        let promised = found.record.and_then(|record| record.digest);
         self.replaced = match (verdict, before) {
             (Verdict::Ok, _) => None,
             (_, Some(from)) if Some(from) != promised => Some(Replaced { at_ms: now_ms, from }),
@@ -179,8 +172,12 @@ mod tests {
     use super::*;
 
     const NOW: u64 = 1_800_000_000_000;
-    const GOOD: Digests = Digests { blake3: [1; 32], sha256: [2; 32] };
-    const OTHER: Digests = Digests { blake3: [3; 32], sha256: [4; 32] };
+    const GOOD: Digests = digests([1; 32], [2; 32]);
+    const OTHER: Digests = digests([3; 32], [4; 32]);
+
+    const fn digests(blake3: [u8; 32], sha256: [u8; 32]) -> Digests {
+        Digests { blake3, expected: Some(ExpectedDigest::of_sha256(sha256)) }
+    }
 
     fn file() -> FileFacts {
         let then = i64::try_from(NOW).unwrap() * 1_000_000 - 3_600_000_000_000;
@@ -188,7 +185,7 @@ mod tests {
     }
 
     fn record(digests: &Digests) -> Expected {
-        Expected { sha256: Some(digests.sha256), size_bytes: Some(3) }
+        Expected { digest: digests.expected, size_bytes: Some(3) }
     }
 
     fn found(record: Option<Expected>, file: Option<FileFacts>) -> Found {

@@ -1,4 +1,4 @@
-//! Reads a file once, and gives two digests of it.
+//! Reads a file once, and gives all digests of it that are wanted.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,11 +8,10 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Advice, fadvise};
-use sha2::{Digest, Sha256};
 
-use super::judge::Digests;
+use crate::sources::{Digests, ExpectedDigest, Hashing};
 
-/// Bytes that are read at once: within a core's cache, so that both digests run over warm bytes.
+/// Bytes that are read at once: within a core's cache, so that all digests run over warm bytes.
 const BUFFER_BYTES: usize = 256 * 1024;
 /// The buffer begins at a page: copying out of the page cache is twice as fast then.
 const ALIGNMENT: usize = 4_096;
@@ -50,7 +49,7 @@ impl Default for Reader {
 
 impl Reader {
     /// Reads a file from where it stands to its end, or to one byte past `size_bytes`, so that a
-    /// file that grows for ever has an end too; gives the digests and how many bytes were read.
+    /// file that grows for ever has an end too; gives the digests that `expected` asks for and how many bytes were read.
     /// What it read does not stay in the page cache. `meanwhile` is called at least each tenth of a
     /// second: a long file takes hours.
     ///
@@ -59,14 +58,14 @@ impl Reader {
     pub(super) fn digest(
         &mut self,
         file: &mut File,
-        size_bytes: u64,
+        (size_bytes, expected): (u64, Option<&ExpectedDigest>),
         pace: Pace,
         stop: &AtomicBool,
         meanwhile: &mut dyn FnMut(),
     ) -> io::Result<(Digests, u64)> {
         let end = self.start + BUFFER_BYTES;
         let buffer = self.buffer.get_mut(self.start..end).unwrap_or_default();
-        let (mut blake3, mut sha256) = (blake3::Hasher::new(), Sha256::new());
+        let mut hashing = Hashing::new(expected);
         let mut total: u64 = 0;
         // What is in memory may be another thing than what is on the disk.
         forget(file);
@@ -79,9 +78,7 @@ impl Reader {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            let bytes = buffer.get(..count).unwrap_or_default();
-            blake3.update(bytes);
-            sha256.update(bytes);
+            hashing.update(buffer.get(..count).unwrap_or_default());
             let read = u64::try_from(count).unwrap_or(0);
             total += read;
             self.bytes += read;
@@ -92,9 +89,7 @@ impl Reader {
             }
         }
         forget(file);
-        let digests =
-            Digests { blake3: *blake3.finalize().as_bytes(), sha256: sha256.finalize().into() };
-        Ok((digests, total))
+        Ok((hashing.finish(), total))
     }
 }
 
@@ -146,49 +141,32 @@ fn forget(file: &File) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::hex;
+    use sha2::{Digest as _, Sha256};
     use std::io::{Seek, Write};
 
     const HURRY: Pace = Pace { rest: 0, max_bytes_per_second: None };
 
-    fn digest(content: &[u8]) -> (Digests, u64) {
-        let mut written = tempfile::NamedTempFile::new().unwrap();
-        written.write_all(content).unwrap();
-        let mut file = File::open(written.path()).unwrap();
-        let size = content.len() as u64;
-        Reader::default()
-            .digest(&mut file, size, HURRY, &AtomicBool::new(false), &mut || {})
-            .unwrap()
-    }
-
-    #[test]
-    fn both_digests_are_those_of_the_published_vectors() {
-        let (digests, bytes) = digest(b"abc");
-        assert_eq!(bytes, 3);
-        assert_eq!(
-            hex(&digests.blake3),
-            "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"
-        );
-        assert_eq!(
-            hex(&digests.sha256),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
-    }
-
     #[test]
     fn a_content_longer_than_the_buffer_is_one_content() {
         let content: Vec<u8> = (0..BUFFER_BYTES * 2 + 7).map(|at| (at % 251) as u8).collect();
-        let (digests, bytes) = digest(&content);
-        assert_eq!(bytes, content.len() as u64);
-        assert_eq!(digests.blake3, *blake3::hash(&content).as_bytes());
-        assert_eq!(digests.sha256, <[u8; 32]>::from(Sha256::digest(&content)));
+        let expected = ExpectedDigest::of_sha256(Sha256::digest(&content).into());
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&content).unwrap();
+        file.rewind().unwrap();
+        let wanted = (content.len() as u64, Some(&expected));
+        let stop = AtomicBool::new(false);
+        let read = Reader::default().digest(&mut file, wanted, HURRY, &stop, &mut || {});
+        let digests =
+            Digests { blake3: *blake3::hash(&content).as_bytes(), expected: Some(expected) };
+        assert_eq!(read.unwrap(), (digests, content.len() as u64));
     }
 
     #[test]
     fn a_file_that_never_ends_is_read_no_further_than_one_byte_past_its_length() {
         let mut endless = File::open("/dev/zero").unwrap();
         let stop = AtomicBool::new(false);
-        let read = Reader::default().digest(&mut endless, 1_000_000, HURRY, &stop, &mut || {});
+        let read =
+            Reader::default().digest(&mut endless, (1_000_000, None), HURRY, &stop, &mut || {});
         assert_eq!(read.unwrap().1, 1_000_001);
     }
 
@@ -208,7 +186,8 @@ mod tests {
         file.write_all(&[0; 10]).unwrap();
         file.rewind().unwrap();
         let stop = AtomicBool::new(true);
-        let error = Reader::default().digest(&mut file, 10, HURRY, &stop, &mut || {}).unwrap_err();
+        let error =
+            Reader::default().digest(&mut file, (10, None), HURRY, &stop, &mut || {}).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::Interrupted);
     }
 }

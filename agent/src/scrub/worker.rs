@@ -12,11 +12,11 @@ use tokio::sync::watch;
 
 use super::board::{Board, CONFIRM_MS, Fault, Job, Moment, SourceBoard};
 use super::inventory::{Inventory, MAX_BATCH, SourceKey, source_key};
-use super::judge::{self, Digests};
+use super::judge;
 use super::read::{Pace, Reader};
 use super::{Config, Shared};
 use crate::clock;
-use crate::sources::{OpenError, Remembered, Source, SourceFault};
+use crate::sources::{Digests, OpenError, Remembered, Source, SourceFault};
 
 /// How often sources are looked at without reading shards: ten times a deadline, within what is
 /// cheap and what an operator waits for.
@@ -263,7 +263,9 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         let (size, stop) = (facts.size_bytes, shared.interrupted());
         let mut reader = self.reader.take().unwrap_or_default();
-        let read = reader.digest(&mut file, size, pace, stop, &mut || self.keep_up());
+        let expected = job.found.record.and_then(|record| record.digest);
+        let wanted = (size, expected.as_ref());
+        let read = reader.digest(&mut file, wanted, pace, stop, &mut || self.keep_up());
         self.reader = Some(reader);
         let (digests, bytes) = match read {
             Ok(read) => read,

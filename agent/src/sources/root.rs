@@ -65,6 +65,16 @@ impl Root {
         Ok(Self { path: self.path.join(name), fd, device })
     }
 
+    /// Opens a directory in this one without which the source cannot be looked at.
+    pub(super) fn child_or_fault(&self, name: &str) -> Result<Self, SourceFault> {
+        self.child(name).map_err(|error| self.fault_below(name, &error))
+    }
+
+    /// Why something in this directory cannot be opened.
+    pub(super) fn fault_below(&self, name: &str, error: &io::Error) -> SourceFault {
+        fault(&self.path.join(name), Errno::from_io_error(error).unwrap_or(Errno::IO))
+    }
+
     /// Visits all names but `.` and `..`; those that are no text are given as `None`.
     pub(super) fn names(&self, visit: &mut dyn FnMut(Option<&str>)) -> Result<(), SourceFault> {
         let failed = |error| fault(&self.path, error);

@@ -40,7 +40,8 @@ fn a_backup_nodes_directory_is_recognised_and_its_records_meet_their_files() {
     let ids: Vec<&str> = listing.shards.keys().map(|id| &**id).collect();
     assert_eq!(ids, ["a", "gone", "odd", "unrecorded"]);
     let expected = listing.shards["a"].record.unwrap();
-    assert_eq!((expected.sha256.unwrap()[0], expected.size_bytes), (0xba, Some(3)));
+    let sha256 = expected.digest.unwrap().single(Algorithm::Sha256).unwrap();
+    assert_eq!((sha256[0], expected.size_bytes), (0xba, Some(3)));
     assert_eq!(listing.shards["a"].file.unwrap().size_bytes, 3);
     assert!(listing.shards["gone"].file.is_none());
     assert!(listing.shards["unrecorded"].record.is_none());

@@ -1,10 +1,10 @@
-//! A plain tree of files. Nothing says what they should be: their first reading does.
+//! A tree of files, whose ids are their paths.
 
-use std::fs::File;
 use std::io::{self, ErrorKind};
 
+use super::layout::OWN_MANIFEST;
 use super::root::{Entry, Root, is_off_limits};
-use super::{FileFacts, Found, Listing, MAX_SHARDS, SourceFault};
+use super::{Found, Listing, MAX_SHARDS, SourceFault};
 
 /// How deep a tree is followed: deeper than any storage lays its files.
 const MAX_DEPTH: usize = 16;
@@ -13,30 +13,44 @@ const MAX_PATH_BYTES: usize = 1_024;
 
 /// All regular files below the root. Directories that may not be read are refused and counted; the
 /// root itself has to be readable.
-pub(super) fn list(root: &Root) -> Result<Listing, SourceFault> {
-    let mut listing = Listing::default();
+pub(super) fn list(root: &Root, listing: &mut Listing) -> Result<(), SourceFault> {
     let mut waiting: Vec<(String, usize)> = Vec::new();
-    walk(root, "", 0, &mut listing, &mut waiting)?;
+    walk(root, "", 0, listing, &mut waiting)?;
     while let Some((path, depth)) = waiting.pop() {
         let walked = match descend(root, &path) {
             // It went away since it was listed.
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(_) => false,
-            Ok(directory) => walk(&directory, &path, depth, &mut listing, &mut waiting).is_ok(),
+            Ok(directory) => walk(&directory, &path, depth, listing, &mut waiting).is_ok(),
         };
         if !walked {
             listing.refused += 1;
             listing.closed.insert(path.into());
         }
     }
-    Ok(listing)
+    Ok(())
 }
 
-/// Opens the file at a path below the root; no link is followed on the way.
-pub(super) fn open(root: &Root, path: &str) -> io::Result<(File, FileFacts)> {
+/// The id of a file by its path in a manifest; `None` if it is none that would be listed.
+pub(super) fn path_id(path: &str) -> Option<&str> {
+    let listed = path.len() <= MAX_PATH_BYTES
+        && path != OWN_MANIFEST
+        && path.split('/').count() <= MAX_DEPTH + 1
+        && path
+            .split('/')
+            .all(|part| !is_off_limits(part) && !part.contains('\0') && checked(part).is_ok());
+    listed.then_some(path)
+}
+
+/// Calls `with` with the directory and the name of a file; no link is followed on the way.
+pub(super) fn at<T>(
+    root: &Root,
+    path: &str,
+    with: &dyn Fn(&Root, &str) -> io::Result<T>,
+) -> io::Result<T> {
     match path.rsplit_once('/') {
-        Some((directory, name)) => descend(root, directory)?.open_file(name),
-        None => root.open_file(path),
+        Some((directory, name)) => with(&descend(root, directory)?, name),
+        None => with(root, path),
     }
 }
 
@@ -53,7 +67,7 @@ fn walk(
             listing.refused += 1;
             return;
         };
-        if is_off_limits(name) {
+        if is_off_limits(name) || (path.is_empty() && name == OWN_MANIFEST) {
             return;
         }
         let full = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
@@ -93,7 +107,7 @@ fn descend(root: &Root, path: &str) -> io::Result<Root> {
 }
 
 /// A part of a path that leads down and nowhere else.
-fn checked(part: &str) -> io::Result<&str> {
+pub(super) fn checked(part: &str) -> io::Result<&str> {
     if matches!(part, "" | "." | "..") {
         return Err(io::Error::new(ErrorKind::InvalidInput, "a path that leaves its root"));
     }

@@ -8,7 +8,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use plexmesh_agent::cli::args::RunArgs;
 use plexmesh_agent::config::{self, Files, Inputs, Origin};
 use plexmesh_agent::mesh::{self, Labels};
-use plexmesh_agent::sources::{Expected, parse_manifest};
+use plexmesh_agent::sources::{Algorithm, Expected, SourceKind, parse_records};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -19,14 +19,20 @@ const MADE_S: u64 = 1_790_000_000;
 
 /// The manifest of a Backup Node: what was taken from it says as much when it is written again.
 pub(super) fn manifest(bytes: &[u8]) -> bool {
-    let Ok((records, refused)) = parse_manifest(bytes) else { return false };
+    for kind in [SourceKind::Manifest, SourceKind::BackupManifest, SourceKind::Sidecar] {
+        // Whether it is one is not the question; that it ends is.
+        let _ = parse_records(kind, bytes);
+    }
+    let parse = |bytes: &[u8]| parse_records(SourceKind::BackupNode, bytes);
+    let Ok((records, refused)) = parse(bytes) else { return false };
     let record = |expected: &Expected| {
-        let digits = |sha256: [u8; 32]| plexmesh_agent::text::hex(&sha256);
-        json!({ "original_hash": expected.sha256.map(digits), "size_bytes": expected.size_bytes })
+        let sha256 = expected.digest.and_then(|it| it.single(Algorithm::Sha256));
+        let digits = sha256.map(|it| plexmesh_agent::text::hex(&it));
+        json!({ "original_hash": digits, "size_bytes": expected.size_bytes })
     };
     let written: Map<String, Value> =
         records.iter().map(|(id, expected)| (id.to_string(), record(expected))).collect();
-    let again = parse_manifest(Value::from(written).to_string().as_bytes());
+    let again = parse(Value::from(written).to_string().as_bytes());
     assert_eq!(again.ok(), Some((records, 0)), "{refused} records were refused before");
     true
 }

@@ -4,6 +4,7 @@ use plexmesh_proto::integrity::Verdict as ProtoVerdict;
 
 use crate::api::schema::{Health, Scrub, Shard, ShardItems, ShardSource, Verdict};
 use crate::scrub::{Progress, ScrubHandle, ShardDetail, SourceDetail};
+use crate::sources::{Algorithm, ExpectedDigest};
 use crate::text::hex;
 use crate::time::WallTime;
 
@@ -68,7 +69,16 @@ fn shard(detail: ShardDetail) -> Shard {
         since: detail.since_ms.map(WallTime::from_ms),
         size_bytes: detail.size_bytes,
         expected_size_bytes: detail.expected_size_bytes,
-        expected_sha256: detail.expected_sha256.map(|digest| hex(&digest)),
+        expected_sha256: detail
+            .expected_digest
+            .and_then(|it| it.single(Algorithm::Sha256))
+            .map(|digest| hex(&digest)),
+        expected_algorithms: detail
+            .expected_digest
+            .iter()
+            .flat_map(ExpectedDigest::algorithms)
+            .map(|algorithm| algorithm.word().to_owned())
+            .collect(),
         blake3: detail.blake3.map(|digest| hex(&digest)),
         verified_at: detail.verified_ms.map(WallTime::from_ms),
     }

@@ -35,8 +35,12 @@ pub struct Shard {
     pub size_bytes: Option<u64>,
     /// Length by its record; `null` without one.
     pub expected_size_bytes: Option<u64>,
-    /// SHA-256 by its record, in hexadecimal; `null` without one.
+    /// SHA-256 by its record, in hexadecimal; `null` without one, or beside other digests.
     pub expected_sha256: Option<String>,
+    /// By which algorithms its record promises digests (`blake3`, `sha256`, `sha512`, `blake2b`); all of
+    /// them have to fit. Empty if it promises none.
+    #[serde(default)]
+    pub expected_algorithms: Vec<String>,
     /// BLAKE3 of its content when that was last found right, in hexadecimal; `null` before.
     pub blake3: Option<String>,
     /// When it was last read to its end; `null` if it was not yet.

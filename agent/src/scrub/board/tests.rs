@@ -2,11 +2,12 @@ use std::path::Path;
 
 use super::*;
 use crate::scrub::inventory::source_key;
-use crate::sources::{Expected, FileFacts};
+use crate::sources::{Expected, ExpectedDigest, FileFacts};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const START: Moment = Moment { at_ms: 1_000_000, wall_ms: 1_800_000_000_000, awake_ms: 500_000 };
-const GOOD: Digests = Digests { blake3: [1; 32], sha256: [2; 32] };
+const GOOD: Digests =
+    Digests { blake3: [1; 32], expected: Some(ExpectedDigest::of_sha256([2; 32])) };
 
 fn after(ms: u64) -> Moment {
     Moment { at_ms: START.at_ms + ms, wall_ms: START.wall_ms + ms, awake_ms: START.awake_ms + ms }
@@ -23,7 +24,7 @@ fn board(sources: usize) -> Board {
 }
 
 fn shard(inode: u64) -> Found {
-    let record = Some(Expected { sha256: Some(GOOD.sha256), size_bytes: Some(3) });
+    let record = Some(Expected { digest: GOOD.expected, size_bytes: Some(3) });
     let file = FileFacts { size_bytes: 3, mtime_ns: 1, ctime_ns: 1, inode, readable: true };
     Found { record, file: Some(file) }
 }
