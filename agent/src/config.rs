@@ -165,6 +165,12 @@ impl Config {
         if let Value::Bytes(bytes) = self.value(key)? { Some(*bytes) } else { None }
     }
 
+    /// A whole number; `None` if it is not set.
+    #[must_use]
+    pub fn number(&self, key: &Key) -> Option<u64> {
+        if let Value::Number(number) = self.value(key)? { Some(*number) } else { None }
+    }
+
     /// Directories with shards; empty if none are set.
     #[must_use]
     pub fn sources(&self, key: &Key) -> &[SourceSettings] {

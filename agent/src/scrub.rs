@@ -3,7 +3,7 @@
 //! A light look lists names, attributes and records; a reading takes two digests in one pass. What
 //! looks wrong is looked at a second time, with the manifest read anew, before anybody is told. What
 //! was found right is remembered on disk, so that a silent deletion is noticed after a restart too.
-//! One thread does it all, and rests three times as long as it works.
+//! One thread decides what is looked at and when; others read, and rest as long as they are told to.
 
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -20,12 +20,15 @@ use tokio::sync::watch;
 mod board;
 mod inventory;
 mod judge;
+mod pace;
 mod read;
+mod readers;
 mod worker;
 
 use board::Board;
 use inventory::Inventory;
-use read::Reader;
+use pace::ALL_PERCENT;
+use readers::Readers;
 use worker::{Worker, moment};
 
 use crate::api::problem::Problem;
@@ -34,6 +37,8 @@ use crate::store::StoreError;
 
 /// Default of [`Config::deadline`]: a day. 100 GiB take 1.2 MB a second then.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Default of [`Config::duty_percent`]: nobody feels a quarter of one core and of one disk.
+pub const DEFAULT_DUTY_PERCENT: u8 = 25;
 /// Wakes that wait for the thread; one that finds no room finds one that wakes it already.
 const WAKE_QUEUE: usize = 1;
 
@@ -42,6 +47,8 @@ const WAKE_QUEUE: usize = 1;
 pub struct Config {
     /// Within this time every shard is read once.
     pub deadline: Duration,
+    /// How much of its time a reading thread works, in percent, from 1 to 100; the rest it sleeps.
+    pub duty_percent: u8,
     /// Bytes a second that are read at most; `None` for no limit but the duty cycle.
     pub max_bytes_per_second: Option<NonZeroU64>,
     /// Directories and their layouts.
@@ -50,7 +57,12 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { deadline: DEFAULT_DEADLINE, max_bytes_per_second: None, sources: Vec::new() }
+        Self {
+            deadline: DEFAULT_DEADLINE,
+            duty_percent: DEFAULT_DUTY_PERCENT,
+            max_bytes_per_second: None,
+            sources: Vec::new(),
+        }
     }
 }
 
@@ -135,6 +147,10 @@ pub struct Progress {
     pub files_read: u64,
     /// Bytes read since the agent started.
     pub bytes_read: u64,
+    /// Looks at all sources since the agent started.
+    pub looks: u64,
+    /// How long the last of them took.
+    pub look_took: Duration,
 }
 
 /// What the thread and those who ask share.
@@ -142,8 +158,6 @@ pub struct Progress {
 struct Shared {
     board: Mutex<Board>,
     stopping: AtomicBool,
-    /// A reading is to end before the file does.
-    interrupted: AtomicBool,
     /// What the thread is to take next; a later one takes its place.
     wanted: Mutex<Option<Config>>,
     look_wanted: AtomicBool,
@@ -159,12 +173,7 @@ impl Shared {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    const fn interrupted(&self) -> &AtomicBool {
-        &self.interrupted
-    }
-
     fn take_wanted(&self) -> Option<Config> {
-        self.interrupted.store(false, Ordering::SeqCst);
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -192,6 +201,7 @@ impl ScrubHandle {
         let inventory = Inventory::open(data_dir)?;
         let shared = Arc::new(Shared::default());
         let (wakes, woken) = sync_channel(WAKE_QUEUE);
+        let readers = Readers::start(wakes.clone()).map_err(ScrubError::Thread)?;
         let (report, told) = watch::channel(None);
         let worker = Worker {
             shared: Arc::clone(&shared),
@@ -200,10 +210,10 @@ impl ScrubHandle {
             inventory,
             secret,
             sources: Vec::new(),
-            pace_limit: None,
-            reader: Some(Reader::default()),
+            duty_percent: ALL_PERCENT,
+            max_bytes_per_second: None,
+            readers,
             look_ms: 0,
-            look_took: Duration::ZERO,
             rested_ms: 0,
             save_at: Instant::now(),
             tell_at: Instant::now(),
@@ -229,7 +239,6 @@ impl ScrubHandle {
     pub fn configure(&self, config: Config) {
         let wanted = &self.shared.wanted;
         *wanted.lock().unwrap_or_else(PoisonError::into_inner) = Some(absolute(config));
-        self.shared.interrupted.store(true, Ordering::SeqCst);
         self.wake();
     }
 
@@ -238,7 +247,13 @@ impl ScrubHandle {
     pub fn progress(&self) -> Progress {
         let (board, now) = (self.shared.board(), moment());
         let since = now.wall_ms.saturating_sub(millis(board.deadline));
-        let all = || board.sources.iter().flat_map(|source| source.shards.values());
+        let in_time = |at: Option<u64>| at.is_some_and(|at| at >= since);
+        let (mut shards, mut read_in_time, mut unread) = (0, 0, 0);
+        for shard in board.sources.iter().flat_map(|source| source.shards.values()) {
+            shards += 1;
+            read_in_time += usize::from(in_time(shard.memory.verified_ms));
+            unread += usize::from(shard.is_unread(&in_time));
+        }
         let sources = board.sources.iter().map(|source| SourceDetail {
             root: source.root.clone(),
             kind: source.kind,
@@ -252,16 +267,17 @@ impl ScrubHandle {
                 .filter(|fault| fault.confirmed)
                 .map(|fault| (fault.kind, fault.reason.clone(), fault.since_ms)),
         });
-        let in_time = |at: Option<u64>| at.is_some_and(|at| at >= since);
         Progress {
             deadline: board.deadline,
             sources: sources.collect(),
-            shards: all().count(),
-            read_in_time: all().filter(|shard| in_time(shard.memory.verified_ms)).count(),
-            unread: all().filter(|shard| shard.is_unread(&in_time)).count(),
+            shards,
+            read_in_time,
+            unread,
             due: board.count_due(now),
             files_read: board.files_read,
             bytes_read: board.bytes_read,
+            looks: board.looks,
+            look_took: board.look_took,
         }
     }
 
@@ -323,7 +339,6 @@ impl ScrubHandle {
     /// Ends the thread and waits until what it knows is on disk. Blocks.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        self.shared.interrupted.store(true, Ordering::SeqCst);
         self.wake();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {

@@ -54,6 +54,8 @@ pub struct Settings {
 pub struct ScrubSettings {
     /// Within what time every shard is read once: 5 s to 366 days.
     pub deadline: Duration,
+    /// How much of its time a reading thread works, in percent, from 1 to 100.
+    pub duty_percent: u8,
     /// How fast they may be read, in bytes a second, even if the deadline is missed; `None` for as
     /// fast as the deadline asks for.
     pub max_bytes_per_second: Option<u64>,
@@ -75,6 +77,7 @@ impl Settings {
         let sources = self.sources.iter().map(|source| (source.root.clone(), source.kind));
         scrub::Config {
             deadline: self.scrub.deadline,
+            duty_percent: self.scrub.duty_percent,
             max_bytes_per_second: self.scrub.max_bytes_per_second.and_then(NonZeroU64::new),
             sources: sources.collect(),
         }
@@ -105,6 +108,10 @@ impl Settings {
             sleep_grace: sleep_grace(config),
             scrub: ScrubSettings {
                 deadline: config.span(&keys::SCRUB_DEADLINE).unwrap_or(scrub::DEFAULT_DEADLINE),
+                duty_percent: config
+                    .number(&keys::SCRUB_DUTY)
+                    .and_then(|percent| percent.try_into().ok())
+                    .unwrap_or(scrub::DEFAULT_DUTY_PERCENT),
                 max_bytes_per_second: config.bytes(&keys::SCRUB_MAX_RATE),
             },
             sources: config.sources(&keys::SOURCE).to_vec(),

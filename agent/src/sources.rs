@@ -4,7 +4,7 @@
 //! recorded, which files are there. Only regular files below the root are ever opened, and never
 //! keys.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,12 +19,14 @@ mod json;
 mod layout;
 mod records;
 mod root;
+mod shards;
 mod sqlite;
 mod tree;
 
 pub use digest::{Algorithm, DigestSet, Digests, ExpectedDigest, Hashing};
 pub use json::Records;
 pub use layout::parse_records;
+pub use shards::Shards;
 
 use records::Cache;
 use root::Root;
@@ -138,7 +140,7 @@ pub struct Found {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// Shards by id.
-    pub shards: BTreeMap<Box<str>, Found>,
+    pub shards: Shards,
     /// Directories and files below the root that are there and could not be looked at, and shards
     /// that an earlier copy of the manifest alone has: that nothing was found there says nothing.
     pub closed: BTreeSet<Box<str>>,
@@ -266,7 +268,7 @@ impl Source {
         }?;
         // A host that starts anew may number its devices anew. That nothing of what was here is here
         // tells an empty mount point from that.
-        if other_device && knows_any && !listing.shards.keys().any(|id| known(id)) {
+        if other_device && knows_any && !listing.shards.iter().any(|(id, _)| known(id)) {
             return Err(self.moved());
         }
         // An empty directory may become any.
@@ -303,9 +305,13 @@ impl Source {
         layout::refresh(kind, root, &mut self.records)?;
         listing.refused += self.records.refused();
         listing.stale_manifest = self.records.is_stale();
+        let (mut without_file, mut next) = (Vec::new(), 0);
         for (id, expected, stale) in self.records.records() {
-            if let Some(found) = listing.shards.get_mut(id) {
-                found.record = Some(expected);
+            if let Some(position) = listing.shards.position(id, next) {
+                next = position + 1;
+                if let Some(found) = listing.shards.at_mut(position) {
+                    found.record = Some(expected);
+                }
                 continue;
             }
             if listing.hides(id) {
@@ -315,13 +321,17 @@ impl Source {
             if stale && file.is_none() {
                 // It may be gone with its record, and so may the whole directory.
                 listing.closed.insert(id.into());
-            } else if listing.shards.len() < MAX_SHARDS {
-                listing.shards.insert(id.into(), Found { record: Some(expected), file });
+            } else if listing.shards.len() + without_file.len() < MAX_SHARDS {
+                without_file.push((id.into(), Found { record: Some(expected), file }));
             } else {
                 listing.refused += 1;
             }
         }
-        for (id, found) in &mut listing.shards {
+        if !without_file.is_empty() {
+            listing.shards =
+                std::mem::take(&mut listing.shards).into_iter().chain(without_file).collect();
+        }
+        for (id, found) in listing.shards.iter_mut() {
             // What a file says that cannot be read is not known; it may name this shard.
             if found.record.is_none()
                 && layout::record_file(kind, id).is_some_and(|name| self.records.is_unknown(&name))

@@ -64,6 +64,13 @@ pub enum Kind {
         /// The most.
         most: u64,
     },
+    /// A whole number, both ends included.
+    Number {
+        /// The least.
+        least: u64,
+        /// The most.
+        most: u64,
+    },
     /// Whether a peer is expected to be up always.
     Availability,
     /// What to log.
@@ -262,6 +269,16 @@ pub static SCRUB_DEADLINE: Key = Key {
     help: "Within what time every shard is read and checked once.",
     reloadable: true,
 };
+/// `scrub.duty_percent`
+pub static SCRUB_DUTY: Key = Key {
+    section: "scrub",
+    name: "duty_percent",
+    kind: Kind::Number { least: 1, most: 100 },
+    usual: Usual::Value("25"),
+    help: "How much of a core's and a disk's time reading takes while it is in time; 100 takes all \
+           of several.",
+    reloadable: true,
+};
 /// `scrub.max_bytes_per_second`
 pub static SCRUB_MAX_RATE: Key = Key {
     section: "scrub",
@@ -294,7 +311,7 @@ pub static LOG_FILTER: Key = Key {
 };
 
 /// All keys, in the order in which they are shown.
-pub static KEYS: [&Key; 17] = [
+pub static KEYS: [&Key; 18] = [
     &PEER_NAME,
     &PEER_REGION,
     &PEER_ZONE,
@@ -309,6 +326,7 @@ pub static KEYS: [&Key; 17] = [
     &AGENT_SOCKET_GROUP,
     &AGENT_MAX_DATA,
     &SCRUB_DEADLINE,
+    &SCRUB_DUTY,
     &SCRUB_MAX_RATE,
     &SOURCE,
     &LOG_FILTER,

@@ -43,6 +43,8 @@ pub enum Value {
     Span(Duration),
     /// Bytes, or bytes a second.
     Bytes(u64),
+    /// A whole number.
+    Number(u64),
     /// Directories with shards.
     Sources(Vec<SourceSettings>),
 }
@@ -82,6 +84,7 @@ impl Kind {
                 written_bytes(least),
                 written_bytes(most)
             ),
+            Self::Number { least, most } => format!("a whole number from {least} to {most}"),
             Self::Availability => one_of(&AVAILABILITIES.map(|(word, _)| word)),
             Self::Filter => "a filter such as \"info\" or \"warn,plexmesh_net=debug\"".to_owned(),
             Self::SourceKind => one_of(&SourceKind::ALL.map(SourceKind::word)),
@@ -92,6 +95,11 @@ impl Kind {
     /// Whether it takes a list of texts.
     pub(super) const fn is_list(self) -> bool {
         matches!(self, Self::Addresses { .. } | Self::Seeds { .. })
+    }
+
+    /// Whether a file may have digits without quotes for it.
+    const fn takes_digits(self) -> bool {
+        matches!(self, Self::Bytes { .. } | Self::Number { .. })
     }
 
     /// Reads what a variable or a flag has. A list has commas between its elements.
@@ -126,6 +134,12 @@ impl Kind {
             Self::Bytes { least, most } => parse_bytes(text)
                 .filter(|bytes| (least..=most).contains(bytes))
                 .map(Value::Bytes)
+                .ok_or_else(refused),
+            Self::Number { least, most } => text
+                .parse()
+                .ok()
+                .filter(|number| (least..=most).contains(number))
+                .map(Value::Number)
                 .ok_or_else(refused),
             Self::Filter => EnvFilter::builder()
                 .parse(text)
@@ -172,7 +186,7 @@ impl Kind {
     pub(super) fn read_toml(self, value: &DeValue<'_>) -> Result<Value, Misfit> {
         let wrong_type = || Misfit {
             what: format!("is {}", described(value)),
-            allowed: if self.is_list() || matches!(self, Self::Bytes { .. }) {
+            allowed: if self.is_list() || self.takes_digits() {
                 self.allowed()
             } else {
                 format!("{}, in quotes", self.allowed())
@@ -181,9 +195,9 @@ impl Kind {
         };
         match value {
             DeValue::String(text) if !self.is_list() => self.read_text(text),
-            DeValue::Integer(digits) if matches!(self, Self::Bytes { .. }) => {
-                let bytes = u64::from_str_radix(digits.as_str(), digits.radix());
-                self.read_text(&bytes.map_err(|_| wrong_type())?.to_string())
+            DeValue::Integer(digits) if self.takes_digits() => {
+                let number = u64::from_str_radix(digits.as_str(), digits.radix());
+                self.read_text(&number.map_err(|_| wrong_type())?.to_string())
             }
             DeValue::Array(list) if self.is_list() => {
                 let texts = list.iter().map(|it| it.get_ref().as_str().map(str::to_owned));
@@ -203,7 +217,7 @@ impl Value {
             Self::Path(path) => json!(path.to_string_lossy()),
             Self::Texts(texts) => json!(texts),
             Self::Span(span) => json!(written_span(*span)),
-            Self::Bytes(bytes) => json!(bytes),
+            Self::Bytes(number) | Self::Number(number) => json!(number),
             Self::Sources(sources) => sources
                 .iter()
                 .map(|it| json!({"kind": it.kind.word(), "root": it.root.to_string_lossy()}))
@@ -220,6 +234,7 @@ impl fmt::Display for Value {
             Self::Texts(texts) => f.write_str(&texts.join(", ")),
             Self::Span(span) => f.write_str(&written_span(*span)),
             Self::Bytes(bytes) => f.write_str(&written_bytes(*bytes)),
+            Self::Number(number) => write!(f, "{number}"),
             Self::Sources(sources) => {
                 let sources: Vec<String> = sources
                     .iter()

@@ -27,6 +27,9 @@ const FEWEST_MANY: usize = 2;
 const AGAIN_FROM_PERCENT: u64 = 50;
 const AGAIN_SPREAD_PERCENT: u64 = 30;
 
+/// When a shard is due that is being read.
+const READING_MS: u64 = u64::MAX;
+
 /// A point in time on all clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Moment {
@@ -103,6 +106,8 @@ pub(super) struct Job {
     pub(super) late: Duration,
     /// Its second reading has to wait for a look that begins then.
     pub(super) look_first_ms: Option<u64>,
+    /// It looked wrong at the first reading.
+    pub(super) is_second: bool,
 }
 
 /// All of it.
@@ -119,6 +124,8 @@ pub(super) struct Board {
     gone: Vec<Change>,
     pub(super) files_read: u64,
     pub(super) bytes_read: u64,
+    pub(super) looks: u64,
+    pub(super) look_took: Duration,
 }
 
 impl SourceBoard {
@@ -136,6 +143,28 @@ impl SourceBoard {
             looked_at_ms: 0,
         }
     }
+
+    /// Shards of which a look may tell something new. Almost all are as they were each time, so
+    /// both lists are walked once, side by side.
+    fn differences(&self, mut listing: Listing, same_rules: bool) -> Vec<(Arc<str>, Found)> {
+        let mut differences = Vec::new();
+        let mut listed = std::mem::take(&mut listing.shards).into_iter().peekable();
+        for (id, shard) in &self.shards {
+            while let Some((new, found)) = listed.next_if(|(listed, _)| **listed < **id) {
+                differences.push((new.into(), found));
+            }
+            let found = listed.next_if(|(listed, _)| **listed == **id).map(|(_, found)| found);
+            if found.is_none() && listing.hides(id) {
+                continue;
+            }
+            let found = found.unwrap_or_default();
+            if !(same_rules && shard.is_settled_as(&found)) {
+                differences.push((Arc::clone(id), found));
+            }
+        }
+        differences.extend(listed.map(|(new, found)| (new.into(), found)));
+        differences
+    }
 }
 
 impl Shard {
@@ -147,6 +176,11 @@ impl Shard {
             }
             verdict => verdict,
         }
+    }
+
+    /// Whether a look that found it so tells nothing new: it waits for its next reading.
+    fn is_settled_as(&self, found: &Found) -> bool {
+        self.due_ms.is_some() && self.found == *found
     }
 
     /// Whether it could have been read in time, and was not.
@@ -222,6 +256,7 @@ impl Board {
     /// yet: a disk that is full must not make it forget.
     pub(super) fn take_over(&mut self, earlier: &mut Self, now: Moment) {
         (self.files_read, self.bytes_read) = (earlier.files_read, earlier.bytes_read);
+        (self.looks, self.look_took) = (earlier.looks, earlier.look_took);
         self.gone.append(&mut earlier.gone);
         for source in &mut earlier.sources {
             let Some(place) = self.sources.iter().position(|it| it.key == source.key) else {
@@ -237,31 +272,19 @@ impl Board {
     }
 
     /// Takes over what a look found. Gives the time of the next look that a doubt asks for.
-    pub(super) fn merge(
-        &mut self,
-        source: usize,
-        mut listing: Listing,
-        now: Moment,
-    ) -> Option<u64> {
+    pub(super) fn merge(&mut self, source: usize, listing: Listing, now: Moment) -> Option<u64> {
         let board = self.sources.get_mut(source)?;
         board.refused = listing.refused;
         board.stale_manifest = listing.stale_manifest;
+        let same_rules = board.has_records == listing.has_records;
         board.has_records = listing.has_records;
         (board.looked_ms, board.looked_at_ms) = (Some(now.wall_ms), now.at_ms);
         if board.fault.take().is_some() {
             self.move_on(source);
         }
         let board = self.sources.get_mut(source)?;
-        let known: Vec<Arc<str>> = board.shards.keys().cloned().collect();
-        for id in known {
-            match listing.shards.remove(&*id) {
-                Some(found) => self.see(source, &id, found, now),
-                None if listing.hides(&id) => {}
-                None => self.see(source, &id, Found::default(), now),
-            }
-        }
-        for (id, found) in listing.shards {
-            self.see(source, &Arc::from(id), found, now);
+        for (id, found) in board.differences(listing, same_rules) {
+            self.see(source, &id, found, now);
         }
         self.tell_evictions(source, now);
         self.next_doubt_ms(now)
@@ -354,17 +377,25 @@ impl Board {
         let look_first_ms = confirm_ms.filter(|confirm_ms| *confirm_ms > board.looked_at_ms);
         let late = Duration::from_millis(now.at_ms.saturating_sub(*due_ms));
         let (memory, found) = (shard.memory, shard.found);
-        Some(Job { source: *source, id: id.clone(), memory, found, late, look_first_ms })
+        let is_second = confirm_ms.is_some();
+        Some(Job { source: *source, id: id.clone(), memory, found, late, look_first_ms, is_second })
+    }
+
+    /// Notes that a shard is being read.
+    pub(super) fn begin(&mut self, job: &Job) {
+        self.schedule(job.source, &job.id, Some(READING_MS));
     }
 
     /// When the next shard is due.
     pub(super) fn next_due_ms(&self) -> Option<u64> {
-        self.queue.first().map(|(due, _, _)| *due)
+        self.queue.first().map(|(due, _, _)| *due).filter(|due| *due != READING_MS)
     }
 
-    /// How many shards are due.
+    /// How many shards are due, or being read.
     pub(super) fn count_due(&self, now: Moment) -> usize {
-        self.queue.iter().take_while(|(due, _, _)| *due <= now.at_ms).count()
+        let reading = self.queue.iter().rev().take_while(|(due, _, _)| *due == READING_MS).count();
+        let due = self.queue.iter().take_while(|(due, _, _)| *due <= now.at_ms).count();
+        due + reading
     }
 
     /// Whether a source could not be looked at lately: what is read of it may be another thing.

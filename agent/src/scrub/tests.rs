@@ -76,6 +76,7 @@ impl World {
     fn start_with(&self, kind: SourceKind) -> ScrubHandle {
         let config = Config {
             deadline: Duration::from_secs(10),
+            duty_percent: DEFAULT_DUTY_PERCENT,
             max_bytes_per_second: None,
             sources: vec![(self.root.path().to_owned(), kind)],
         };
@@ -163,6 +164,7 @@ fn a_deletion_is_noticed_while_a_long_file_is_read() {
     fs::write(world.root.path().join("long.bin"), vec![1; 4 << 20]).unwrap();
     let slowly = Config {
         deadline: Duration::from_secs(10),
+        duty_percent: DEFAULT_DUTY_PERCENT,
         max_bytes_per_second: NonZeroU64::new(1_000),
         sources: vec![(world.root.path().to_owned(), SourceKind::Plain)],
     };

@@ -1,4 +1,4 @@
-//! The thread that looks at sources and reads shards, one at a time.
+//! The thread that looks at sources, has shards read, and takes over what they turn out to be.
 
 use std::io::{self, ErrorKind};
 use std::num::NonZeroU64;
@@ -13,7 +13,9 @@ use tokio::sync::watch;
 use super::board::{Board, CONFIRM_MS, Fault, Job, Moment, SourceBoard};
 use super::inventory::{Inventory, MAX_BATCH, SourceKey, source_key};
 use super::judge;
-use super::read::{Pace, Reader};
+use super::pace::{ALL_PERCENT, Pace};
+use super::read::Wanted;
+use super::readers::{Content, Readers};
 use super::{Config, Shared};
 use crate::clock;
 use crate::sources::{Digests, OpenError, Remembered, Source, SourceFault};
@@ -28,8 +30,10 @@ const MAX_LOOK_INTERVAL: Duration = Duration::from_secs(60);
 const LOOK_SHARE: u32 = 200;
 /// Shortest rest after a look: what asks for looks again and again gets ten a second at most.
 const MIN_LOOK_REST_MS: u64 = 100;
-/// Rest after work, as a multiple of it: a quarter of one core and of a disk at most.
-const REST: u32 = 3;
+/// Rest after a look, as a multiple of the time that it took.
+const LOOK_REST: u64 = 3;
+/// Files that wait at each reading thread while the scrub hurries, so that none has nothing to do.
+const WAITING: usize = 4;
 /// A shard that is so late, as a part of the deadline, makes the scrub hurry.
 const LATE_PART: u32 = 8;
 /// Between two writes of what is remembered, and after one that failed.
@@ -51,12 +55,10 @@ pub(super) struct Worker {
     pub(super) inventory: Inventory,
     pub(super) secret: [u8; 32],
     pub(super) sources: Vec<Source>,
-    pub(super) pace_limit: Option<NonZeroU64>,
-    /// `None` while it reads.
-    pub(super) reader: Option<Reader>,
+    pub(super) duty_percent: u8,
+    pub(super) max_bytes_per_second: Option<NonZeroU64>,
+    pub(super) readers: Readers,
     pub(super) look_ms: u64,
-    /// How long the last look took.
-    pub(super) look_took: Duration,
     /// Before that no look begins, but at an operator's word.
     pub(super) rested_ms: u64,
     pub(super) save_at: Instant,
@@ -75,31 +77,29 @@ impl Worker {
             if self.woken.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected) {
                 break;
             }
-            // Before the question whether to stop, as it takes back what interrupts a reading.
-            let wanted = self.shared.take_wanted();
             if self.shared.is_stopping() {
                 break;
             }
-            if let Some(config) = wanted {
+            if let Some(config) = self.shared.take_wanted() {
                 self.configure(config);
             }
         }
+        self.readers.give_up();
         self.save();
         self.inventory.close();
     }
 
-    /// Does what is due first; how long there is nothing to do then.
+    /// Does what is due; how long there is nothing to do then.
     fn work(&mut self) -> Duration {
-        self.keep_up();
-        let job = self.shared.board().next_job(moment());
-        if let Some(job) = job {
-            self.read(&job);
+        while let Some((job, read)) = self.readers.next_ended() {
+            self.finish(&job, read);
         }
         self.keep_up();
-        self.idle_time()
+        let room = self.start_readings();
+        self.idle_time(room)
     }
 
-    /// Does what cannot wait until a long file is read.
+    /// Looks, tells and saves, if it is time to.
     fn keep_up(&mut self) {
         let now = moment();
         if self.next_look_ms() <= now.at_ms || self.shared.take_look_wanted() {
@@ -117,9 +117,11 @@ impl Worker {
         self.look_ms.max(self.rested_ms)
     }
 
-    fn idle_time(&self) -> Duration {
+    /// How long there is nothing to do; without room no reading is begun before one ended.
+    fn idle_time(&self, room: bool) -> Duration {
         let now = moment();
-        let due_ms = self.shared.board().next_due_ms().unwrap_or(u64::MAX).min(self.next_look_ms());
+        let due_ms = self.shared.board().next_due_ms().filter(|_| room);
+        let due_ms = due_ms.unwrap_or(u64::MAX).min(self.next_look_ms());
         let work = Duration::from_millis(due_ms.saturating_sub(now.at_ms));
         let told = if self.told { self.save_at } else { self.tell_at };
         work.min(self.save_at.min(told).saturating_duration_since(Instant::now()))
@@ -129,7 +131,9 @@ impl Worker {
     fn configure(&mut self, config: Config) {
         let now = moment();
         self.save();
-        self.pace_limit = config.max_bytes_per_second;
+        self.readers.give_up();
+        self.duty_percent = config.duty_percent;
+        self.max_bytes_per_second = config.max_bytes_per_second;
         let mut board = Board::new(config.deadline, now);
         let before = std::mem::take(&mut self.sources);
         for (place, (root, kind)) in config.sources.into_iter().enumerate() {
@@ -165,17 +169,17 @@ impl Worker {
 
     /// Looks at all sources, without reading shards.
     fn look(&mut self, now: Moment) {
+        let began = Instant::now();
         let interval = self.look_interval();
         self.look_ms = now.at_ms + u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
         for place in 0..self.sources.len() {
             let Some(source) = self.sources.get_mut(place) else { continue };
-            let ids: Vec<Arc<str>> = {
-                let board = self.shared.board();
-                let shards = board.sources.get(place).map(|source| &source.shards);
-                shards.into_iter().flat_map(|shards| shards.keys().cloned()).collect()
+            let of_board = |ask: &dyn Fn(&SourceBoard) -> bool| {
+                self.shared.board().sources.get(place).is_some_and(ask)
             };
-            let known = |id: &str| ids.binary_search_by(|known| known.as_ref().cmp(id)).is_ok();
-            let looked = source.look(!ids.is_empty(), &known);
+            let knows_any = of_board(&|source| !source.shards.is_empty());
+            let known = |id: &str| of_board(&|source| source.shards.contains_key(id));
+            let looked = source.look(knows_any, &known);
             let mut board = self.shared.board();
             let doubt = match looked {
                 Ok(listing) => {
@@ -190,42 +194,114 @@ impl Worker {
             };
             self.look_ms = self.look_ms.min(doubt.unwrap_or(u64::MAX).max(now.at_ms + 1));
         }
-        let done_ms = moment().at_ms;
-        let took_ms = done_ms.saturating_sub(now.at_ms);
-        self.look_took = Duration::from_millis(took_ms);
-        let rest_ms = took_ms * u64::from(REST);
-        self.rested_ms = done_ms + rest_ms.max(MIN_LOOK_REST_MS);
+        let took = began.elapsed();
+        {
+            let mut board = self.shared.board();
+            board.looks += 1;
+            board.look_took = took;
+        }
+        let rest_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).saturating_mul(LOOK_REST);
+        self.rested_ms = moment().at_ms.saturating_add(rest_ms.max(MIN_LOOK_REST_MS));
         (self.told, self.tell_at) = (false, self.tell_rest);
     }
 
     fn look_interval(&self) -> Duration {
-        let wanted = self.shared.board().deadline / LOOKS_A_DEADLINE;
-        let cheap = self.look_took.saturating_mul(LOOK_SHARE).min(wanted);
+        let (deadline, look_took) = {
+            let board = self.shared.board();
+            (board.deadline, board.look_took)
+        };
+        let wanted = deadline / LOOKS_A_DEADLINE;
+        let cheap = look_took.saturating_mul(LOOK_SHARE).min(wanted);
         wanted.clamp(MIN_LOOK_INTERVAL, MAX_LOOK_INTERVAL).max(cheap)
     }
 
-    /// Reads one shard and takes its verdict over.
-    fn read(&mut self, job: &Job) {
-        let pace = {
-            let mut board = self.shared.board();
-            if board.is_faulty(job.source) {
-                return board.put_off(job, moment().at_ms + TRY_AGAIN_MS);
+    /// Begins readings of what is due; whether there is room for more.
+    fn start_readings(&mut self) -> bool {
+        loop {
+            let now = moment();
+            let (job, deadline) = {
+                let board = self.shared.board();
+                let Some(job) = board.next_job(now) else { return true };
+                (job, board.deadline)
+            };
+            let hurries = self.duty_percent == ALL_PERCENT || job.late > deadline / LATE_PART;
+            let threads = if hurries { self.readers.threads() } else { 1 };
+            let most = if hurries { threads * WAITING } else { 1 };
+            if self.readers.running() >= most {
+                return false;
             }
-            if let Some(look_ms) = job.look_first_ms {
-                self.look_ms = self.look_ms.min(look_ms);
-                // One more, so that the look comes first.
-                return board.put_off(job, look_ms.max(self.rested_ms) + 1);
+            let duty_percent = if hurries { ALL_PERCENT } else { self.duty_percent };
+            let max_bytes_per_second = self.max_bytes_per_second;
+            self.begin(job, Pace { duty_percent, max_bytes_per_second }.shared_by(threads), now);
+        }
+    }
+
+    /// Begins to read one shard, unless something else has to come first.
+    fn begin(&mut self, job: Job, pace: Pace, now: Moment) {
+        let mut board = self.shared.board();
+        if board.is_faulty(job.source) {
+            return board.put_off(&job, now.at_ms + TRY_AGAIN_MS);
+        }
+        if let Some(look_ms) = job.look_first_ms {
+            self.look_ms = self.look_ms.min(look_ms);
+            // One more, so that the look comes first.
+            return board.put_off(&job, look_ms.max(self.rested_ms) + 1);
+        }
+        board.begin(&job);
+        drop(board);
+        let opened = self.sources.get(job.source).map(|source| source.open(&job.id));
+        let failed = match opened {
+            Some(Ok((file, facts))) if Some(facts) == job.found.file => {
+                let wanted = Wanted {
+                    size_bytes: facts.size_bytes,
+                    expected: job.found.record.and_then(|record| record.digest),
+                    from_disk: job.is_second,
+                    pace,
+                };
+                return self.readers.read(job, file, facts, wanted);
             }
-            let hurry = job.late > board.deadline / LATE_PART;
-            let rest = if hurry { 0 } else { REST };
-            Pace { rest, max_bytes_per_second: self.pace_limit }
+            Some(Ok(_)) => Reading::Changed,
+            Some(Err(OpenError::File(error))) => Reading::failed(&error),
+            // The next look says so; it says nothing of the shard.
+            Some(Err(OpenError::Source(_))) => Reading::LookAgain,
+            None => Reading::Later,
         };
-        let outcome = self.judge(job, pace);
+        self.take(&job, &failed);
+    }
+
+    fn finish(&mut self, job: &Job, read: io::Result<Content>) {
+        let reading = match read {
+            // Not of the system: nothing is known of the file.
+            Err(error) if error.raw_os_error().is_none() => {
+                tracing::warn!(%error, "a shard could not be read; it is tried again");
+                Reading::Later
+            }
+            Err(error) => Reading::failed(&error),
+            Ok(content) => {
+                let mut board = self.shared.board();
+                board.files_read += 1;
+                board.bytes_read += content.bytes;
+                match &job.found.file {
+                    Some(file) if content.untouched => {
+                        let (record, wall_ms) = (job.found.record.as_ref(), moment().wall_ms);
+                        let digests = content.digests;
+                        let verdict = judge::judge(&job.memory, record, file, &digests, wall_ms);
+                        Reading::Judged(verdict, Some(digests))
+                    }
+                    _ => Reading::Changed,
+                }
+            }
+        };
+        self.take(job, &reading);
+    }
+
+    /// Takes over what became of a reading.
+    fn take(&mut self, job: &Job, reading: &Reading) {
         let now = moment();
         let mut board = self.shared.board();
         let before = verdict_of(&board, job);
-        let doubt = match outcome {
-            Reading::Judged(verdict, digests) => board.read(job, verdict, digests.as_ref(), now),
+        let doubt = match reading {
+            Reading::Judged(verdict, digests) => board.read(job, *verdict, digests.as_ref(), now),
             Reading::LookAgain => {
                 board.put_off(job, now.at_ms + CONFIRM_MS);
                 Some(now.at_ms)
@@ -236,7 +312,6 @@ impl Worker {
                 board.put_off(job, now.at_ms + TRY_AGAIN_MS);
                 None
             }
-            Reading::Stopped => return,
         };
         // A verdict that changed is told at once; that more shards turned out ok can wait.
         let after = verdict_of(&board, job);
@@ -247,42 +322,6 @@ impl Worker {
             }
         }
         self.look_ms = self.look_ms.min(doubt.unwrap_or(u64::MAX));
-    }
-
-    fn judge(&mut self, job: &Job, pace: Pace) -> Reading {
-        let Some(source) = self.sources.get(job.source) else { return Reading::Later };
-        let (mut file, facts) = match source.open(&job.id) {
-            Ok(opened) => opened,
-            Err(OpenError::File(error)) => return Reading::failed(&error),
-            // The next look says so; it says nothing of the shard.
-            Err(OpenError::Source(_)) => return Reading::LookAgain,
-        };
-        if Some(facts) != job.found.file {
-            return Reading::Changed;
-        }
-        let shared = Arc::clone(&self.shared);
-        let (size, stop) = (facts.size_bytes, shared.interrupted());
-        let mut reader = self.reader.take().unwrap_or_default();
-        let expected = job.found.record.and_then(|record| record.digest);
-        let wanted = (size, expected.as_ref());
-        let read = reader.digest(&mut file, wanted, pace, stop, &mut || self.keep_up());
-        self.reader = Some(reader);
-        let (digests, bytes) = match read {
-            Ok(read) => read,
-            Err(error) => return Reading::failed(&error),
-        };
-        {
-            let mut board = self.shared.board();
-            board.files_read += 1;
-            board.bytes_read += bytes;
-        }
-        let untouched = Source::facts(&file).is_ok_and(|after| after == facts);
-        if !untouched || bytes != facts.size_bytes {
-            return Reading::Changed;
-        }
-        let record = job.found.record.as_ref();
-        let verdict = judge::judge(&job.memory, record, &facts, &digests, moment().wall_ms);
-        Reading::Judged(verdict, Some(digests))
     }
 
     /// Tells the mesh how the shards are.
@@ -336,7 +375,6 @@ enum Reading {
     LookAgain,
     /// Not the shard's fault.
     Later,
-    Stopped,
 }
 
 impl Reading {
@@ -344,7 +382,6 @@ impl Reading {
         use rustix::io::Errno;
         let errno = Errno::from_io_error(error);
         match (error.kind(), errno) {
-            (ErrorKind::Interrupted, _) => Self::Stopped,
             (ErrorKind::NotFound, _) => Self::Changed,
             // The file system below it went away.
             (_, Some(Errno::STALE | Errno::NODEV | Errno::NOTCONN | Errno::NXIO)) => {

@@ -16,7 +16,7 @@ use std::io::{self, ErrorKind, Read};
 use super::json::{self, Format, Records};
 use super::records::{Cache, RecordFile, RecordKind};
 use super::root::{Entry, Root, is_off_limits};
-use super::{FileFacts, Listing, MAX_SHARDS, SourceFault, SourceKind, tree};
+use super::{FileFacts, Found, Listing, MAX_SHARDS, SourceFault, SourceKind, tree};
 
 /// What the name of a Backup Node's shard begins with; the id follows.
 const NODE_PREFIX: &str = "shard_";
@@ -63,19 +63,24 @@ pub(super) fn probe(root: &Root) -> SourceKind {
 /// Lists the files of all shards.
 pub(super) fn list(kind: SourceKind, root: &Root) -> Result<Listing, SourceFault> {
     let mut listing = Listing { has_records: kind.has_records(), ..Listing::default() };
+    let mut files = Vec::new();
     match kind {
         SourceKind::BackupNode | SourceKind::BackupNodeSqlite => {
-            list_flat(root, &node_id, &mut listing)?;
+            list_flat(root, &node_id, &mut files, &mut listing)?;
         }
         SourceKind::BackupManifest => {
-            list_flat(&root.child_or_fault(SHARDS)?, &backup_shard_id, &mut listing)?;
+            list_flat(&root.child_or_fault(SHARDS)?, &backup_shard_id, &mut files, &mut listing)?;
         }
-        SourceKind::Sidecar => list_flat(&base_or_fault(root)?, &sidecar_shard_id, &mut listing)?,
-        SourceKind::Engine => list_engine(&base_or_fault(root)?, &mut listing)?,
+        SourceKind::Sidecar => {
+            list_flat(&base_or_fault(root)?, &sidecar_shard_id, &mut files, &mut listing)?
+        }
+        SourceKind::Engine => list_engine(&base_or_fault(root)?, &mut files, &mut listing)?,
         SourceKind::Manifest | SourceKind::Plain | SourceKind::Auto => {
-            tree::list(root, &mut listing)?;
+            tree::list(root, &mut files, &mut listing)?;
         }
     }
+    let found = |(id, facts)| (id, Found { record: None, file: Some(facts) });
+    listing.shards = files.into_iter().map(found).collect();
     Ok(listing)
 }
 
@@ -232,46 +237,45 @@ fn at<T>(
 fn list_flat(
     directory: &Root,
     id_of: &dyn Fn(&str) -> Option<&str>,
+    files: &mut Vec<(Box<str>, FileFacts)>,
     listing: &mut Listing,
 ) -> Result<(), SourceFault> {
+    let entries = directory.entries(&|name| id_of(name).is_some())?;
+    listing.refused += entries.unnamed;
     let mut denied = false;
-    directory.names(&mut |name| {
-        let Some(name) = name else {
+    for (name, entry) in entries.found {
+        let Some(id) = id_of(&name).filter(|id| !id.is_empty()) else {
             listing.refused += 1;
-            return;
+            continue;
         };
-        let Some(id) = id_of(name) else { return };
-        if id.is_empty() {
-            listing.refused += 1;
-            return;
-        }
-        let entry = match directory.entry(name) {
-            Ok(Some(entry)) => entry,
+        match entry {
+            Ok(Some(Entry::File(facts))) if files.len() < MAX_SHARDS => {
+                files.push((id.into(), facts));
+            }
+            Ok(Some(_)) => listing.refused += 1,
             // It went away since it was listed: its record tells more.
-            Ok(None) => return,
+            Ok(None) => {}
             Err(error) => {
                 denied |= error.kind() == ErrorKind::PermissionDenied;
                 listing.closed.insert(id.into());
-                return;
             }
-        };
-        match entry {
-            Entry::File(facts) if listing.shards.len() < MAX_SHARDS => {
-                listing.shards.entry(id.into()).or_default().file = Some(facts);
-            }
-            _ => listing.refused += 1,
         }
-    })?;
+    }
     directory.searched(denied)
 }
 
-fn list_engine(base: &Root, listing: &mut Listing) -> Result<(), SourceFault> {
+fn list_engine(
+    base: &Root,
+    files: &mut Vec<(Box<str>, FileFacts)>,
+    listing: &mut Listing,
+) -> Result<(), SourceFault> {
     let mut backups: Vec<String> = Vec::new();
     base.names(&mut |name| match name {
         Some(name) if is_off_limits(name) => {}
         Some(name) if backups.len() < MAX_SHARDS => backups.push(name.to_owned()),
         _ => listing.refused += 1,
     })?;
+    backups.sort_unstable();
     for backup in backups {
         let listed = match base.child(&backup) {
             // Something else may lie there, or it went away since it was listed.
@@ -282,7 +286,7 @@ fn list_engine(base: &Root, listing: &mut Listing) -> Result<(), SourceFault> {
             }
             Err(_) => false,
             Ok(directory) => {
-                list_flat(&directory, &|name| engine_id(&backup, name), listing).is_ok()
+                list_flat(&directory, &|name| engine_id(&backup, name), files, listing).is_ok()
             }
         };
         if !listed {

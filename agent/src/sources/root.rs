@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, open, openat, statat};
 use rustix::io::Errno;
 
@@ -21,6 +22,8 @@ const FILE: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC);
 /// Any bit that lets somebody read.
 const READ_BITS: u32 = 0o444;
+/// Fewest names that are worth a thread: looking one up takes a microsecond.
+const NAMES_A_THREAD: usize = 64;
 const NANOS: i64 = 1_000_000_000;
 
 /// A directory that is open.
@@ -29,6 +32,15 @@ pub(super) struct Root {
     path: PathBuf,
     fd: OwnedFd,
     device: u64,
+}
+
+/// Entries of a directory.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    /// By name; `None` if nothing is there any more.
+    pub(super) found: Vec<(String, io::Result<Option<Entry>>)>,
+    /// Names that are no text.
+    pub(super) unnamed: usize,
 }
 
 /// An entry of a directory.
@@ -73,6 +85,26 @@ impl Root {
     /// Why something in this directory cannot be opened.
     pub(super) fn fault_below(&self, name: &str, error: &io::Error) -> SourceFault {
         fault(&self.path.join(name), Errno::from_io_error(error).unwrap_or(Errno::IO))
+    }
+
+    /// What is under the names that are picked, in their order. Looking each up takes most of a look at a source, so
+    /// several threads do it.
+    pub(super) fn entries(&self, picked: &dyn Fn(&str) -> bool) -> Result<Entries, SourceFault> {
+        let mut entries = Entries::default();
+        let mut names: Vec<String> = Vec::new();
+        self.names(&mut |name| match name {
+            Some(name) if picked(name) => names.push(name.to_owned()),
+            Some(_) => {}
+            None => entries.unnamed += 1,
+        })?;
+        names.sort_unstable();
+        let names = names.into_par_iter().with_min_len(NAMES_A_THREAD);
+        let found = names.map(|name| {
+            let entry = self.entry(&name);
+            (name, entry)
+        });
+        found.collect_into_vec(&mut entries.found);
+        Ok(entries)
     }
 
     /// Visits all names but `.` and `..`; those that are no text are given as `None`.

@@ -37,7 +37,7 @@ fn a_backup_nodes_directory_is_recognised_and_its_records_meet_their_files() {
     let mut source = source(&dir);
     let listing = look(&mut source).unwrap();
     assert_eq!(source.kind(), SourceKind::BackupNode);
-    let ids: Vec<&str> = listing.shards.keys().map(|id| &**id).collect();
+    let ids: Vec<&str> = listing.shards.iter().map(|(id, _)| id).collect();
     assert_eq!(ids, ["a", "gone", "odd", "unrecorded"]);
     let expected = listing.shards["a"].record.unwrap();
     let sha256 = expected.digest.unwrap().single(Algorithm::Sha256).unwrap();
@@ -64,7 +64,7 @@ fn ids_that_leave_the_root_are_refused_and_counted() {
     let manifest = r#"{"../../etc/passwd": {}, "a/b": {}, "": {}, "fine": {}}"#;
     let dir = directory(manifest, &[]);
     let listing = look(&mut source(&dir)).unwrap();
-    assert_eq!(listing.shards.keys().map(|id| &**id).collect::<Vec<_>>(), ["fine"]);
+    assert_eq!(listing.shards.iter().map(|(id, _)| id).collect::<Vec<_>>(), ["fine"]);
     assert_eq!(listing.refused, 3);
 }
 
@@ -76,7 +76,7 @@ fn links_pipes_and_directories_are_no_shards() {
     mkfifoat(CWD, dir.path().join("shard_pipe"), Mode::from_raw_mode(0o600)).unwrap();
     let mut source = source(&dir);
     let listing = look(&mut source).unwrap();
-    assert_eq!(listing.shards.keys().map(|id| &**id).collect::<Vec<_>>(), ["file"]);
+    assert_eq!(listing.shards.iter().map(|(id, _)| id).collect::<Vec<_>>(), ["file"]);
     // A name without an id is none either.
     assert_eq!(listing.refused, 4);
     for id in ["link", "dir", "pipe"] {
@@ -109,7 +109,7 @@ fn an_earlier_manifest_makes_no_shard_missing() {
     fs::remove_file(dir.path().join("shard_a")).unwrap();
     let listing = look(&mut source).unwrap();
     assert!(listing.stale_manifest && listing.hides("a") && !listing.hides("b"));
-    assert!(!listing.shards.contains_key("a") && listing.shards.contains_key("b"));
+    assert!(listing.shards.get("a").is_none() && listing.shards.get("b").is_some());
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn an_empty_directory_on_another_device_is_an_absent_source() {
     assert!(matches!(source.look(true, &|id| id == "a"), Err(SourceFault::Absent { .. })));
     // With a shard that is known it is the same directory under a new device number.
     let listing = source.look(true, &|id| id == "b").unwrap();
-    assert!(listing.shards.contains_key("b"));
+    assert!(listing.shards.get("b").is_some());
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_plain_tree_gives_every_file_but_keys_databases_and_hidden_ones() {
     let mut source = source(&dir);
     let listing = look(&mut source).unwrap();
     assert_eq!(
-        listing.shards.keys().map(|id| &**id).collect::<Vec<_>>(),
+        listing.shards.iter().map(|(id, _)| id).collect::<Vec<_>>(),
         ["top.bin", "x/y/deep.bin"]
     );
     assert_eq!(

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 
 use super::layout::OWN_MANIFEST;
 use super::root::{Entry, Root, is_off_limits};
-use super::{Found, Listing, MAX_SHARDS, SourceFault};
+use super::{FileFacts, Listing, MAX_SHARDS, SourceFault};
 
 /// How deep a tree is followed: deeper than any storage lays its files.
 const MAX_DEPTH: usize = 16;
@@ -13,15 +13,19 @@ const MAX_PATH_BYTES: usize = 1_024;
 
 /// All regular files below the root. Directories that may not be read are refused and counted; the
 /// root itself has to be readable.
-pub(super) fn list(root: &Root, listing: &mut Listing) -> Result<(), SourceFault> {
+pub(super) fn list(
+    root: &Root,
+    files: &mut Vec<(Box<str>, FileFacts)>,
+    listing: &mut Listing,
+) -> Result<(), SourceFault> {
     let mut waiting: Vec<(String, usize)> = Vec::new();
-    walk(root, "", 0, listing, &mut waiting)?;
+    walk(root, ("", 0), files, listing, &mut waiting)?;
     while let Some((path, depth)) = waiting.pop() {
         let walked = match descend(root, &path) {
             // It went away since it was listed.
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(_) => false,
-            Ok(directory) => walk(&directory, &path, depth, listing, &mut waiting).is_ok(),
+            Ok(directory) => walk(&directory, (&path, depth), files, listing, &mut waiting).is_ok(),
         };
         if !walked {
             listing.refused += 1;
@@ -56,43 +60,38 @@ pub(super) fn at<T>(
 
 fn walk(
     directory: &Root,
-    path: &str,
-    depth: usize,
+    (path, depth): (&str, usize),
+    files: &mut Vec<(Box<str>, FileFacts)>,
     listing: &mut Listing,
     waiting: &mut Vec<(String, usize)>,
 ) -> Result<(), SourceFault> {
-    let mut denied = false;
-    directory.names(&mut |name| {
-        let Some(name) = name else {
-            listing.refused += 1;
-            return;
-        };
-        if is_off_limits(name) || (path.is_empty() && name == OWN_MANIFEST) {
-            return;
-        }
-        let full = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
-        let entry = match directory.entry(name) {
-            Ok(Some(entry)) => entry,
-            Ok(None) => return,
+    let is_own = |name: &str| path.is_empty() && name == OWN_MANIFEST;
+    let entries = directory.entries(&|name| !is_off_limits(name) && !is_own(name))?;
+    listing.refused += entries.unnamed;
+    let (mut denied, before) = (false, waiting.len());
+    for (name, entry) in entries.found {
+        let full = if path.is_empty() { name } else { format!("{path}/{name}") };
+        let room = full.len() <= MAX_PATH_BYTES && files.len() < MAX_SHARDS;
+        match entry {
+            Ok(Some(Entry::File(facts))) if room => {
+                files.push((full.into(), facts));
+            }
+            // As many directories as shards may wait: an empty tree can be endless too.
+            Ok(Some(Entry::Directory))
+                if room && depth < MAX_DEPTH && waiting.len() < MAX_SHARDS =>
+            {
+                waiting.push((full, depth + 1));
+            }
+            Ok(Some(_)) => listing.refused += 1,
+            Ok(None) => {}
             Err(error) => {
                 denied |= error.kind() == ErrorKind::PermissionDenied;
                 listing.closed.insert(full.into());
-                return;
             }
-        };
-        let room = full.len() <= MAX_PATH_BYTES && listing.shards.len() < MAX_SHARDS;
-        match entry {
-            Entry::File(facts) if room => {
-                let found = Found { record: None, file: Some(facts) };
-                listing.shards.insert(full.into(), found);
-            }
-            // As many directories as shards may wait: an empty tree can be endless too.
-            Entry::Directory if room && depth < MAX_DEPTH && waiting.len() < MAX_SHARDS => {
-                waiting.push((full, depth + 1));
-            }
-            Entry::File(_) | Entry::Directory | Entry::Other => listing.refused += 1,
         }
-    })?;
+    }
+    // The last is walked first: all in the order of their names.
+    waiting.get_mut(before..).unwrap_or_default().reverse();
     directory.searched(denied)
 }
 

@@ -35,14 +35,14 @@ fn look_as(dir: &TempDir, kind: SourceKind) -> Listing {
     let mut source = source(dir, SourceKind::Auto);
     let listing = look(&mut source);
     assert_eq!(source.kind(), kind);
-    for (id, found) in &listing.shards {
+    for (id, found) in listing.shards.iter() {
         assert_eq!(source.open(id).ok().map(|(_, facts)| facts), found.file, "{id}");
     }
     listing
 }
 
 fn ids(listing: &Listing) -> Vec<&str> {
-    listing.shards.keys().map(|id| &**id).collect()
+    listing.shards.iter().map(|(id, _)| id).collect()
 }
 
 fn promises(found: &Found) -> Vec<Algorithm> {
@@ -199,7 +199,7 @@ fn a_torn_manifest_of_a_backup_leaves_what_it_said_before() {
     assert!(listing.stale_manifest);
     assert!(listing.shards["b1_shard_0_0"].record.is_some());
     // Its file may be gone together with its record.
-    assert!(listing.hides("b1_shard_1_0") && !listing.shards.contains_key("b1_shard_1_0"));
+    assert!(listing.hides("b1_shard_1_0") && listing.shards.get("b1_shard_1_0").is_none());
     fs::remove_file(dir.path().join("metadata/b1.json")).unwrap();
     let listing = look(&mut source);
     assert!(!listing.stale_manifest);

@@ -1,0 +1,58 @@
+//! The scrub as an agent has it, on a directory of its own, without an agent around it.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::Duration;
+
+use clap::Args;
+use plexmesh_agent::scrub::{Config, ScrubHandle};
+use plexmesh_agent::sources::SourceKind;
+
+/// Between two questions how far it is. Each goes through all shards while nothing else can.
+const POLL: Duration = Duration::from_millis(5);
+/// The same while a look is waited for, which takes less.
+const POLL_LOOK: Duration = Duration::from_secs(1);
+
+/// One scrub.
+#[derive(Debug, Args)]
+pub(crate) struct Work {
+    /// What is read
+    root: PathBuf,
+    /// How many files there are to read
+    #[arg(long)]
+    files: usize,
+    /// How much of their time the reading threads work
+    #[arg(long, default_value_t = 100)]
+    duty_percent: u8,
+    /// Looks to make once all is read; prints how long each took, in microseconds
+    #[arg(long, default_value_t = 0)]
+    looks: u64,
+}
+
+impl Work {
+    /// Reads all files once.
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let data = tempfile::tempdir()?;
+        let config = Config {
+            deadline: Duration::from_secs(24 * 60 * 60),
+            duty_percent: self.duty_percent,
+            max_bytes_per_second: None::<NonZeroU64>,
+            sources: vec![(self.root, SourceKind::Plain)],
+        };
+        let scrub = ScrubHandle::start(data.path(), [0; 32], config)?;
+        while scrub.progress().read_in_time < self.files {
+            sleep(POLL);
+        }
+        for _ in 0..self.looks {
+            let before = scrub.progress().looks;
+            scrub.read_now(&|_, _| false);
+            while scrub.progress().looks == before {
+                sleep(POLL_LOOK);
+            }
+            println!("{}", scrub.progress().look_took.as_micros());
+        }
+        scrub.stop();
+        Ok(())
+    }
+}
