@@ -21,6 +21,7 @@ mod board;
 mod inventory;
 mod judge;
 mod pace;
+mod rate;
 mod read;
 mod readers;
 mod worker;
@@ -28,6 +29,7 @@ mod worker;
 use board::Board;
 use inventory::Inventory;
 use pace::ALL_PERCENT;
+pub use rate::Backlog;
 use readers::Readers;
 use worker::{Worker, moment};
 
@@ -39,6 +41,10 @@ use crate::store::StoreError;
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Default of [`Config::duty_percent`]: nobody feels a quarter of one core and of one disk.
 pub const DEFAULT_DUTY_PERCENT: u8 = 25;
+/// Default of a pause: a day, so that work of a night is not disturbed and the deadline holds.
+pub const DEFAULT_PAUSE: Duration = DEFAULT_DEADLINE;
+/// Longest pause: a week. Whoever wants more takes the directories out of the configuration.
+pub const MAX_PAUSE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Wakes that wait for the thread; one that finds no room finds one that wakes it already.
 const WAKE_QUEUE: usize = 1;
 
@@ -129,7 +135,7 @@ pub struct SourceDetail {
 }
 
 /// How the scrub gets on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
     /// Within this time every shard is read once.
     pub deadline: Duration,
@@ -141,8 +147,18 @@ pub struct Progress {
     pub read_in_time: usize,
     /// Shards with a file that have not been read within the deadline.
     pub unread: usize,
-    /// Shards that are to be read now.
-    pub due: usize,
+    /// Shards with a file that were never read.
+    pub never_read: usize,
+    /// Unix milliseconds of the oldest last reading of a shard with a file; `None` before the first.
+    pub oldest_ms: Option<u64>,
+    /// What is to be read now.
+    pub backlog: Backlog,
+    /// Bytes a second that are read while something is; `None` before enough was read to say.
+    pub bytes_per_second: Option<f64>,
+    /// How long what is to be read now will take; `None` if nobody can say, or while it is paused.
+    pub done_in: Option<Duration>,
+    /// Unix milliseconds until which nothing is read; `None` if nothing is in the way.
+    pub paused_until_ms: Option<u64>,
     /// Files read to their end since the agent started.
     pub files_read: u64,
     /// Bytes read since the agent started.
@@ -161,6 +177,7 @@ struct Shared {
     /// What the thread is to take next; a later one takes its place.
     wanted: Mutex<Option<Config>>,
     look_wanted: AtomicBool,
+    pause_changed: AtomicBool,
 }
 
 impl Shared {
@@ -175,6 +192,10 @@ impl Shared {
 
     fn take_wanted(&self) -> Option<Config> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn take_pause_changed(&self) -> bool {
+        self.pause_changed.swap(false, Ordering::SeqCst)
     }
 
     fn take_look_wanted(&self) -> bool {
@@ -200,6 +221,7 @@ impl ScrubHandle {
     pub fn start(data_dir: &Path, secret: [u8; 32], config: Config) -> Result<Self, ScrubError> {
         let inventory = Inventory::open(data_dir)?;
         let shared = Arc::new(Shared::default());
+        shared.board().pause.until_ms = inventory.paused_until_ms();
         let (wakes, woken) = sync_channel(WAKE_QUEUE);
         let readers = Readers::start(wakes.clone()).map_err(ScrubError::Thread)?;
         let (report, told) = watch::channel(None);
@@ -248,11 +270,18 @@ impl ScrubHandle {
         let (board, now) = (self.shared.board(), moment());
         let since = now.wall_ms.saturating_sub(millis(board.deadline));
         let in_time = |at: Option<u64>| at.is_some_and(|at| at >= since);
+        let (backlog, paused_until_ms) = (board.backlog(now), board.paused_until_ms(now));
         let (mut shards, mut read_in_time, mut unread) = (0, 0, 0);
+        let (mut never_read, mut oldest_ms) = (0, None::<u64>);
         for shard in board.sources.iter().flat_map(|source| source.shards.values()) {
             shards += 1;
             read_in_time += usize::from(in_time(shard.memory.verified_ms));
             unread += usize::from(shard.is_unread(&in_time));
+            match shard.memory.verified_ms {
+                _ if shard.found.file.is_none() => {}
+                Some(at) => oldest_ms = Some(oldest_ms.map_or(at, |oldest| oldest.min(at))),
+                None => never_read += 1,
+            }
         }
         let sources = board.sources.iter().map(|source| SourceDetail {
             root: source.root.clone(),
@@ -273,7 +302,12 @@ impl ScrubHandle {
             shards,
             read_in_time,
             unread,
-            due: board.count_due(now),
+            never_read,
+            oldest_ms,
+            backlog,
+            bytes_per_second: board.rate.bytes_per_second(),
+            done_in: board.rate.time_for(backlog).filter(|_| paused_until_ms.is_none()),
+            paused_until_ms,
             files_read: board.files_read,
             bytes_read: board.bytes_read,
             looks: board.looks,
@@ -323,6 +357,32 @@ impl ScrubHandle {
         self.shared.look_wanted.store(true, Ordering::Relaxed);
         self.wake();
         count
+    }
+
+    /// Has nothing read for a while, at most [`MAX_PAUSE`]; looks go on. Then it goes on by itself: a
+    /// pause that somebody forgot is worse than none. It outlives the agent.
+    pub fn pause(&self, span: Duration) {
+        let now = moment();
+        let until_ms = now.wall_ms.saturating_add(millis(span.min(MAX_PAUSE)));
+        self.shared.board().set_pause(Some(until_ms), now);
+        self.shared.pause_changed.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Ends a pause; whether there was one.
+    pub fn resume(&self) -> bool {
+        let now = moment();
+        let was_paused = {
+            let mut board = self.shared.board();
+            let was_paused = board.paused_until_ms(now).is_some();
+            if was_paused {
+                board.set_pause(None, now);
+            }
+            was_paused
+        };
+        self.shared.pause_changed.store(true, Ordering::SeqCst);
+        self.wake();
+        was_paused
     }
 
     /// Takes shards that vanished, were evicted, replaced or modified as they are now for what they

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
@@ -41,7 +42,8 @@ use crate::audit::{AuditLog, Changed};
 use crate::certificate::Installer;
 use crate::events::EventEntry;
 use crate::query::{AgentNode, DriverHandle, QueryError, Snapshot};
-use crate::scrub::ScrubHandle;
+use crate::scrub::{DEFAULT_PAUSE, ScrubHandle};
+use crate::time::WallTime;
 
 /// Header by which the command line notices that agent and command are of different versions.
 pub const VERSION_HEADER: &str = "plexmesh-version";
@@ -439,6 +441,12 @@ fn tell_scrub(scrub: &ScrubHandle, request: &ScrubRequest) -> (Scrub, Changed) {
     let by_verdict = RefCell::new(BTreeMap::<&str, u64>::new());
     let chosen = match request.action {
         ScrubAction::Read => scrub.read_now(&|id, verdict| named(id) && verdict.is_none_or(judged)),
+        ScrubAction::Pause => {
+            let seconds = request.pause_seconds.map(Duration::from_secs);
+            scrub.pause(seconds.unwrap_or(DEFAULT_PAUSE));
+            0
+        }
+        ScrubAction::Resume => usize::from(scrub.resume()),
         ScrubAction::Accept => scrub.accept(&|id, verdict| {
             let accepted = named(id) && judged(verdict);
             if accepted {
@@ -449,12 +457,21 @@ fn tell_scrub(scrub: &ScrubHandle, request: &ScrubRequest) -> (Scrub, Changed) {
     };
     tracing::info!(action = ?request.action, chosen, "the scrub was told what to do");
     let changed = match request.action {
+        ScrubAction::Pause => {
+            let until = scrub.progress().paused_until_ms.map(WallTime::from_ms);
+            Changed { after: json!({ "pausedUntil": until }), ..Changed::default() }
+        }
+        ScrubAction::Resume => Changed {
+            after: json!({ "pausedUntil": null, "wasPaused": chosen > 0 }),
+            ..Changed::default()
+        },
         ScrubAction::Read => Changed { after: json!({ "toRead": chosen }), ..Changed::default() },
         ScrubAction::Accept => {
             Changed { before: json!(by_verdict.into_inner()), after: json!({ "accepted": chosen }) }
         }
     };
-    (answer::scrub(scrub, Some(chosen)), changed)
+    let concerns_shards = matches!(request.action, ScrubAction::Read | ScrubAction::Accept);
+    (answer::scrub(scrub, concerns_shards.then_some(chosen)), changed)
 }
 
 /// Answers about the one peer that `text` stands for.

@@ -10,6 +10,7 @@ use crate::api::schema::Verdict;
 use crate::audit::{Since, read_since};
 use crate::cli::logging::Loudness;
 use crate::cli::wait::Condition;
+use crate::scrub::MAX_PAUSE;
 use crate::time::parse_span;
 
 mod membership;
@@ -442,12 +443,52 @@ pub enum ScrubVerb {
         "plexmesh scrub start --verdict corrupt"
     ))]
     Start(ChosenArgs),
+    /// How the scrub gets on; the same as without a word
+    #[command(after_help = examples("plexmesh scrub status", "plexmesh scrub status --watch"))]
+    Status(WatchArgs),
+    /// Read one shard now, and say what it is
+    #[command(after_help = examples(
+        "plexmesh scrub verify msg_7f3a_0",
+        "plexmesh scrub verify msg_7f3a_0 && echo intact"
+    ))]
+    Verify(VerifyArgs),
+    /// Read nothing for a while; it goes on by itself
+    #[command(after_help = examples("plexmesh scrub pause", "plexmesh scrub pause --for 2h"))]
+    Pause(PauseArgs),
+    /// End a pause
+    Resume,
     /// Take shards that vanished, were evicted, replaced or modified as they are now
     #[command(after_help = examples(
         "plexmesh scrub accept --verdict vanished",
         "plexmesh scrub accept msg_7f3a_0"
     ))]
     Accept(ChosenArgs),
+}
+
+/// Which shard, and how long to wait for it.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyArgs {
+    /// Its id
+    #[arg(value_name = "SHARD")]
+    pub shard: String,
+    /// Give up after this time
+    #[arg(long, value_name = "SPAN", default_value = "5m", value_parser = parse_span)]
+    pub timeout: Duration,
+}
+
+/// How long.
+#[derive(Clone, Debug, Args)]
+pub struct PauseArgs {
+    /// How long; a week at most
+    #[arg(long = "for", value_name = "SPAN", default_value = "24h", value_parser = parse_pause)]
+    pub span: Duration,
+}
+
+/// A pause that the scrub takes.
+fn parse_pause(text: &str) -> Result<Duration, String> {
+    let span = parse_span(text)?;
+    let fits = span >= Duration::from_secs(1) && span <= MAX_PAUSE;
+    fits.then_some(span).ok_or_else(|| "a pause takes from 1s to 7d".to_owned())
 }
 
 /// Which shards.

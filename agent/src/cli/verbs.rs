@@ -62,7 +62,7 @@ pub async fn ask(verb: Verb, client: &mut Client, output: &Output) -> anyhow::Re
         }
         Verb::Integrity(args) => return shards::integrity(&args, client, output).await,
         Verb::Shards(args) => shards::list(&args, client, output).await?,
-        Verb::Scrub(args) => shards::scrub(args, client, output).await?,
+        Verb::Scrub(args) => return shards::scrub(args, client, output).await,
         Verb::Events(args) => events(&args, client, output).await?,
         Verb::Metrics(args) => metrics::metrics(&args, client, output).await?,
         Verb::Wait(args) => wait::wait(&args, client, output).await?,

@@ -114,6 +114,7 @@ pub fn scrub(screen: &Screen, document: &One<Scrub>) -> Page {
         counted(usize::try_from(it.files_read).unwrap_or(usize::MAX), "file"),
         HumanBytes(it.read_bytes),
     ));
+    page.line(reading(screen, it));
     page.gap();
     if it.sources.is_empty() {
         page.line(
@@ -134,6 +135,34 @@ pub fn scrub(screen: &Screen, document: &One<Scrub>) -> Page {
     }
     page.table(table);
     page
+}
+
+/// How fast it gets on, and how old what is known is.
+fn reading(screen: &Screen, it: &Scrub) -> Line {
+    let mut line = match (it.paused_until, it.done_in_seconds) {
+        (Some(until), _) => Line::new()
+            .painted(Paint::Warn, format!("nothing is read until {until}"))
+            .plain("; end it with ")
+            .code("plexmesh scrub resume"),
+        (None, _) if it.due_shards == 0 => Line::from("nothing waits"),
+        (None, Some(seconds)) => Line::from(format!(
+            "{} wait and will be read in {}",
+            HumanBytes(it.due_bytes),
+            span_of_seconds(seconds.max(1.0).round()),
+        )),
+        (None, None) => Line::from(format!("{} wait", HumanBytes(it.due_bytes))),
+    };
+    if let Some(rate) = it.read_bytes_per_second {
+        line = line.plain(format!("; {} a second while it reads", HumanBytes(rate as u64)));
+    }
+    if let Some(oldest) = it.oldest_read_at {
+        line =
+            line.plain(format!("; the oldest reading is {} old", span(screen.now.since(oldest))));
+    }
+    if it.never_read_shards > 0 {
+        line = line.plain(format!("; {} never read", counted(it.never_read_shards, "shard")));
+    }
+    line
 }
 
 fn word(screen: &Screen, status: Health, summary: &str) -> Line {

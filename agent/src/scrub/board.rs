@@ -12,6 +12,7 @@ use plexmesh_proto::integrity::{
 
 use super::inventory::{Change, SourceKey};
 use super::judge::{Glance, Memory, glance};
+use super::rate::{Backlog, Rate};
 use crate::sources::{Digests, Found, Listing, SourceKind};
 
 /// Between what looks wrong and the second look, in milliseconds: whoever writes a file and then its
@@ -126,6 +127,17 @@ pub(super) struct Board {
     pub(super) bytes_read: u64,
     pub(super) looks: u64,
     pub(super) look_took: Duration,
+    pub(super) rate: Rate,
+    pub(super) pause: Pause,
+}
+
+/// Whether an operator has nothing read for a while.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pause {
+    /// Unix milliseconds at which it ends by itself.
+    pub(super) until_ms: Option<u64>,
+    /// It is not on disk yet.
+    pub(super) unsaved: bool,
 }
 
 impl SourceBoard {
@@ -257,6 +269,8 @@ impl Board {
     pub(super) fn take_over(&mut self, earlier: &mut Self, now: Moment) {
         (self.files_read, self.bytes_read) = (earlier.files_read, earlier.bytes_read);
         (self.looks, self.look_took) = (earlier.looks, earlier.look_took);
+        (self.rate, self.pause) = (earlier.rate, earlier.pause);
+        self.rate.stop();
         self.gone.append(&mut earlier.gone);
         for source in &mut earlier.sources {
             let Some(place) = self.sources.iter().position(|it| it.key == source.key) else {
@@ -382,8 +396,26 @@ impl Board {
     }
 
     /// Notes that a shard is being read.
-    pub(super) fn begin(&mut self, job: &Job) {
+    pub(super) fn begin(&mut self, job: &Job, now: Moment) {
+        self.rate.begin(now.at_ms);
         self.schedule(job.source, &job.id, Some(READING_MS));
+    }
+
+    /// Has nothing read until then, or everything again. What is being read is read anew.
+    pub(super) fn set_pause(&mut self, until_ms: Option<u64>, now: Moment) {
+        self.pause = Pause { until_ms, unsaved: true };
+        self.rate.stop();
+        let reading = self.queue.iter().rev().take_while(|(due, _, _)| *due == READING_MS);
+        let reading: Vec<(usize, Arc<str>)> =
+            reading.map(|(_, source, id)| (*source, Arc::clone(id))).collect();
+        for (source, id) in reading {
+            self.schedule(source, &id, Some(now.at_ms));
+        }
+    }
+
+    /// Unix milliseconds until which nothing is read; `None` if nothing is in the way.
+    pub(super) fn paused_until_ms(&self, now: Moment) -> Option<u64> {
+        self.pause.until_ms.filter(|until_ms| *until_ms > now.wall_ms)
     }
 
     /// When the next shard is due.
@@ -391,11 +423,17 @@ impl Board {
         self.queue.first().map(|(due, _, _)| *due).filter(|due| *due != READING_MS)
     }
 
-    /// How many shards are due, or being read.
-    pub(super) fn count_due(&self, now: Moment) -> usize {
-        let reading = self.queue.iter().rev().take_while(|(due, _, _)| *due == READING_MS).count();
-        let due = self.queue.iter().take_while(|(due, _, _)| *due <= now.at_ms).count();
-        due + reading
+    /// What is due, or being read.
+    pub(super) fn backlog(&self, now: Moment) -> Backlog {
+        let reading = self.queue.iter().rev().take_while(|(due, _, _)| *due == READING_MS);
+        let due = self.queue.iter().take_while(|(due, _, _)| *due <= now.at_ms);
+        let mut backlog = Backlog::default();
+        for (_, source, id) in due.chain(reading) {
+            let shard = self.sources.get(*source).and_then(|source| source.shards.get(id));
+            let file = shard.and_then(|shard| shard.found.file);
+            backlog.add(file.map_or(0, |file| file.size_bytes));
+        }
+        backlog
     }
 
     /// Whether a source could not be looked at lately: what is read of it may be another thing.

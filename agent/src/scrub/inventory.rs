@@ -33,6 +33,9 @@ const KINDS: [(u32, SourceKind); 7] = [
     (7, SourceKind::Manifest),
 ];
 
+/// Key of the time until which nothing is read.
+const PAUSED_UNTIL: &str = "paused-until";
+
 /// What a source goes by on disk: its path says where somebody keeps backups.
 pub(super) type SourceKey = [u8; 8];
 
@@ -91,6 +94,20 @@ impl Inventory {
         Remembered { kind, device: stored.device, shards }
     }
 
+    /// Unix milliseconds until which nothing is to be read; `None` if nothing is remembered.
+    pub(super) fn paused_until_ms(&self) -> Option<u64> {
+        let value = self.database.as_ref()?.value(PAUSED_UNTIL)?;
+        let until_ms = u64::from_be_bytes(value.as_slice().try_into().ok()?);
+        (until_ms > 0).then_some(until_ms)
+    }
+
+    /// Writes a pause, or that there is none; whether it is on disk.
+    pub(super) fn save_pause(&mut self, until_ms: Option<u64>) -> bool {
+        let value = (PAUSED_UNTIL.to_owned(), until_ms.unwrap_or(0).to_be_bytes().to_vec());
+        let written = self.opened().and_then(|database| database.write([], [value]));
+        self.note_write(written)
+    }
+
     /// Writes changes; whether they are on disk. A disk that is full is one of a day: it is tried
     /// again.
     pub(super) fn save(
@@ -98,7 +115,12 @@ impl Inventory {
         changes: &[Change],
         sources: &[(SourceKey, SourceKind, Option<u64>)],
     ) -> bool {
-        match self.try_save(changes, sources) {
+        let written = self.try_save(changes, sources);
+        self.note_write(written)
+    }
+
+    fn note_write(&mut self, written: Result<(), Fault>) -> bool {
+        match written {
             Ok(()) => {
                 if std::mem::take(&mut self.failing) {
                     tracing::info!(store = %self.path.display(), "the inventory can be written \
@@ -123,10 +145,7 @@ impl Inventory {
         changes: &[Change],
         sources: &[(SourceKey, SourceKind, Option<u64>)],
     ) -> Result<(), Fault> {
-        let database = match &mut self.database {
-            Some(database) => database,
-            none => none.insert(Database::open(&self.path)?),
-        };
+        let database = self.opened()?;
         let slots = changes.iter().map(|change| {
             let key = [change.source.as_slice(), change.id.as_bytes()].concat();
             (key, change.memory.as_ref().map(encode))
@@ -138,6 +157,13 @@ impl Inventory {
             (value_name(key), stored.encode_to_vec())
         });
         database.write(slots, values)
+    }
+
+    fn opened(&mut self) -> Result<&Database, Fault> {
+        Ok(match &mut self.database {
+            Some(database) => database,
+            none => none.insert(Database::open(&self.path)?),
+        })
     }
 
     pub(super) fn close(self) {

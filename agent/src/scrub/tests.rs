@@ -239,7 +239,7 @@ fn a_source_that_is_gone_is_one_finding_and_its_shards_stand() {
     scrub.read_now(&|_, _| true);
     until("an absent source", || findings().as_ref() == Some(&absent));
     scrub.read_now(&|_, _| true);
-    until("nothing left to read", || scrub.progress().due == 0);
+    until("nothing left to read", || scrub.progress().backlog == Backlog::default());
     assert_eq!((wrong(&scrub), findings()), (BTreeMap::new(), Some(absent)));
     fs::rename(&aside, world.root.path()).unwrap();
     until("no finding", || findings() == Some(BTreeMap::new()));
@@ -317,5 +317,41 @@ fn the_digest_of_all_changes_with_a_content_and_not_with_a_restart() {
         let inventory = report.and_then(|report| report.inventory);
         inventory.is_some_and(|it| it.count(Verdict::Replaced) == 1 && Some(it.digest) != first)
     });
+    scrub.stop();
+}
+
+#[test]
+fn a_pause_stops_readings_and_outlives_the_agent_and_looks_go_on() {
+    let world = World::new(12);
+    let scrub = world.start();
+    until_wrong(&scrub, &[]);
+    scrub.pause(DEFAULT_PAUSE);
+    let read = scrub.progress().files_read;
+    world.flip_with_times_restored("s03");
+    assert!(scrub.read_now(&|id, _| id == "s03") > 0);
+    fs::remove_file(world.file("s04")).unwrap();
+    until_wrong(&scrub, &[("s04", Verdict::Missing)]);
+    assert_eq!(scrub.progress().files_read, read);
+    scrub.stop();
+    let scrub = world.start();
+    assert!(scrub.progress().paused_until_ms.is_some());
+    until_wrong(&scrub, &[("s04", Verdict::Missing)]);
+    assert_eq!((scrub.progress().files_read, scrub.progress().done_in), (0, None));
+    assert!(scrub.resume() && !scrub.resume());
+    assert!(scrub.read_now(&|id, _| id == "s03") > 0);
+    until_wrong(&scrub, &[("s03", Verdict::Corrupt), ("s04", Verdict::Missing)]);
+    scrub.stop();
+    let scrub = world.start();
+    assert_eq!(scrub.progress().paused_until_ms, None);
+    scrub.stop();
+}
+
+#[test]
+fn a_pause_ends_by_itself() {
+    let world = World::new(3);
+    let scrub = world.start();
+    scrub.pause(Duration::from_millis(300));
+    until_wrong(&scrub, &[]);
+    assert_eq!(scrub.progress().paused_until_ms, None);
     scrub.stop();
 }

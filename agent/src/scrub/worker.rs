@@ -91,6 +91,10 @@ impl Worker {
 
     /// Does what is due; how long there is nothing to do then.
     fn work(&mut self) -> Duration {
+        if self.shared.take_pause_changed() {
+            self.readers.give_up();
+            self.save_at = Instant::now();
+        }
         while let Some((job, read)) = self.readers.next_ended() {
             self.finish(&job, read);
         }
@@ -120,7 +124,12 @@ impl Worker {
     /// How long there is nothing to do; without room no reading is begun before one ended.
     fn idle_time(&self, room: bool) -> Duration {
         let now = moment();
-        let due_ms = self.shared.board().next_due_ms().filter(|_| room);
+        let due_ms = {
+            let board = self.shared.board();
+            let pause_ends = board.paused_until_ms(now);
+            let pause_ends = pause_ends.map(|at| now.at_ms.saturating_add(at - now.wall_ms));
+            board.next_due_ms().filter(|_| room).or(pause_ends)
+        };
         let due_ms = due_ms.unwrap_or(u64::MAX).min(self.next_look_ms());
         let work = Duration::from_millis(due_ms.saturating_sub(now.at_ms));
         let told = if self.told { self.save_at } else { self.tell_at };
@@ -221,6 +230,9 @@ impl Worker {
             let now = moment();
             let (job, deadline) = {
                 let board = self.shared.board();
+                if board.paused_until_ms(now).is_some() {
+                    return false;
+                }
                 let Some(job) = board.next_job(now) else { return true };
                 (job, board.deadline)
             };
@@ -247,7 +259,7 @@ impl Worker {
             // One more, so that the look comes first.
             return board.put_off(&job, look_ms.max(self.rested_ms) + 1);
         }
-        board.begin(&job);
+        board.begin(&job, now);
         drop(board);
         let opened = self.sources.get(job.source).map(|source| source.open(&job.id));
         let failed = match opened {
@@ -266,10 +278,15 @@ impl Worker {
             Some(Err(OpenError::Source(_))) => Reading::LookAgain,
             None => Reading::Later,
         };
+        if self.readers.running() == 0 {
+            self.shared.board().rate.stop();
+        }
         self.take(&job, &failed);
     }
 
     fn finish(&mut self, job: &Job, read: io::Result<Content>) {
+        let (bytes, others) = (read.as_ref().map_or(0, |it| it.bytes), self.readers.running() > 0);
+        self.shared.board().rate.end(bytes, moment().at_ms, others);
         let reading = match read {
             // Not of the system: nothing is known of the file.
             Err(error) if error.raw_os_error().is_none() => {
@@ -340,6 +357,11 @@ impl Worker {
     }
 
     fn save(&mut self) {
+        let pause = self.shared.board().pause;
+        if pause.unsaved && self.inventory.save_pause(pause.until_ms) {
+            let mut board = self.shared.board();
+            board.pause.unsaved &= board.pause != pause;
+        }
         loop {
             let (changes, sources): (_, Vec<(SourceKey, _, _)>) = {
                 let mut board = self.shared.board();

@@ -34,7 +34,13 @@ pub fn scrub(scrub: &ScrubHandle, chosen_shards: Option<usize>) -> Scrub {
         deadline_seconds: progress.deadline.as_secs_f64(),
         shards: progress.shards,
         read_in_time: progress.read_in_time,
-        due_shards: progress.due,
+        never_read_shards: progress.never_read,
+        oldest_read_at: progress.oldest_ms.map(WallTime::from_ms),
+        due_shards: progress.backlog.shards,
+        due_bytes: progress.backlog.bytes,
+        read_bytes_per_second: progress.bytes_per_second,
+        done_in_seconds: progress.done_in.map(|span| span.as_secs_f64()),
+        paused_until: progress.paused_until_ms.map(WallTime::from_ms),
         files_read: progress.files_read,
         read_bytes: progress.bytes_read,
         sources: progress.sources.into_iter().map(source).collect(),
@@ -55,6 +61,9 @@ fn judge(progress: &Progress) -> (Health, String) {
     }
     if progress.sources.iter().any(|source| source.looked_ms.is_none()) {
         return (Health::Unknown, "the first look is under way".to_owned());
+    }
+    if progress.paused_until_ms.is_some() {
+        return (Health::Warn, format!("paused; {text}"));
     }
     // Shards without a file cannot be read, and are told of by their verdicts.
     let status = if progress.unread > 0 { Health::Unknown } else { Health::Ok };

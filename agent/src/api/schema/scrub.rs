@@ -61,8 +61,21 @@ pub struct Scrub {
     pub shards: usize,
     /// Shards that were read within the deadline.
     pub read_in_time: usize,
+    /// Shards with a file that were never read.
+    pub never_read_shards: usize,
+    /// When the shard was read that was not for the longest time; `null` before the first reading.
+    pub oldest_read_at: Option<WallTime>,
     /// Shards that are to be read now.
     pub due_shards: usize,
+    /// Their bytes.
+    pub due_bytes: u64,
+    /// Bytes a second that are read while something is; `null` before enough was read to say.
+    pub read_bytes_per_second: Option<f64>,
+    /// When what is to be read now will have been, at that rate; `null` if nobody can say, or while the
+    /// scrub is paused.
+    pub done_in_seconds: Option<f64>,
+    /// Until when nothing is read; `null` if nothing is in the way.
+    pub paused_until: Option<WallTime>,
     /// Files read to their end since the agent started.
     pub files_read: u64,
     /// Bytes read since the agent started.
@@ -107,6 +120,9 @@ pub struct ScrubRequest {
     /// Only shards with one of these verdicts; any if there is none.
     #[serde(default)]
     pub verdicts: Vec<Verdict>,
+    /// How long a pause is, in seconds, at most a week; a day if nothing is said.
+    #[serde(default)]
+    pub pause_seconds: Option<u64>,
 }
 
 /// What the scrub can be asked to do.
@@ -116,6 +132,10 @@ pub enum ScrubAction {
     /// Look at the directories and read the shards now.
     #[default]
     Read,
+    /// Read nothing for a while; looks go on.
+    Pause,
+    /// End a pause.
+    Resume,
     /// Take shards that vanished, were evicted, replaced or modified as they are now for what they
     /// should be.
     Accept,

@@ -77,9 +77,9 @@ fn nothing_of_a_source_that_is_gone_is_due_until_it_is_back() {
     let mut board = board(1);
     board.merge(0, listing(&[("a", shard(1))]), START);
     board.stand_still(0, fault());
-    assert_eq!((board.next_due_ms(), board.count_due(START)), (None, 0));
+    assert_eq!((board.next_due_ms(), board.backlog(START).shards), (None, 0));
     board.merge(0, listing(&[("a", shard(1))]), START);
-    assert_eq!(board.count_due(START), 1);
+    assert_eq!(board.backlog(START).shards, 1);
 }
 
 #[test]
