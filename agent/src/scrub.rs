@@ -178,6 +178,9 @@ struct Shared {
     wanted: Mutex<Option<Config>>,
     look_wanted: AtomicBool,
     pause_changed: AtomicBool,
+    /// Shards on a disk that tests broke.
+    #[cfg(test)]
+    broken: Mutex<std::collections::BTreeSet<String>>,
 }
 
 impl Shared {
@@ -427,6 +430,14 @@ fn absolute(mut config: Config) -> Config {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+impl ScrubHandle {
+    /// Has every later reading of these shards fail as that of a broken disk does.
+    fn break_disk_of(&self, ids: &[String]) {
+        *self.shared.broken.lock().unwrap() = ids.iter().cloned().collect();
+    }
 }
 
 #[cfg(test)]

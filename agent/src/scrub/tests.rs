@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod faults;
+
 /// Between two questions.
 const POLL: Duration = Duration::from_millis(20);
 /// A scrub that takes longer is stuck.
@@ -20,6 +22,8 @@ struct World {
     data: TempDir,
     root: TempDir,
     records: BTreeMap<String, (String, usize)>,
+    /// Shards whose readings fail.
+    broken: Vec<String>,
 }
 
 impl World {
@@ -28,6 +32,7 @@ impl World {
             data: tempfile::tempdir().unwrap(),
             root: tempfile::tempdir().unwrap(),
             records: BTreeMap::new(),
+            broken: Vec::new(),
         };
         for number in 0..shards {
             world.store(&format!("s{number:02}"), &vec![number as u8; 100 + number]);

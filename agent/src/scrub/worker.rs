@@ -285,6 +285,11 @@ impl Worker {
     }
 
     fn finish(&mut self, job: &Job, read: io::Result<Content>) {
+        #[cfg(test)]
+        let read = match self.shared.broken.lock() {
+            Ok(broken) if broken.contains(&*job.id) => Err(rustix::io::Errno::IO.into()),
+            _ => read,
+        };
         let (bytes, others) = (read.as_ref().map_or(0, |it| it.bytes), self.readers.running() > 0);
         self.shared.board().rate.end(bytes, moment().at_ms, others);
         let reading = match read {

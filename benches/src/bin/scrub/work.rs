@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
+use anyhow::ensure;
 use clap::Args;
 use plexmesh_agent::scrub::{Config, ScrubHandle};
 use plexmesh_agent::sources::SourceKind;
+use plexmesh_proto::integrity::Verdict;
 
 /// Between two questions how far it is. Each goes through all shards while nothing else can.
 const POLL: Duration = Duration::from_millis(5);
@@ -31,7 +33,7 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// Reads all files once.
+    /// Reads all files once; none of them may be accused.
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let data = tempfile::tempdir()?;
         let config = Config {
@@ -44,6 +46,8 @@ impl Work {
         while scrub.progress().read_in_time < self.files {
             sleep(POLL);
         }
+        let (_, accused) = scrub.shards(&|_, verdict| verdict != Some(Verdict::Ok), 1);
+        ensure!(accused == 0, "{accused} of {} intact files were accused", self.files);
         for _ in 0..self.looks {
             let before = scrub.progress().looks;
             scrub.read_now(&|_, _| false);
