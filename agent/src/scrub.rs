@@ -281,7 +281,7 @@ impl ScrubHandle {
             read_in_time += usize::from(in_time(shard.memory.verified_ms));
             unread += usize::from(shard.is_unread(&in_time));
             match shard.memory.verified_ms {
-                _ if shard.found.file.is_none() => {}
+                _ if shard.found().file.is_none() => {}
                 Some(at) => oldest_ms = Some(oldest_ms.map_or(at, |oldest| oldest.min(at))),
                 None => never_read += 1,
             }
@@ -345,9 +345,9 @@ impl ScrubHandle {
             source: source.root.clone(),
             verdict: shown,
             since_ms: shown.map(|_| shard.memory.since_ms),
-            size_bytes: shard.found.file.map(|file| file.size_bytes),
-            expected_size_bytes: shard.found.record.and_then(|record| record.size_bytes),
-            expected_digest: shard.found.record.and_then(|record| record.digest),
+            size_bytes: shard.found().file.map(|file| file.size_bytes),
+            expected_size_bytes: shard.found().record.and_then(|record| record.size_bytes),
+            expected_digest: shard.found().record.and_then(|record| record.digest),
             blake3: shard.memory.blake3,
             verified_ms: shard.memory.verified_ms,
         });

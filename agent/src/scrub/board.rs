@@ -54,8 +54,10 @@ struct Suspect {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shard {
     pub(super) memory: Memory,
-    pub(super) found: Found,
-    suspect: Option<Suspect>,
+    /// What was found, if that is not what is remembered. It almost always is, and there may be a
+    /// million shards.
+    differs: Option<Box<Found>>,
+    suspect: Option<Box<Suspect>>,
     /// When it is to be read; `None` if it cannot be.
     due_ms: Option<u64>,
     unsaved: bool,
@@ -79,11 +81,12 @@ pub(super) struct SourceBoard {
     pub(super) key: SourceKey,
     pub(super) root: PathBuf,
     pub(super) kind: SourceKind,
-    pub(super) shards: BTreeMap<Arc<str>, Shard>,
+    /// In boxes: a tree leaves almost half of its room empty.
+    pub(super) shards: BTreeMap<Arc<str>, Box<Shard>>,
     pub(super) fault: Option<Fault>,
     pub(super) refused: usize,
     pub(super) stale_manifest: bool,
-    has_records: bool,
+    pub(super) has_records: bool,
     pub(super) looked_ms: Option<u64>,
     /// When the last look that succeeded began, in milliseconds since boot.
     looked_at_ms: u64,
@@ -180,6 +183,22 @@ impl SourceBoard {
 }
 
 impl Shard {
+    /// What was found at the last look.
+    pub(super) fn found(&self) -> Found {
+        self.differs.as_deref().copied().unwrap_or_else(|| self.memory.found())
+    }
+
+    fn set_found(&mut self, found: Found) {
+        self.differs = (found != self.memory.found()).then(|| Box::new(found));
+    }
+
+    /// Changes what is remembered; what was found stays.
+    fn remember(&mut self, change: impl FnOnce(&mut Memory, &Found)) {
+        let found = self.found();
+        change(&mut self.memory, &found);
+        self.set_found(found);
+    }
+
     /// What is told of it: a shard that should have been read long ago is not known to be anything.
     pub(super) fn shown(&self, patience: Patience, now: Moment) -> Option<Verdict> {
         match self.memory.verdict {
@@ -192,7 +211,7 @@ impl Shard {
 
     /// Whether a look that found it so tells nothing new: it waits for its next reading.
     fn is_settled_as(&self, found: &Found) -> bool {
-        self.due_ms.is_some() && self.found == *found
+        self.due_ms.is_some() && self.found() == *found
     }
 
     /// Whether it could have been read in time, and was not.
@@ -208,29 +227,31 @@ impl Shard {
         let wall_ms = now.wall_ms.min(started.wall_ms.saturating_add(run_ms));
         let read =
             self.memory.verified_ms.is_some_and(|at| wall_ms < at.saturating_add(patience_ms));
-        self.found.file.is_some() && !read && run_ms > patience_ms
+        self.found().file.is_some() && !read && run_ms > patience_ms
     }
 
     /// Takes a verdict, at once or at the second look. Whether it is certain.
     fn note(&mut self, verdict: Verdict, read: Option<&Digests>, now: Moment) -> bool {
+        let found = self.found();
+        let doubted = self
+            .suspect
+            .as_ref()
+            .filter(|suspect| suspect.verdict == verdict && suspect.found == found);
         let certain = verdict == Verdict::Ok
             || self.memory.verdict == Some(verdict)
-            || self.suspect.is_some_and(|suspect| {
-                suspect.verdict == verdict
-                    && suspect.found == self.found
-                    && suspect.confirm_ms <= now.at_ms
-            });
+            || doubted.is_some_and(|suspect| suspect.confirm_ms <= now.at_ms);
         if certain {
             self.suspect = None;
-            self.memory.settle(verdict, &self.found, read, now.wall_ms);
-        } else if self
-            .suspect
-            .is_none_or(|suspect| suspect.verdict != verdict || suspect.found != self.found)
-        {
+            self.remember(|memory, found| memory.settle(verdict, found, read, now.wall_ms));
+        } else if doubted.is_none() {
             let confirm_ms = now.at_ms + CONFIRM_MS;
-            self.suspect = Some(Suspect { verdict, found: self.found, confirm_ms });
+            self.suspect = Some(Box::new(Suspect { verdict, found, confirm_ms }));
         }
         certain
+    }
+
+    fn confirm_ms(&self) -> Option<u64> {
+        self.suspect.as_ref().map(|suspect| suspect.confirm_ms)
     }
 }
 
@@ -255,10 +276,8 @@ impl Board {
             }
             _ => now.at_ms,
         };
-        let found = Found { record: memory.expected, file: memory.file };
         let Some(board) = self.sources.get_mut(source) else { return };
-        let shard = Shard { memory, found, due_ms: None, ..Shard::default() };
-        board.shards.insert(id.clone(), shard);
+        board.shards.insert(id.clone(), Box::new(Shard { memory, ..Shard::default() }));
         if memory.file.is_some() {
             self.schedule(source, &id, Some(due_ms));
         }
@@ -309,8 +328,8 @@ impl Board {
         let Some(board) = self.sources.get_mut(source) else { return };
         let has_records = board.has_records;
         let shard = board.shards.entry(id.clone()).or_default();
-        let changed = shard.found != found;
-        shard.found = found;
+        let changed = shard.found() != found;
+        shard.set_found(found);
         let was_read = !matches!(
             shard.memory.verdict,
             None | Some(
@@ -358,18 +377,15 @@ impl Board {
         let again = now.at_ms + self.again_after(&job.id, now.wall_ms);
         let shard = self.sources.get_mut(job.source)?.shards.get_mut(&job.id)?;
         // It changed while it was read: what was read says nothing of what is there.
-        if shard.found != job.found {
+        if shard.found() != job.found {
             self.schedule(job.source, &job.id, Some(now.at_ms));
             return None;
         }
         let before = shard.memory;
         let certain = shard.note(verdict, digests, now);
         let changed = shard.memory != before;
-        let due = match shard.suspect {
-            Some(suspect) if !certain => suspect.confirm_ms,
-            _ => again,
-        };
-        let doubt = shard.suspect.map(|suspect| suspect.confirm_ms);
+        let doubt = shard.confirm_ms();
+        let due = doubt.filter(|_| !certain).unwrap_or(again);
         if changed {
             self.changed(job.source, &job.id);
         }
@@ -387,10 +403,10 @@ impl Board {
         let (due_ms, source, id) = self.queue.first().filter(|(due, _, _)| *due <= now.at_ms)?;
         let board = self.sources.get(*source)?;
         let shard = board.shards.get(id)?;
-        let confirm_ms = shard.suspect.map(|suspect| suspect.confirm_ms);
+        let confirm_ms = shard.confirm_ms();
         let look_first_ms = confirm_ms.filter(|confirm_ms| *confirm_ms > board.looked_at_ms);
         let late = Duration::from_millis(now.at_ms.saturating_sub(*due_ms));
-        let (memory, found) = (shard.memory, shard.found);
+        let (memory, found) = (shard.memory, shard.found());
         let is_second = confirm_ms.is_some();
         Some(Job { source: *source, id: id.clone(), memory, found, late, look_first_ms, is_second })
     }
@@ -430,7 +446,7 @@ impl Board {
         let mut backlog = Backlog::default();
         for (_, source, id) in due.chain(reading) {
             let shard = self.sources.get(*source).and_then(|source| source.shards.get(id));
-            let file = shard.and_then(|shard| shard.found.file);
+            let file = shard.and_then(|shard| shard.found().file);
             backlog.add(file.map_or(0, |file| file.size_bytes));
         }
         backlog
@@ -469,9 +485,9 @@ impl Board {
             for (id, shard) in &mut source.shards {
                 let wrong = shard.memory.verdict.filter(|verdict| *verdict != Verdict::Ok);
                 if wrong.is_some_and(|verdict| picked(id, verdict)) {
-                    shard.memory.accept();
+                    shard.remember(|memory, _| memory.accept());
                     shard.suspect = None;
-                    accepted.push((place, id.clone(), shard.found));
+                    accepted.push((place, id.clone(), shard.found()));
                 }
             }
         }
@@ -523,7 +539,7 @@ impl Board {
                     // It may be on its way, and is no shard yet; or a first doubt is looked into.
                     None => summary.pending += u32::from(shard.suspect.is_some()),
                 }
-                if shard.found.file.is_some() {
+                if shard.found().file.is_some() {
                     let verified = shard.memory.verified_ms;
                     oldest_ms =
                         verified.map(|at| oldest_ms.map_or(at, |old| old.min(at))).or(oldest_ms);
@@ -589,7 +605,7 @@ impl Board {
         let there = self.sources.iter().filter(|source| source.fault.is_none());
         there
             .flat_map(|source| source.shards.values())
-            .filter_map(|shard| shard.suspect.map(|suspect| suspect.confirm_ms))
+            .filter_map(|shard| shard.confirm_ms())
             .filter(|confirm_ms| *confirm_ms > now.at_ms)
             .min()
     }
@@ -603,7 +619,7 @@ impl Board {
             gone && now.wall_ms.saturating_sub(shard.memory.since_ms) < AT_ONCE_MS
         };
         let doubted = |shard: &Shard| {
-            shard.suspect.is_some_and(|suspect| suspect.verdict == Verdict::Vanished)
+            shard.suspect.as_ref().is_some_and(|suspect| suspect.verdict == Verdict::Vanished)
         };
         let many = board.shards.values().filter(|shard| lately(shard) || doubted(shard)).count();
         if total < MANY_OF || many < FEWEST_MANY || many * MANY_OF < total {

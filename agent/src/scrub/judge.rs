@@ -157,6 +157,11 @@ impl Memory {
         self.file = found.file;
     }
 
+    /// What would be found if nothing had changed.
+    pub(super) const fn found(&self) -> Found {
+        Found { record: self.expected, file: self.file }
+    }
+
     /// Takes what is there now as what is expected.
     pub(super) fn accept(&mut self) {
         *self = Self::default();

@@ -9,11 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use rustix::process::setpriority_process;
 
 use super::board::Job;
 use super::read::{Reader, Wanted};
 use crate::sources::{Digests, FileFacts, Source};
 
+/// The lowest priority that there is.
+const NICE: i32 = 19;
 /// Most threads that read: more gain nothing on one disk, and a host has other things to do.
 const MAX_THREADS: usize = 4;
 
@@ -53,6 +56,7 @@ impl Readers {
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|number| format!("scrub-{number}"))
+            .start_handler(|_| step_back())
             .build()
             .map_err(io::Error::other)?;
         let (tell, ended) = channel();
@@ -109,6 +113,12 @@ impl Drop for Readers {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
     }
+}
+
+/// Has the calling thread wait for all others on the host. Linux takes a thread's I/O priority from
+/// it too: the lowest of those that are served at all. Whoever may not is as welcome as before.
+fn step_back() {
+    let _ = setpriority_process(None, NICE);
 }
 
 fn content(

@@ -158,7 +158,11 @@ impl Worker {
                 source = %root.display(), remembered = remembered.shards,
                 "shards are looked at here"
             );
-            self.sources.push(Source::new(root, kind, remembered));
+            let source = Source::new(root, kind, remembered);
+            if let Some(board) = board.sources.get_mut(place) {
+                board.has_records = source.kind().has_records();
+            }
+            self.sources.push(source);
         }
         {
             let mut shared = self.shared.board();

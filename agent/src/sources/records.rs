@@ -47,7 +47,8 @@ pub(super) struct Cache {
 struct Copied {
     /// What it was like when it was read; `None` if it never could be.
     read: Option<Stamp>,
-    records: Records,
+    /// In the order of their ids. A list: a tree leaves almost half of its room empty.
+    records: Box<[(Box<str>, Expected)]>,
     refused: usize,
     bad: Option<Bad>,
 }
@@ -134,6 +135,7 @@ impl Copied {
         if how.stamp(directory, name)? != before {
             return Err(io::Error::other("it changed while it was read"));
         }
+        let records = records.into_iter().collect();
         *self = Self { read: Some(before), records, refused, bad: None };
         Ok(())
     }
