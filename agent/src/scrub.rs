@@ -367,7 +367,7 @@ impl ScrubHandle {
     pub fn pause(&self, span: Duration) {
         let now = moment();
         let until_ms = now.wall_ms.saturating_add(millis(span.min(MAX_PAUSE)));
-        self.shared.board().set_pause(Some(until_ms), now);
+        self.shared.board().set_pause(Some(until_ms));
         self.shared.pause_changed.store(true, Ordering::SeqCst);
         self.wake();
     }
@@ -379,7 +379,7 @@ impl ScrubHandle {
             let mut board = self.shared.board();
             let was_paused = board.paused_until_ms(now).is_some();
             if was_paused {
-                board.set_pause(None, now);
+                board.set_pause(None);
             }
             was_paused
         };

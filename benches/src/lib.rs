@@ -1,4 +1,4 @@
-//! What the benchmarks share: a mesh of signed records. Figures that depend on the machine live in this crate and not in tests.
+//! What the benchmarks share: a mesh of signed records, and what the kernel says of CPU times. Figures that depend on the machine live in this crate and not in tests.
 
 use std::sync::Arc;
 
@@ -9,6 +9,8 @@ use plexmesh_proto::record::{
     Certificate, EdgeStatus, Enrolment, LinkEdge, Links, MeshId, Payload, Profile, Record, Role,
 };
 use plexmesh_proto::types::{PeerId, Version};
+
+pub mod cpu;
 
 /// A moment at which all records of [`mesh`] are valid, in Unix seconds.
 pub const NOW_S: u64 = 1_000;

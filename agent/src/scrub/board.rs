@@ -417,13 +417,23 @@ impl Board {
         self.schedule(job.source, &job.id, Some(READING_MS));
     }
 
-    /// Has nothing read until then, or everything again. What is being read is read anew.
-    pub(super) fn set_pause(&mut self, until_ms: Option<u64>, now: Moment) {
+    /// Has nothing read until then, or everything again.
+    pub(super) const fn set_pause(&mut self, until_ms: Option<u64>) {
         self.pause = Pause { until_ms, unsaved: true };
+    }
+
+    /// Notes that all readings were given up: what was being read is due.
+    pub(super) fn give_up_readings(&mut self, now: Moment) {
         self.rate.stop();
-        let reading = self.queue.iter().rev().take_while(|(due, _, _)| *due == READING_MS);
-        let reading: Vec<(usize, Arc<str>)> =
-            reading.map(|(_, source, id)| (*source, Arc::clone(id))).collect();
+        // Those of a source that cannot be looked at are not in the queue.
+        let all = self.sources.iter().enumerate();
+        let shards = all.flat_map(|(place, source)| {
+            source.shards.iter().map(move |(id, shard)| (place, id, shard.due_ms))
+        });
+        let reading: Vec<(usize, Arc<str>)> = shards
+            .filter(|(_, _, due_ms)| *due_ms == Some(READING_MS))
+            .map(|(place, id, _)| (place, Arc::clone(id)))
+            .collect();
         for (source, id) in reading {
             self.schedule(source, &id, Some(now.at_ms));
         }

@@ -93,6 +93,7 @@ impl Worker {
     fn work(&mut self) -> Duration {
         if self.shared.take_pause_changed() {
             self.readers.give_up();
+            self.shared.board().give_up_readings(moment());
             self.save_at = Instant::now();
         }
         while let Some((job, read)) = self.readers.next_ended() {

@@ -138,3 +138,21 @@ fn what_could_not_be_written_is_to_be_written_again() {
     board.not_saved(first);
     assert_eq!((board.take_unsaved(10).len(), board.has_unsaved()), (5, false));
 }
+
+#[test]
+fn a_reading_that_was_given_up_is_due_again_even_where_its_source_was_gone_meanwhile() {
+    let mut board = board(2);
+    for source in 0..2 {
+        board.merge(source, listing(&[("a", shard(1))]), START);
+        let job = board.next_job(START).unwrap();
+        board.begin(&job, START);
+    }
+    board.stand_still(1, fault());
+    assert!(board.next_job(START).is_none());
+    board.give_up_readings(START);
+    board.merge(1, listing(&[("a", shard(1))]), START);
+    assert_eq!(board.next_job(START).map(|job| job.source), Some(0));
+    assert_eq!(board.backlog(START).shards, 2);
+    let due: Vec<Option<u64>> = board.sources.iter().map(|it| it.shards["a"].due_ms).collect();
+    assert_eq!(due, [Some(START.at_ms); 2]);
+}

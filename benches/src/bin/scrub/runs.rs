@@ -5,9 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-
-/// Ticks of `/proc/PID/stat` in a second; Linux has shown 100 on every architecture for decades.
-const TICKS_A_SECOND: u64 = 100;
+use plexmesh_benches::cpu::cpu_times;
 
 /// What one run took.
 #[derive(Clone, Copy, Debug)]
@@ -88,10 +86,5 @@ fn run(contender: &mut Contender) -> anyhow::Result<Run> {
 
 /// CPU time of all children that ended.
 fn cpu_of_children() -> anyhow::Result<Duration> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    // The name in parentheses may hold anything; fields are counted behind it. Times of children
-    // are the 16th and 17th.
-    let fields = stat.rsplit_once(") ").map(|(_, fields)| fields.split(' ')).into_iter().flatten();
-    let ticks: u64 = fields.skip(13).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Ok(Duration::from_millis(ticks * 1_000 / TICKS_A_SECOND))
+    Ok(cpu_times(&fs::read_to_string("/proc/self/stat")?).children)
 }
