@@ -1,6 +1,6 @@
 //! Looks at the shards of this peer: which are there, and whether each is as it should be.
 //!
-//! A light look lists names, attributes and records; a reading takes two digests in one pass. What
+//! A light look lists names, attributes and records; a reading takes all digests in one pass. What
 //! looks wrong is looked at a second time, with the manifest read anew, before anybody is told. What
 //! was found right is remembered on disk, so that a silent deletion is noticed after a restart too.
 //! One thread decides what is looked at and when; others read, and rest as long as they are told to.

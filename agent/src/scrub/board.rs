@@ -13,6 +13,7 @@ use plexmesh_proto::integrity::{
 use super::inventory::{Change, SourceKey};
 use super::judge::{Glance, Memory, glance};
 use super::rate::{Backlog, Rate};
+use super::{MAX_PAUSE, millis};
 use crate::sources::{Digests, Found, Listing, SourceKind};
 
 /// Between what looks wrong and the second look, in milliseconds: whoever writes a file and then its
@@ -441,7 +442,9 @@ impl Board {
 
     /// Unix milliseconds until which nothing is read; `None` if nothing is in the way.
     pub(super) fn paused_until_ms(&self, now: Moment) -> Option<u64> {
-        self.pause.until_ms.filter(|until_ms| *until_ms > now.wall_ms)
+        let longest_ms = now.wall_ms.saturating_add(millis(MAX_PAUSE));
+        // What a clock that was set back made longer than any pause is none.
+        self.pause.until_ms.filter(|until_ms| (now.wall_ms + 1..=longest_ms).contains(until_ms))
     }
 
     /// When the next shard is due.

@@ -44,11 +44,11 @@ pub(super) fn probe(root: &Root) -> SourceKind {
         return SourceKind::BackupNodeSqlite;
     }
     if let Ok(metadata) = root.child(METADATA) {
-        let names = some_names(&metadata, &|name| name.ends_with(".json"));
-        if names.iter().any(|name| has_shard_locations(&metadata, name)) {
+        let has = |picked: &dyn Fn(&str) -> bool| !some_names(&metadata, picked).is_empty();
+        if has(&|name| is_backup_record(name) && has_shard_locations(&metadata, name)) {
             return SourceKind::BackupManifest;
         }
-        if names.iter().any(|name| sidecar_id(name).is_some()) {
+        if has(&|name| sidecar_id(name).is_some()) {
             return SourceKind::Sidecar;
         }
     }
@@ -94,11 +94,7 @@ pub(super) fn refresh(kind: SourceKind, root: &Root, cache: &mut Cache) -> Resul
         SourceKind::Sidecar => {
             return refresh_all(root, cache, how, &|name| sidecar_id(name).is_some());
         }
-        _ => {
-            return refresh_all(root, cache, how, &|name| {
-                name.ends_with(".json") && !name.ends_with(SIDECAR_END)
-            });
-        }
+        _ => return refresh_all(root, cache, how, &is_backup_record),
     };
     cache.refresh(root, vec![name.into()], how);
     cache.require(root, name)
@@ -181,6 +177,11 @@ fn backup_shard_id(name: &str) -> Option<&str> {
 fn located_id(place: &str) -> Option<&str> {
     let name = place.rsplit_once('/').map_or(place, |(_, name)| name);
     plain_id(name.strip_suffix(".shard").unwrap_or(name)).filter(|id| backup_of(id).is_some())
+}
+
+/// Whether a file has the records of a backup, by its name.
+fn is_backup_record(name: &str) -> bool {
+    name.ends_with(".json") && !name.ends_with(SIDECAR_END)
 }
 
 fn sidecar_id(name: &str) -> Option<&str> {
@@ -329,10 +330,7 @@ fn some_names(directory: &Root, picked: &dyn Fn(&str) -> bool) -> Vec<String> {
 }
 
 fn has_shard_locations(metadata: &Root, name: &str) -> bool {
-    let mut cache = Cache::default();
-    let how = RecordFile { kind: RecordKind::Json(Format::Backup), id_of: located_id };
-    cache.refresh(metadata, vec![name.into()], how);
-    !cache.is_unknown(name)
+    record_kind(SourceKind::BackupManifest).is_some_and(|how| how.load(metadata, name).is_ok())
 }
 
 #[cfg(test)]

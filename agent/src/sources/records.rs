@@ -142,7 +142,8 @@ impl Copied {
 }
 
 impl RecordFile {
-    fn load(self, directory: &Root, name: &str) -> io::Result<(Records, usize)> {
+    /// Reads a file; gives its records, and how many were left alone.
+    pub(super) fn load(self, directory: &Root, name: &str) -> io::Result<(Records, usize)> {
         match self.kind {
             RecordKind::Json(format) => {
                 let (file, _) = open(directory, name)?;
@@ -159,7 +160,8 @@ impl RecordFile {
             RecordKind::Json(_) => [].as_slice(),
             RecordKind::Sqlite => &sqlite::BESIDE,
         };
-        add(&mut hasher, Some(open(directory, name)?.1));
+        let file = facts(directory, name)?;
+        add(&mut hasher, Some(file.ok_or_else(|| io::Error::other("it is no regular file"))?));
         for suffix in beside {
             add(&mut hasher, facts(directory, &format!("{name}{suffix}"))?);
         }

@@ -110,6 +110,7 @@ pub struct ShardSource {
 
 /// What the scrub is asked to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct ScrubRequest {
     /// What to do.
     #[serde(default)]

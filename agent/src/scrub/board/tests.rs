@@ -156,3 +156,13 @@ fn a_reading_that_was_given_up_is_due_again_even_where_its_source_was_gone_meanw
     let due: Vec<Option<u64>> = board.sources.iter().map(|it| it.shards["a"].due_ms).collect();
     assert_eq!(due, [Some(START.at_ms); 2]);
 }
+
+#[test]
+fn a_pause_longer_than_any_may_be_is_none() {
+    let mut board = board(0);
+    let longest_ms = START.wall_ms + millis(MAX_PAUSE);
+    for (until_ms, paused) in [(START.wall_ms, false), (longest_ms, true), (u64::MAX, false)] {
+        board.set_pause(Some(until_ms));
+        assert_eq!(board.paused_until_ms(START).is_some(), paused, "{until_ms}");
+    }
+}

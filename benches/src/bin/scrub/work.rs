@@ -1,6 +1,5 @@
 //! The scrub as an agent has it, on a directory of its own, without an agent around it.
 
-use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
@@ -39,7 +38,7 @@ impl Work {
         let config = Config {
             deadline: Duration::from_secs(24 * 60 * 60),
             duty_percent: self.duty_percent,
-            max_bytes_per_second: None::<NonZeroU64>,
+            max_bytes_per_second: None,
             sources: vec![(self.root, SourceKind::Plain)],
         };
         let scrub = ScrubHandle::start(data.path(), [0; 32], config)?;
