@@ -22,6 +22,7 @@ pub mod output;
 pub mod passphrase;
 pub mod scripts;
 pub mod shards;
+pub mod store;
 pub mod token;
 pub mod transfer;
 pub mod usage;
@@ -102,6 +103,7 @@ fn execute(cli: Cli, output: &Output, logging: Logging) -> anyhow::Result<u8> {
             runtime.block_on(join::join(args, &dir, output))?;
             Ok(0)
         }
+        Verb::Store(verb) => store::store(verb, &data_dir(&global)?, output),
         Verb::Config(verb) => config::config(&verb, &global, output),
         Verb::Doctor => {
             let runtime = Builder::new_current_thread().enable_all().build()?;

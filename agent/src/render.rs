@@ -18,6 +18,7 @@ pub mod peer;
 pub mod problem;
 pub mod shards;
 pub mod status;
+pub mod store;
 pub mod table;
 pub mod terminal;
 pub mod text;

@@ -9,7 +9,7 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,10 @@ use plexmesh_proto::integrity::{FindingKind, ShardReport, Verdict};
 use thiserror::Error;
 use tokio::sync::watch;
 
+mod backups;
 mod board;
-mod inventory;
+mod hours;
+pub(crate) mod inventory;
 mod judge;
 mod pace;
 mod rate;
@@ -26,7 +28,9 @@ mod read;
 mod readers;
 mod worker;
 
+pub use backups::Backup;
 use board::Board;
+pub use hours::Hours;
 use inventory::Inventory;
 use pace::ALL_PERCENT;
 pub use rate::Backlog;
@@ -45,6 +49,9 @@ pub const DEFAULT_DUTY_PERCENT: u8 = 25;
 pub const DEFAULT_PAUSE: Duration = DEFAULT_DEADLINE;
 /// Longest pause: a week. Whoever wants more takes the directories out of the configuration.
 pub const MAX_PAUSE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long somebody who ordered something waits until that is on disk. A disk that takes longer is
+/// in trouble, and the answer says what is not on it.
+const SAVE_PATIENCE: Duration = Duration::from_secs(5);
 /// Wakes that wait for the thread; one that finds no room finds one that wakes it already.
 const WAKE_QUEUE: usize = 1;
 
@@ -57,8 +64,31 @@ pub struct Config {
     pub duty_percent: u8,
     /// Bytes a second that are read at most; `None` for no limit but the duty cycle.
     pub max_bytes_per_second: Option<NonZeroU64>,
-    /// Directories and their layouts.
-    pub sources: Vec<(PathBuf, SourceKind)>,
+    /// When shards are read that nobody asks for; `None` for always.
+    pub hours: Option<Hours>,
+    /// The directories.
+    pub sources: Vec<Directory>,
+}
+
+/// A directory of shards.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Directory {
+    /// Its root.
+    pub root: PathBuf,
+    /// Its layout.
+    pub kind: SourceKind,
+    /// Where it is; `None` if nobody says.
+    pub region: Option<String>,
+    /// What kind of storage it is; `None` if nobody says.
+    pub tier: Option<String>,
+}
+
+impl Directory {
+    /// A directory of which nobody says where it is.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>, kind: SourceKind) -> Self {
+        Self { root: root.into(), kind, ..Self::default() }
+    }
 }
 
 impl Default for Config {
@@ -67,6 +97,7 @@ impl Default for Config {
             deadline: DEFAULT_DEADLINE,
             duty_percent: DEFAULT_DUTY_PERCENT,
             max_bytes_per_second: None,
+            hours: None,
             sources: Vec::new(),
         }
     }
@@ -118,10 +149,8 @@ pub struct ShardDetail {
 /// One directory of shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceDetail {
-    /// Its root.
-    pub root: PathBuf,
-    /// Its layout; [`SourceKind::Auto`] while it is not known.
-    pub kind: SourceKind,
+    /// Which it is; its layout is [`SourceKind::Auto`] while that is not known.
+    pub directory: Directory,
     /// Shards that are known of it.
     pub shards: usize,
     /// Entries that were left alone at the last look.
@@ -159,6 +188,10 @@ pub struct Progress {
     pub done_in: Option<Duration>,
     /// Unix milliseconds until which nothing is read; `None` if nothing is in the way.
     pub paused_until_ms: Option<u64>,
+    /// When shards are read that nobody asks for; `None` for always.
+    pub hours: Option<Hours>,
+    /// Unix milliseconds at which those hours begin; `None` if they are now.
+    pub opens_ms: Option<u64>,
     /// Files read to their end since the agent started.
     pub files_read: u64,
     /// Bytes read since the agent started.
@@ -167,6 +200,8 @@ pub struct Progress {
     pub looks: u64,
     /// How long the last of them took.
     pub look_took: Duration,
+    /// Changes of what is remembered that are not on disk yet.
+    pub unsaved: usize,
 }
 
 /// What the thread and those who ask share.
@@ -178,12 +213,37 @@ struct Shared {
     wanted: Mutex<Option<Config>>,
     look_wanted: AtomicBool,
     pause_changed: AtomicBool,
+    saves: Mutex<Saves>,
+    save_ended: Condvar,
     /// Shards on a disk that tests broke.
     #[cfg(test)]
     broken: Mutex<std::collections::BTreeSet<String>>,
 }
 
+/// Who waits for what is remembered to be on disk: orders are counted, and those that were served.
+#[derive(Clone, Copy, Debug, Default)]
+struct Saves {
+    wanted: u64,
+    ended: u64,
+}
+
 impl Shared {
+    fn saves(&self) -> MutexGuard<'_, Saves> {
+        // Two counters: any two values are valid.
+        self.saves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The order that waits; `None` if none does.
+    fn save_wanted(&self) -> Option<u64> {
+        let saves = self.saves();
+        (saves.wanted > saves.ended).then_some(saves.wanted)
+    }
+
+    fn note_save(&self, ended: u64) {
+        self.saves().ended = ended;
+        self.save_ended.notify_all();
+    }
+
     fn board(&self) -> MutexGuard<'_, Board> {
         // Nothing panics while it is held, and every step leaves it valid.
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
@@ -238,6 +298,7 @@ impl ScrubHandle {
             duty_percent: ALL_PERCENT,
             max_bytes_per_second: None,
             readers,
+            open_since_ms: None,
             look_ms: 0,
             rested_ms: 0,
             save_at: Instant::now(),
@@ -274,6 +335,8 @@ impl ScrubHandle {
         let since = now.wall_ms.saturating_sub(millis(board.deadline));
         let in_time = |at: Option<u64>| at.is_some_and(|at| at >= since);
         let (backlog, paused_until_ms) = (board.backlog(now), board.paused_until_ms(now));
+        let opens_ms = board.opens_in(now).map(|wait| now.wall_ms.saturating_add(millis(wait)));
+        let stands_still = paused_until_ms.is_some() || opens_ms.is_some();
         let (mut shards, mut read_in_time, mut unread) = (0, 0, 0);
         let (mut never_read, mut oldest_ms) = (0, None::<u64>);
         for shard in board.sources.iter().flat_map(|source| source.shards.values()) {
@@ -287,8 +350,7 @@ impl ScrubHandle {
             }
         }
         let sources = board.sources.iter().map(|source| SourceDetail {
-            root: source.root.clone(),
-            kind: source.kind,
+            directory: source.directory.clone(),
             shards: source.shards.len(),
             refused: source.refused,
             stale_manifest: source.stale_manifest,
@@ -309,12 +371,15 @@ impl ScrubHandle {
             oldest_ms,
             backlog,
             bytes_per_second: board.rate.bytes_per_second(),
-            done_in: board.rate.time_for(backlog).filter(|_| paused_until_ms.is_none()),
+            done_in: board.rate.time_for(backlog).filter(|_| !stands_still),
             paused_until_ms,
+            hours: board.hours,
+            opens_ms,
             files_read: board.files_read,
             bytes_read: board.bytes_read,
             looks: board.looks,
             look_took: board.look_took,
+            unsaved: board.unsaved(),
         }
     }
 
@@ -342,7 +407,7 @@ impl ScrubHandle {
         });
         let details = found.into_iter().take(limit).map(|(source, id, shard, shown)| ShardDetail {
             id: id.to_string(),
-            source: source.root.clone(),
+            source: source.directory.root.clone(),
             verdict: shown,
             since_ms: shown.map(|_| shard.memory.since_ms),
             size_bytes: shard.found().file.map(|file| file.size_bytes),
@@ -352,6 +417,12 @@ impl ScrubHandle {
             verified_ms: shard.memory.verified_ms,
         });
         (details.collect(), total)
+    }
+
+    /// Which pieces of which backups are here, as far as layouts tell pieces of backups apart.
+    #[must_use]
+    pub fn backups(&self) -> Vec<Backup> {
+        backups::of(&self.shared.board())
     }
 
     /// Has all sources looked at, and those shards read, at once; how many shards there are to read.
@@ -369,10 +440,10 @@ impl ScrubHandle {
         let until_ms = now.wall_ms.saturating_add(millis(span.min(MAX_PAUSE)));
         self.shared.board().set_pause(Some(until_ms));
         self.shared.pause_changed.store(true, Ordering::SeqCst);
-        self.wake();
+        self.save();
     }
 
-    /// Ends a pause; whether there was one.
+    /// Ends a pause; whether there was one. Blocks as [`pause`](Self::pause) does.
     pub fn resume(&self) -> bool {
         let now = moment();
         let was_paused = {
@@ -384,18 +455,19 @@ impl ScrubHandle {
             was_paused
         };
         self.shared.pause_changed.store(true, Ordering::SeqCst);
-        self.wake();
+        self.save();
         was_paused
     }
 
     /// Takes shards that vanished, were evicted, replaced or modified as they are now for what they
-    /// should be; how many there were. What is wrong by its record stays wrong.
+    /// should be; how many there were. What is wrong by its record stays wrong. Blocks as
+    /// [`pause`](Self::pause) does.
     pub fn accept(&self, picked: &dyn Fn(&str, Verdict) -> bool) -> usize {
         let may = |verdict| ACCEPTABLE.contains(&verdict);
         let picked = |id: &str, verdict| may(verdict) && picked(id, verdict);
         let count = self.shared.board().accept(&picked, moment());
         self.shared.look_wanted.store(true, Ordering::Relaxed);
-        self.wake();
+        self.save();
         count
     }
 
@@ -409,6 +481,16 @@ impl ScrubHandle {
         }
     }
 
+    /// Waits until what is known now is on disk, or a write of it failed.
+    fn save(&self) {
+        let mut saves = self.shared.saves();
+        saves.wanted += 1;
+        let order = saves.wanted;
+        self.wake();
+        let waits = |saves: &mut Saves| saves.ended < order;
+        drop(self.shared.save_ended.wait_timeout_while(saves, SAVE_PATIENCE, waits));
+    }
+
     fn wake(&self) {
         // It wakes anyway, or is gone and has said why.
         let _ = self.wakes.try_send(());
@@ -420,11 +502,11 @@ pub const ACCEPTABLE: [Verdict; 4] =
     [Verdict::Vanished, Verdict::Evicted, Verdict::Replaced, Verdict::Modified];
 
 fn absolute(mut config: Config) -> Config {
-    for (root, _) in &mut config.sources {
-        *root = worker::absolute(std::mem::take(root));
+    for source in &mut config.sources {
+        source.root = worker::absolute(std::mem::take(&mut source.root));
     }
-    config.sources.sort();
-    config.sources.dedup_by(|a, b| a.0 == b.0);
+    config.sources.sort_by(|a, b| (&a.root, a.kind).cmp(&(&b.root, b.kind)));
+    config.sources.dedup_by(|a, b| a.root == b.root);
     config
 }
 

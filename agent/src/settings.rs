@@ -59,6 +59,8 @@ pub struct ScrubSettings {
     /// How fast they may be read, in bytes a second, even if the deadline is missed; `None` for as
     /// fast as the deadline asks for.
     pub max_bytes_per_second: Option<u64>,
+    /// At what time of day they are read; `None` for always.
+    pub hours: Option<scrub::Hours>,
 }
 
 /// A directory with shards.
@@ -68,17 +70,37 @@ pub struct SourceSettings {
     pub kind: SourceKind,
     /// The directory; an absolute path, which need not exist.
     pub root: PathBuf,
+    /// Where it is, if that is not where the peer is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// What kind of storage it is, if that is not what the peer's is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+}
+
+impl SourceSettings {
+    /// A directory of which nothing else is said.
+    #[must_use]
+    pub fn of(root: PathBuf) -> Self {
+        Self { kind: SourceKind::default(), root, region: None, tier: None }
+    }
 }
 
 impl Settings {
     /// What the scrub is to do.
     #[must_use]
     pub fn scrub_config(&self) -> scrub::Config {
-        let sources = self.sources.iter().map(|source| (source.root.clone(), source.kind));
+        let sources = self.sources.iter().map(|source| scrub::Directory {
+            root: source.root.clone(),
+            kind: source.kind,
+            region: source.region.clone().or_else(|| self.labels.region.clone()),
+            tier: source.tier.clone().or_else(|| self.labels.tier.clone()),
+        });
         scrub::Config {
             deadline: self.scrub.deadline,
             duty_percent: self.scrub.duty_percent,
             max_bytes_per_second: self.scrub.max_bytes_per_second.and_then(NonZeroU64::new),
+            hours: self.scrub.hours,
             sources: sources.collect(),
         }
     }
@@ -113,6 +135,7 @@ impl Settings {
                     .and_then(|percent| percent.try_into().ok())
                     .unwrap_or(scrub::DEFAULT_DUTY_PERCENT),
                 max_bytes_per_second: config.bytes(&keys::SCRUB_MAX_RATE),
+                hours: config.text(&keys::SCRUB_HOURS).and_then(|hours| hours.parse().ok()),
             },
             sources: config.sources(&keys::SOURCE).to_vec(),
             max_data_bytes: config.bytes(&keys::AGENT_MAX_DATA).unwrap_or(u64::MAX),

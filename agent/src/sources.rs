@@ -25,7 +25,7 @@ mod tree;
 
 pub use digest::{Algorithm, DigestSet, Digests, ExpectedDigest, Hashing};
 pub use json::Records;
-pub use layout::parse_records;
+pub use layout::{parse_records, piece_of};
 pub use shards::Shards;
 
 use records::Cache;

@@ -17,30 +17,52 @@ use thiserror::Error;
 use crate::api::problem::{Code, Problem};
 use crate::mesh::problem::unwritten;
 
-pub(crate) mod database;
+pub mod care;
+mod database;
 pub(crate) mod entry;
+mod swap;
+pub(crate) mod upkeep;
 mod writer;
 
-use database::{Database, Fault};
+pub use database::{Content, Database, Fault, file_bytes};
+pub use entry::seal;
 use writer::{LAST_VERSION, Writer};
 
 /// Name of the database's directory inside of the data directory.
-const DIRECTORY: &str = "store";
+pub(crate) const DIRECTORY: &str = "store";
 
 /// Why the store cannot be opened. A damaged one is set aside and is no error.
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// The system does not let us.
-    #[error("cannot open the store {}: {source}", .path.display())]
+    #[error("cannot use the store {}: {source}", .path.display())]
     Io {
         /// The database's directory.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
+    /// It is damaged, and what is to be done needs a sound one.
+    #[error("the store {} is damaged: {reason}", .path.display())]
+    Damaged {
+        /// The database's directory.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// No thread could be started to write behind.
     #[error("cannot start the store's thread: {0}")]
     Thread(std::io::Error),
+}
+
+impl StoreError {
+    fn of(path: &Path, fault: Fault) -> Self {
+        let path = path.to_owned();
+        match fault {
+            Fault::System(source) => Self::Io { path, source },
+            Fault::Damage(reason) => Self::Damaged { path, reason },
+        }
+    }
 }
 
 impl From<StoreError> for Problem {
@@ -51,6 +73,9 @@ impl From<StoreError> for Problem {
                 let (cause, next) = unwritten(path, source);
                 Self::new(Code::Failed, message).because(cause).then(next)
             }
+            StoreError::Damaged { .. } => Self::new(Code::Failed, message)
+                .because("the disk, or a crash that tore the file")
+                .then("plexmesh store rebuild"),
             StoreError::Thread(_) => Self::new(Code::Failed, message)
                 .because("this user or this host has too many processes")
                 .then("ulimit -u"),
@@ -108,13 +133,7 @@ pub fn raise_last_version(data_dir: &Path, version: Version) -> Result<(), Store
     let highest = version_in(&database).unwrap_or_default().max(version);
     let value = (LAST_VERSION.to_owned(), highest.0.to_be_bytes().to_vec());
     let written = database.write([], [value]).and_then(|()| database.close());
-    written.map_err(|fault| {
-        let source = match fault {
-            Fault::System(error) => error,
-            Fault::Damage(reason) => std::io::Error::other(reason),
-        };
-        StoreError::Io { path, source }
-    })
+    written.map_err(|fault| StoreError::of(&path, fault))
 }
 
 fn version_in(database: &Database) -> Option<Version> {

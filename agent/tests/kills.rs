@@ -16,12 +16,15 @@ use serde_json::Value;
 
 #[path = "support/command.rs"]
 mod command;
+#[path = "support/environment.rs"]
+mod environment;
 #[path = "support/process.rs"]
 mod process;
 #[path = "support/wait.rs"]
 mod wait;
 
 use command::plexmesh;
+use environment::number;
 use process::Process;
 use wait::until;
 
@@ -140,10 +143,6 @@ fn are_one(agents: &[Agent]) -> Result<(), String> {
         digests.insert(status["stateDigest"].to_string());
     }
     if digests.len() == 1 { Ok(()) } else { Err(format!("{digests:?}")) }
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
 }
 
 #[test]

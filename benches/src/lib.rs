@@ -1,4 +1,4 @@
-//! What the benchmarks share: a mesh of signed records, and what the kernel says of CPU times. Figures that depend on the machine live in this crate and not in tests.
+//! What the benchmarks share: a mesh of signed records, and what the kernel says of processes. Figures that depend on the machine live in this crate and not in tests.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use plexmesh_proto::record::{
 };
 use plexmesh_proto::types::{PeerId, Version};
 
-pub mod cpu;
+pub mod process;
+pub mod stores;
 
 /// A moment at which all records of [`mesh`] are valid, in Unix seconds.
 pub const NOW_S: u64 = 1_000;

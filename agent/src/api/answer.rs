@@ -25,7 +25,7 @@ pub use integrity::integrity;
 pub use latency::{MAX_MATRIX_PEERS, Matrix, estimate_rows, matrix};
 pub use metrics::{Gathered, Shards, metrics};
 pub use peers::{peer, peers};
-pub use scrub::{MAX_SHARDS_LISTED, scrub, shards};
+pub use scrub::{MAX_SHARDS_LISTED, backups, scrub, shards};
 pub use status::{is_settled, status};
 pub use topology::topology;
 pub use why::why;

@@ -174,6 +174,7 @@ fn sample_of(kind: Kind) -> Value {
     match kind {
         Kind::AuditList => value(sample::audit()),
         Kind::Authorities => value(sample::authorities()),
+        Kind::BackupList => value(sample::backups()),
         Kind::Certificate => value(sample::certificate()),
         Kind::Config => {
             let items = vec![config_key(json!("24h")), config_key(Value::Null)];
@@ -188,6 +189,7 @@ fn sample_of(kind: Kind) -> Value {
             let item = ConfigFile { file: None, text: "# text".to_owned() };
             value(One::local(kind, item))
         }
+        Kind::DatabaseList => value(sample::databases()),
         Kind::DemoReport => {
             let report =
                 DemoReport { crashed: Some(beta()), lost_by: vec![beta()], ..Default::default() };

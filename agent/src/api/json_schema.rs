@@ -13,10 +13,11 @@ use serde_json::Value;
 
 use super::problem::Problem;
 use super::schema::{
-    API_VERSION, AuditItems, AuthorityList, ConfigCheck, ConfigFile, ConfigKey, Doctor, Envelope,
-    Event, EventItems, Figures, IdentityTransfer, Integrity, Invite, Joined, Keys, Kind, Latency,
-    Leave, Liveness, MadeMesh, MadeToken, Many, One, OwnCertificate, Peer, PeerDetail, Readiness,
-    Revocation, Script, Scrub, ShardItems, Status, Topology, Waited, Why, Written,
+    API_VERSION, AuditItems, AuthorityList, BackupItems, ConfigCheck, ConfigFile, ConfigKey,
+    Database, Doctor, Envelope, Event, EventItems, Figures, IdentityTransfer, Integrity, Invite,
+    Joined, Keys, Kind, Latency, Leave, Liveness, MadeMesh, MadeToken, Many, One, OwnCertificate,
+    Peer, PeerDetail, Readiness, Revocation, Script, Scrub, ShardItems, Status, Topology, Waited,
+    Why, Written,
 };
 use crate::demo::DemoReport;
 
@@ -49,10 +50,12 @@ pub(super) fn document(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
     let mut schema = match kind {
         Kind::AuditList => Envelope::<AuditItems>::json_schema(generator),
         Kind::Authorities => One::<AuthorityList>::json_schema(generator),
+        Kind::BackupList => Envelope::<BackupItems>::json_schema(generator),
         Kind::Certificate => One::<OwnCertificate>::json_schema(generator),
         Kind::Config => Many::<ConfigKey>::json_schema(generator),
         Kind::ConfigCheck => One::<ConfigCheck>::json_schema(generator),
         Kind::ConfigFile => One::<ConfigFile>::json_schema(generator),
+        Kind::DatabaseList => Many::<Database>::json_schema(generator),
         Kind::DemoReport => One::<DemoReport>::json_schema(generator),
         Kind::Doctor => One::<Doctor>::json_schema(generator),
         Kind::Error => One::<Problem>::json_schema(generator),

@@ -168,7 +168,7 @@ mod tests {
 
     use super::super::audit::AuditQuery;
     use super::super::contract::{assert_committed, assert_valid, pretty};
-    use super::super::routes::{EventsQuery, LatencyQuery, ShardsQuery};
+    use super::super::routes::{BackupsQuery, EventsQuery, LatencyQuery, ShardsQuery};
     use super::super::schema::One;
     use super::super::tests::MeshOfOne;
     use super::*;
@@ -261,6 +261,7 @@ mod tests {
                 "/v1/audit" => read(schemars::schema_for!(AuditQuery)),
                 "/v1/events" => read(schemars::schema_for!(EventsQuery)),
                 "/v1/shards" => read(schemars::schema_for!(ShardsQuery)),
+                "/v1/backups" => read(schemars::schema_for!(BackupsQuery)),
                 _ => BTreeSet::new(),
             };
             assert_eq!(told, read, "{}", route.path);

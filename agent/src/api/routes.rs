@@ -30,9 +30,9 @@ use super::answer;
 use super::guard::Effect;
 use super::problem::{Code, Problem};
 use super::schema::{
-    Envelope, Event, EventItems, Figures, Integrity, Item, Kind, Latency, Leave, Liveness, Many,
-    One, Peer, PeerDetail, Readiness, Scrub, ScrubAction, ScrubRequest, ShardItems, Status,
-    Topology, Verdict, Why,
+    BackupItems, Envelope, Event, EventItems, Figures, Integrity, Item, Kind, Latency, Leave,
+    Liveness, Many, One, Peer, PeerDetail, Readiness, Scrub, ScrubAction, ScrubRequest, ShardItems,
+    Status, Topology, Verdict, Why,
 };
 use super::select::select;
 use super::server::Counters;
@@ -400,6 +400,23 @@ pub(super) async fn shards(
     let items = spawn_blocking(move || answer::shards(&scrub, &verdicts, &id, limit));
     let items = items.await.map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
     Ok(Json(Envelope::new(Kind::ShardList, stamp, items)))
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct BackupsQuery {
+    limit: Option<usize>,
+}
+
+pub(super) async fn backups(
+    State(agent): State<Arc<Agent>>,
+    query: Result<Query<BackupsQuery>, QueryRejection>,
+) -> Answer<Envelope<BackupItems>> {
+    let Query(query) = query?;
+    let stamp = agent.read(answer::stamp).await?;
+    let scrub = agent.scrub.clone();
+    let items = spawn_blocking(move || answer::backups(&scrub, query.limit.unwrap_or(usize::MAX)));
+    let items = items.await.map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
+    Ok(Json(Envelope::new(Kind::BackupList, stamp, items)))
 }
 
 fn unknown_verdict(word: &str) -> Problem {

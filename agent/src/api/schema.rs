@@ -22,6 +22,7 @@ mod outcome;
 mod peer;
 mod scrub;
 mod status;
+mod store;
 mod why;
 
 pub use audit::{AuditBreak, AuditChain, AuditEntry, AuditItems, AuditOutcome};
@@ -40,10 +41,14 @@ pub use outcome::{
     IdentityTransfer, Leave, Liveness, MadeMesh, Readiness, Script, Waited, Written,
 };
 pub use peer::{Availability, Heartbeat, Peer, PeerDetail, PeerRef, Reason, Rtt, State};
-pub use scrub::{Scrub, ScrubAction, ScrubRequest, Shard, ShardItems, ShardSource};
+pub use scrub::{
+    Backup, BackupItems, PieceRange, Scrub, ScrubAction, ScrubRequest, Shard, ShardItems,
+    ShardSource,
+};
 pub use status::{
     Figures, Finding, Health, OwnClock, Partition, Severity, SocketFigures, States, Status,
 };
+pub use store::{Database, DatabaseName};
 pub use why::{Observer, Quorum, Why};
 
 /// Version of this schema.
@@ -56,6 +61,8 @@ pub enum Kind {
     AuditList,
     /// The keys whose certificates make members.
     Authorities,
+    /// Backups of which pieces are here.
+    BackupList,
     /// The certificate of the peer that was asked.
     Certificate,
     /// What is configured.
@@ -64,6 +71,8 @@ pub enum Kind {
     ConfigCheck,
     /// A configuration file that was made.
     ConfigFile,
+    /// The databases of an agent that does not run.
+    DatabaseList,
     /// Outcome of `plexmesh demo`.
     DemoReport,
     /// What is wrong with a host and its agent.
@@ -126,13 +135,15 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, by name.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::AuditList,
         Self::Authorities,
+        Self::BackupList,
         Self::Certificate,
         Self::Config,
         Self::ConfigCheck,
         Self::ConfigFile,
+        Self::DatabaseList,
         Self::DemoReport,
         Self::Doctor,
         Self::Error,
@@ -170,10 +181,12 @@ impl Kind {
         match self {
             Self::AuditList => "AuditList",
             Self::Authorities => "Authorities",
+            Self::BackupList => "BackupList",
             Self::Certificate => "Certificate",
             Self::Config => "Config",
             Self::ConfigCheck => "ConfigCheck",
             Self::ConfigFile => "ConfigFile",
+            Self::DatabaseList => "DatabaseList",
             Self::DemoReport => "DemoReport",
             Self::Doctor => "Doctor",
             Self::Error => "Error",

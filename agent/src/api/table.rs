@@ -164,7 +164,7 @@ const fn read(
 }
 
 /// Every route.
-pub(super) static ROUTES: [Route; 29] = [
+pub(super) static ROUTES: [Route; 30] = [
     document("/livez", Kind::Liveness, "Whether the agent lives.", || get(routes::liveness)),
     document(
         "/readyz",
@@ -259,6 +259,17 @@ pub(super) static ROUTES: [Route; 29] = [
         ],
         ..document("/v1/shards", Kind::ShardList, "Shards of this peer, the worst first.", || {
             get(routes::shards)
+        })
+    },
+    Route {
+        parameters: &[query(
+            "limit",
+            Form::Whole,
+            "N",
+            "No more than so many; 100000 at the most.",
+        )],
+        ..document("/v1/backups", Kind::BackupList, "Backups of which pieces are here.", || {
+            get(routes::backups)
         })
     },
     document("/v1/scrub", Kind::Scrub, "How the scrub of this peer gets on.", || {

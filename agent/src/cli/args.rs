@@ -14,6 +14,9 @@ use crate::scrub::MAX_PAUSE;
 use crate::time::parse_span;
 
 mod membership;
+mod store;
+
+pub use store::StoreVerb;
 
 pub use membership::{
     AuthorityArgs, AuthorityVerb, CertificateArgs, ForgetArgs, InviteArgs, InviteVerb, JoinArgs,
@@ -231,6 +234,9 @@ pub enum Verb {
         "plexmesh --data-dir DIR import-identity peer.export --passphrase-file phrase"
     ))]
     ImportIdentity(ImportIdentityArgs),
+    /// The databases of an agent that does not run: read them through, mend them, make them smaller
+    #[command(subcommand)]
+    Store(StoreVerb),
     /// What is configured, where it comes from, what is wrong with it
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -413,6 +419,9 @@ pub struct ShardsArgs {
     /// Only shards with this verdict; repeatable
     #[arg(long, value_name = "VERDICT", value_parser = verdict_parser())]
     pub verdict: Vec<Verdict>,
+    /// Backups in the place of shards: which of their pieces are here
+    #[arg(long, conflicts_with_all = ["id", "verdict"])]
+    pub backups: bool,
     /// No more than so many
     #[arg(long, value_name = "N", default_value_t = 1_000,
           value_parser = clap::value_parser!(u32).range(1..))]

@@ -44,6 +44,11 @@ pub(super) async fn list(
     client: &mut Client,
     output: &Output,
 ) -> anyhow::Result<()> {
+    if args.backups {
+        let path = format!("/v1/backups?limit={}", args.limit);
+        View::new(path, args.repeat.watch, render::shards::backups).show(client, output).await?;
+        return Ok(());
+    }
     let mut path = format!("/v1/shards?limit={}", args.limit);
     if let Some(id) = &args.id {
         let _ = write!(path, "&id={}", encoded(id));

@@ -39,7 +39,7 @@ type Draw = Box<dyn Fn(Format) -> String>;
 fn samples() -> Vec<(&'static str, Draw)> {
     use crate::render::{
         audit, authority, config, doctor, event, latency, local, membership, peer, problem, shards,
-        status, transfer, why,
+        status, store, transfer, why,
     };
     vec![
         ("authority", drawn(sample::authorities(), authority::authorities)),
@@ -83,7 +83,9 @@ fn samples() -> Vec<(&'static str, Draw)> {
         ("revoke", drawn(sample::revocations(), membership::revocations)),
         ("scrub", drawn(sample::scrub(), shards::scrub)),
         ("shards", drawn(sample::shards(), shards::shards)),
+        ("shards --backups", drawn(sample::backups(), shards::backups)),
         ("status", drawn(sample::status(), status::status)),
+        ("store check", drawn(sample::databases(), store::databases)),
         ("topology", Box::new(topology_in)),
         ("wait", drawn(local(Kind::Wait, waited()), local::waited)),
         ("why", drawn(sample::why(), why::why)),

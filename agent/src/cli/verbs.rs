@@ -83,7 +83,8 @@ pub async fn ask(verb: Verb, client: &mut Client, output: &Output) -> anyhow::Re
         | Verb::Init(_)
         | Verb::Join(_)
         | Verb::Man(_)
-        | Verb::Run(_) => {}
+        | Verb::Run(_)
+        | Verb::Store(_) => {}
     }
     Ok(0)
 }

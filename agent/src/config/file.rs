@@ -10,7 +10,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Setting;
-use super::keys::{KEYS, Key, Kind, MAX_SOURCES, SOURCE, SOURCE_ROOT, keys_of, nearest, sections};
+use super::keys::{
+    KEYS, Key, Kind, MAX_SOURCES, SOURCE, SOURCE_REGION, SOURCE_ROOT, SOURCE_TIER, keys_of,
+    nearest, sections,
+};
 use super::layer::Layer;
 use super::origin::{Flaw, Origin};
 use super::value::{Misfit, Value, one_of};
@@ -228,7 +231,7 @@ impl Walk<'_> {
     }
 
     fn source(&mut self, at: usize, table: &DeTable<'_>) -> Option<SourceSettings> {
-        let (mut kind, mut root) = (SourceKind::default(), None);
+        let mut source = SourceSettings::of(PathBuf::new());
         for (name, value) in table {
             let written = name.get_ref().as_ref();
             let Some(key) = keys_of(SOURCE.section).into_iter().find(|key| key.name == written)
@@ -236,10 +239,13 @@ impl Walk<'_> {
                 self.flaw(name.span().start, unknown_key(written, SOURCE.section));
                 continue;
             };
-            let value = self.value(key, value);
-            match value {
-                Some(Value::Path(path)) => root = Some(path),
-                Some(Value::Text(word)) => kind = SourceKind::from_word(&word).unwrap_or_default(),
+            match self.value(key, value) {
+                Some(Value::Path(path)) => source.root = path,
+                Some(Value::Text(text)) if *key == SOURCE_REGION => source.region = Some(text),
+                Some(Value::Text(text)) if *key == SOURCE_TIER => source.tier = Some(text),
+                Some(Value::Text(word)) => {
+                    source.kind = SourceKind::from_word(&word).unwrap_or_default();
+                }
                 _ => {}
             }
         }
@@ -247,7 +253,7 @@ impl Walk<'_> {
             let text = "a source needs a root: root = \"/srv/shards\"";
             self.flaw(at, text.to_owned());
         }
-        root.map(|root| SourceSettings { kind, root })
+        (source.root != Path::new("")).then_some(source)
     }
 }
 
@@ -294,7 +300,7 @@ pub(super) fn sources_of(roots: &[PathBuf]) -> Result<Value, Misfit> {
         if sources.iter().any(|other| other.root == root) {
             return Err(misfit(format!("names {} twice", root.display())));
         }
-        sources.push(SourceSettings { kind: SourceKind::default(), root });
+        sources.push(SourceSettings::of(root));
     }
     Ok(Value::Sources(sources))
 }

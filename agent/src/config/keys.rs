@@ -75,6 +75,8 @@ pub enum Kind {
     Availability,
     /// What to log.
     Filter,
+    /// A part of each day.
+    Hours,
     /// How a source lays out its shards.
     SourceKind,
     /// Directories with shards, each a table of [`SOURCE_FIELDS`].
@@ -291,6 +293,15 @@ pub static SCRUB_MAX_RATE: Key = Key {
     help: "How fast shards may be read.",
     reloadable: true,
 };
+/// `scrub.hours`
+pub static SCRUB_HOURS: Key = Key {
+    section: "scrub",
+    name: "hours",
+    kind: Kind::Hours,
+    usual: Usual::Unset { meaning: "at any time", example: "\"22:00-06:00\"" },
+    help: "At what time of day shards are read, unless somebody asks for one.",
+    reloadable: true,
+};
 /// The list of `[[source]]` tables.
 pub static SOURCE: Key = Key {
     section: "source",
@@ -311,7 +322,7 @@ pub static LOG_FILTER: Key = Key {
 };
 
 /// All keys, in the order in which they are shown.
-pub static KEYS: [&Key; 18] = [
+pub static KEYS: [&Key; 19] = [
     &PEER_NAME,
     &PEER_REGION,
     &PEER_ZONE,
@@ -328,6 +339,7 @@ pub static KEYS: [&Key; 18] = [
     &SCRUB_DEADLINE,
     &SCRUB_DUTY,
     &SCRUB_MAX_RATE,
+    &SCRUB_HOURS,
     &SOURCE,
     &LOG_FILTER,
 ];
@@ -350,8 +362,26 @@ pub static SOURCE_ROOT: Key = Key {
     help: "The directory.",
     reloadable: true,
 };
+/// `region` of a source.
+pub static SOURCE_REGION: Key = Key {
+    section: "source",
+    name: "region",
+    kind: Kind::Label,
+    usual: Usual::Unset { meaning: "that of the peer", example: "\"eu-west\"" },
+    help: "Where the directory is, if it is not where the peer is.",
+    reloadable: true,
+};
+/// `tier` of a source.
+pub static SOURCE_TIER: Key = Key {
+    section: "source",
+    name: "tier",
+    kind: Kind::Label,
+    usual: Usual::Unset { meaning: "that of the peer", example: "\"cold\"" },
+    help: "What kind of storage it is, if it is another one than the peer's.",
+    reloadable: true,
+};
 /// What a `[[source]]` table may have.
-pub static SOURCE_FIELDS: [&Key; 2] = [&SOURCE_KIND, &SOURCE_ROOT];
+pub static SOURCE_FIELDS: [&Key; 4] = [&SOURCE_KIND, &SOURCE_ROOT, &SOURCE_REGION, &SOURCE_TIER];
 
 /// The sections, in the order in which they are shown.
 pub fn sections() -> Vec<&'static str> {

@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::keys::{Kind, MAX_LABEL_BYTES};
 use crate::mesh::Seed;
+use crate::scrub::Hours;
 use crate::settings::SourceSettings;
 use crate::sources::SourceKind;
 use crate::time::parse_span;
@@ -87,6 +88,7 @@ impl Kind {
             Self::Number { least, most } => format!("a whole number from {least} to {most}"),
             Self::Availability => one_of(&AVAILABILITIES.map(|(word, _)| word)),
             Self::Filter => "a filter such as \"info\" or \"warn,plexmesh_net=debug\"".to_owned(),
+            Self::Hours => "a part of each day in local time such as \"22:00-06:00\"".to_owned(),
             Self::SourceKind => one_of(&SourceKind::ALL.map(SourceKind::word)),
             Self::Sources => "a list of tables, each under its own [[source]]".to_owned(),
         }
@@ -148,6 +150,10 @@ impl Kind {
             Self::Availability => {
                 availability(text).map(|_| Value::Text(text.to_owned())).ok_or_else(refused)
             }
+            Self::Hours => text
+                .parse::<Hours>()
+                .map(|hours| Value::Text(hours.to_string()))
+                .map_err(|()| refused()),
             Self::SourceKind => SourceKind::from_word(text)
                 .map(|kind| Value::Text(kind.word().to_owned()))
                 .ok_or_else(refused),

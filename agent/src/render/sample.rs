@@ -5,12 +5,12 @@ use serde_json::json;
 use super::terminal::Screen;
 use crate::api::problem::Code;
 use crate::api::schema::{
-    AuditChain, AuditEntry, AuditItems, AuditOutcome, Availability, Convergence, Doctor,
-    DoctorArea, DoctorCheck, Edge, EdgeFigures, EdgeStatus, Envelope, Event, EventDetail, Evidence,
-    Finding, Health, Heartbeat, HeartbeatLag, Integrity, Item, Items, Kind, Latency, Many,
-    Observer, One, OwnClock, Peer, PeerDetail, PeerIntegrity, PeerRef, Quorum, Reason, Rtt, Scrub,
-    Severity, Shard, ShardFinding, ShardItems, ShardSource, Stamp, State, Status, Topology,
-    Verdict, Verdicts, Why,
+    AuditChain, AuditEntry, AuditItems, AuditOutcome, Availability, Backup, BackupItems,
+    Convergence, Database, DatabaseName, Doctor, DoctorArea, DoctorCheck, Edge, EdgeFigures,
+    EdgeStatus, Envelope, Event, EventDetail, Evidence, Finding, Health, Heartbeat, HeartbeatLag,
+    Integrity, Item, Items, Kind, Latency, Many, Observer, One, OwnClock, Peer, PeerDetail,
+    PeerIntegrity, PeerRef, PieceRange, Quorum, Reason, Rtt, Scrub, Severity, Shard, ShardFinding,
+    ShardItems, ShardSource, Stamp, State, Status, Topology, Verdict, Verdicts, Why,
 };
 use crate::sources::SourceKind;
 use crate::time::WallTime;
@@ -427,6 +427,8 @@ pub(crate) fn scrub() -> One<Scrub> {
     let well = ShardSource {
         root: "/srv/shards".to_owned(),
         kind: SourceKind::BackupNode,
+        region: Some("eu-west".to_owned()),
+        tier: None,
         shards: 3,
         refused: 1,
         stale_manifest: false,
@@ -459,10 +461,75 @@ pub(crate) fn scrub() -> One<Scrub> {
         read_bytes_per_second: Some(20_971_520.0),
         done_in_seconds: Some(0.05),
         paused_until: None,
+        hours: Some("22:00-06:00".to_owned()),
+        opens_at: None,
         files_read: 2,
         read_bytes: 2_097_152,
+        unsaved_changes: 0,
         sources: vec![well, gone],
         chosen_shards: None,
     };
     One::new(Kind::Scrub, stamp(), Item { item })
+}
+
+pub(crate) fn databases() -> Many<Database> {
+    let damaged = Database {
+        name: DatabaseName::Inventory,
+        path: "/srv/plexmesh/inventory".to_owned(),
+        sound: false,
+        fault: None,
+        entries: Some(90_000),
+        damaged_entries: Some(3),
+        listed_whole: Some(false),
+        live_bytes: Some(12_000_000),
+        file_bytes: Some(40_000_000),
+        file_bytes_before: None,
+        set_aside: None,
+        refilled_by: "the next scrub".to_owned(),
+    };
+    let anew = Database {
+        name: DatabaseName::Store,
+        path: "/srv/plexmesh/store".to_owned(),
+        sound: true,
+        entries: Some(120),
+        damaged_entries: Some(0),
+        listed_whole: Some(true),
+        live_bytes: Some(60_000),
+        file_bytes: Some(524_288),
+        file_bytes_before: Some(8_388_608),
+        set_aside: Some("/srv/plexmesh/store.unreadable-1700000000".to_owned()),
+        refilled_by: "the mesh".to_owned(),
+        ..damaged.clone()
+    };
+    let closed = Database {
+        fault: Some("corruption detected".to_owned()),
+        entries: None,
+        damaged_entries: None,
+        listed_whole: None,
+        live_bytes: None,
+        ..damaged.clone()
+    };
+    let items = vec![anew, damaged, closed];
+    Envelope::new(Kind::DatabaseList, stamp(), Items { items })
+}
+
+pub(crate) fn backups() -> Envelope<BackupItems> {
+    let backup = Backup {
+        id: "backup_1700000000000_00ff".to_owned(),
+        source: "/srv/shards".to_owned(),
+        present_pieces: 8,
+        lacking_pieces: 1,
+        highest_piece: 11,
+        absent_pieces: 3,
+        gaps: vec![PieceRange { from: 0, to: 1 }, PieceRange { from: 6, to: 6 }],
+    };
+    let many = Backup {
+        id: "backup_1700000000001_00ff".to_owned(),
+        lacking_pieces: 0,
+        highest_piece: 10_239,
+        absent_pieces: 5_120,
+        ..backup.clone()
+    };
+    let body = BackupItems { items: vec![backup, many], matching_backups: 3 };
+    Envelope::new(Kind::BackupList, stamp(), body)
 }

@@ -9,8 +9,8 @@ use super::table::{Cell, Table};
 use super::terminal::{Paint, Screen};
 use super::text::{Names, clean};
 use crate::api::schema::{
-    Envelope, Health, Integrity, One, PeerIntegrity, Scrub, Severity, Shard, ShardItems,
-    ShardSource, Verdict, Verdicts,
+    Backup, BackupItems, Envelope, Health, Integrity, One, PeerIntegrity, PieceRange, Scrub,
+    Severity, Shard, ShardItems, ShardSource, Verdict, Verdicts,
 };
 use crate::text::counted;
 use crate::time::{WallTime, span, span_of_seconds};
@@ -96,6 +96,53 @@ pub fn shards(screen: &Screen, document: &Envelope<ShardItems>) -> Page {
     page
 }
 
+/// Backups of which pieces are here. A gap is nothing bad: other peers have what lies in it.
+#[must_use]
+pub fn backups(screen: &Screen, document: &Envelope<BackupItems>) -> Page {
+    let BackupItems { items, matching_backups } = &document.body;
+    let mut page = Page::new("shards");
+    page.heading(Line::from(counted(*matching_backups, "backup")));
+    page.line(header(screen, &document.stamp));
+    page.gap();
+    let mut table =
+        Table::new(["BACKUP", "PRESENT", "LACKING", "HIGHEST", "ELSEWHERE", "GAPS", "DIRECTORY"]);
+    for it in items {
+        let lacking = it.lacking_pieces.to_string();
+        table.row([
+            clean(screen, &it.id).into(),
+            Cell::new(it.present_pieces.to_string()).right(),
+            if it.lacking_pieces > 0 {
+                Cell::painted(Paint::Bad, lacking).right()
+            } else {
+                Cell::new(lacking).right()
+            },
+            Cell::new(it.highest_piece.to_string()).right(),
+            Cell::new(it.absent_pieces.to_string()).right(),
+            gaps(it).into(),
+            clean(screen, &it.source).into(),
+        ]);
+    }
+    page.table(table);
+    if *matching_backups > items.len() {
+        page.line(format!("the first {} of {matching_backups}; see --limit", items.len()));
+    }
+    page
+}
+
+/// Numbers of pieces that are not here; three dots if not all are listed.
+fn gaps(backup: &Backup) -> String {
+    let one = |gap: &PieceRange| match gap.from == gap.to {
+        true => gap.from.to_string(),
+        false => format!("{}-{}", gap.from, gap.to),
+    };
+    let mut words: Vec<String> = backup.gaps.iter().map(one).collect();
+    let listed: u64 = backup.gaps.iter().map(|gap| u64::from(gap.to - gap.from) + 1).sum();
+    if listed < backup.absent_pieces {
+        words.push("...".to_owned());
+    }
+    words.join(", ")
+}
+
 /// How the scrub gets on.
 #[must_use]
 pub fn scrub(screen: &Screen, document: &One<Scrub>) -> Page {
@@ -115,6 +162,9 @@ pub fn scrub(screen: &Screen, document: &One<Scrub>) -> Page {
         HumanBytes(it.read_bytes),
     ));
     page.line(reading(screen, it));
+    if it.unsaved_changes > 0 {
+        page.line(format!("{} not on disk yet", counted(it.unsaved_changes, "change")));
+    }
     page.gap();
     if it.sources.is_empty() {
         page.line(
@@ -122,11 +172,22 @@ pub fn scrub(screen: &Screen, document: &One<Scrub>) -> Page {
         );
         return page;
     }
-    let mut table = Table::new(["DIRECTORY", "LAYOUT", "SHARDS", "REFUSED", "LOOKED AT", "NOTE"]);
+    let mut table = Table::new([
+        "DIRECTORY",
+        "LAYOUT",
+        "REGION",
+        "TIER",
+        "SHARDS",
+        "REFUSED",
+        "LOOKED AT",
+        "NOTE",
+    ]);
     for source in &it.sources {
         table.row([
             clean(screen, &source.root).into(),
             source.kind.word().into(),
+            label(screen, source.region.as_ref()),
+            label(screen, source.tier.as_ref()),
             Cell::new(source.shards.to_string()).right(),
             Cell::new(source.refused.to_string()).right(),
             source.looked_at.map_or_else(Cell::unknown, |at| ago(screen, at)),
@@ -139,18 +200,21 @@ pub fn scrub(screen: &Screen, document: &One<Scrub>) -> Page {
 
 /// How fast it gets on, and how old what is known is.
 fn reading(screen: &Screen, it: &Scrub) -> Line {
-    let mut line = match (it.paused_until, it.done_in_seconds) {
-        (Some(until), _) => Line::new()
+    let waits = HumanBytes(it.due_bytes);
+    let mut line = if let Some(until) = it.paused_until {
+        Line::new()
             .painted(Paint::Warn, format!("nothing is read until {until}"))
             .plain("; end it with ")
-            .code("plexmesh scrub resume"),
-        (None, _) if it.due_shards == 0 => Line::from("nothing waits"),
-        (None, Some(seconds)) => Line::from(format!(
-            "{} wait and will be read in {}",
-            HumanBytes(it.due_bytes),
-            span_of_seconds(seconds.max(1.0).round()),
-        )),
-        (None, None) => Line::from(format!("{} wait", HumanBytes(it.due_bytes))),
+            .code("plexmesh scrub resume")
+    } else if it.due_shards == 0 {
+        Line::from("nothing waits")
+    } else if let Some(at) = it.opens_at {
+        Line::from(format!("{waits} wait until {at}; what is asked for is read at any time"))
+    } else if let Some(seconds) = it.done_in_seconds {
+        let seconds = span_of_seconds(seconds.max(1.0).round());
+        Line::from(format!("{waits} wait and will be read in {seconds}"))
+    } else {
+        Line::from(format!("{waits} wait"))
     };
     if let Some(rate) = it.read_bytes_per_second {
         line = line.plain(format!("; {} a second while it reads", HumanBytes(rate as u64)));
@@ -262,6 +326,10 @@ fn note(screen: &Screen, source: &ShardSource) -> Cell {
         }
         (None, _) => Cell::new(""),
     }
+}
+
+fn label(screen: &Screen, label: Option<&String>) -> Cell {
+    label.map_or_else(Cell::unknown, |label| clean(screen, label).into())
 }
 
 fn ago(screen: &Screen, at: WallTime) -> Cell {

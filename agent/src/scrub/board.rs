@@ -1,8 +1,7 @@
 //! What is known of all shards, in memory: what was found, what is remembered, what is to be read
 //! next.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +9,16 @@ use plexmesh_proto::integrity::{
     FindingKind, INVENTORY_DIGEST_BYTES, Inventory as Summary, ShardReport, Verdict,
 };
 
+use super::hours::Hours;
 use super::inventory::{Change, SourceKey};
 use super::judge::{Glance, Memory, glance};
 use super::rate::{Backlog, Rate};
-use super::{MAX_PAUSE, millis};
-use crate::sources::{Digests, Found, Listing, SourceKind};
+use super::{Directory, MAX_PAUSE, millis};
+use crate::sources::{Digests, Found, Listing};
+
+mod queue;
+
+use queue::{Queue, READING_MS};
 
 /// Between what looks wrong and the second look, in milliseconds: whoever writes a file and then its
 /// record needs less.
@@ -28,9 +32,6 @@ const FEWEST_MANY: usize = 2;
 /// not all are read at one time, and well before the end, so that a busy hour does not break it.
 const AGAIN_FROM_PERCENT: u64 = 50;
 const AGAIN_SPREAD_PERCENT: u64 = 30;
-
-/// When a shard is due that is being read.
-const READING_MS: u64 = u64::MAX;
 
 /// A point in time on all clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub(super) struct Shard {
     suspect: Option<Box<Suspect>>,
     /// When it is to be read; `None` if it cannot be.
     due_ms: Option<u64>,
+    /// An operator wants it read now, whatever the hour.
+    ordered: bool,
     unsaved: bool,
     /// What it adds to the digest of all; 0 until that is wanted.
     fold: u64,
@@ -80,8 +83,7 @@ pub(super) struct Fault {
 #[derive(Clone, Debug)]
 pub(super) struct SourceBoard {
     pub(super) key: SourceKey,
-    pub(super) root: PathBuf,
-    pub(super) kind: SourceKind,
+    pub(super) directory: Directory,
     /// In boxes: a tree leaves almost half of its room empty.
     pub(super) shards: BTreeMap<Arc<str>, Box<Shard>>,
     pub(super) fault: Option<Fault>,
@@ -119,14 +121,17 @@ pub(super) struct Job {
 #[derive(Debug, Default)]
 pub(super) struct Board {
     pub(super) sources: Vec<SourceBoard>,
-    /// (due, source, id).
-    queue: BTreeSet<(u64, usize, Arc<str>)>,
+    queue: Queue,
     pub(super) deadline: Duration,
+    /// When shards are read that nobody asks for; `None` for always.
+    pub(super) hours: Option<Hours>,
     /// Nothing is past its deadline before the agent had the time to read it.
     started: Moment,
     /// Those with changes that are not on disk yet: all are too many to be searched each second.
     unsaved: Vec<(usize, Arc<str>)>,
     gone: Vec<Change>,
+    /// Changes that are being written.
+    saving: usize,
     pub(super) files_read: u64,
     pub(super) bytes_read: u64,
     pub(super) looks: u64,
@@ -145,16 +150,16 @@ pub(super) struct Pause {
 }
 
 impl SourceBoard {
-    pub(super) fn new(key: SourceKey, root: PathBuf, kind: SourceKind) -> Self {
+    pub(super) fn new(key: SourceKey, directory: Directory) -> Self {
+        let has_records = directory.kind.has_records();
         Self {
             key,
-            root,
-            kind,
+            directory,
             shards: BTreeMap::new(),
             fault: None,
             refused: 0,
             stale_manifest: false,
-            has_records: kind.has_records(),
+            has_records,
             looked_ms: None,
             looked_at_ms: 0,
         }
@@ -251,14 +256,19 @@ impl Shard {
         certain
     }
 
+    /// Whether it is read whatever the hour.
+    fn is_urgent(&self) -> bool {
+        self.ordered || self.suspect.is_some()
+    }
+
     fn confirm_ms(&self) -> Option<u64> {
         self.suspect.as_ref().map(|suspect| suspect.confirm_ms)
     }
 }
 
 impl Board {
-    pub(super) fn new(deadline: Duration, now: Moment) -> Self {
-        Self { deadline, started: now, ..Self::default() }
+    pub(super) fn new(deadline: Duration, hours: Option<Hours>, now: Moment) -> Self {
+        Self { deadline, hours, started: now, ..Self::default() }
     }
 
     /// Adds a shard that an earlier run remembered.
@@ -385,6 +395,7 @@ impl Board {
         let before = shard.memory;
         let certain = shard.note(verdict, digests, now);
         let changed = shard.memory != before;
+        shard.ordered = false;
         let doubt = shard.confirm_ms();
         let due = doubt.filter(|_| !certain).unwrap_or(again);
         if changed {
@@ -401,7 +412,7 @@ impl Board {
 
     /// The next shard that is due, if any is. It stays due until [`read`](Self::read).
     pub(super) fn next_job(&self, now: Moment) -> Option<Job> {
-        let (due_ms, source, id) = self.queue.first().filter(|(due, _, _)| *due <= now.at_ms)?;
+        let (due_ms, source, id) = self.queue.first_due(now.at_ms, self.is_open(now))?;
         let board = self.sources.get(*source)?;
         let shard = board.shards.get(id)?;
         let confirm_ms = shard.confirm_ms();
@@ -448,16 +459,24 @@ impl Board {
     }
 
     /// When the next shard is due.
-    pub(super) fn next_due_ms(&self) -> Option<u64> {
-        self.queue.first().map(|(due, _, _)| *due).filter(|due| *due != READING_MS)
+    pub(super) fn next_due_ms(&self, now: Moment) -> Option<u64> {
+        self.queue.next_due_ms(self.is_open(now))
+    }
+
+    /// How long shards are not read that nobody asked for; `None` if they are.
+    pub(super) fn opens_in(&self, now: Moment) -> Option<Duration> {
+        self.hours.and_then(|hours| hours.begin_in(now.wall_ms))
+    }
+
+    /// Whether shards are read at this hour that nobody asked for.
+    pub(super) fn is_open(&self, now: Moment) -> bool {
+        self.hours.is_none_or(|hours| hours.are_now(now.wall_ms))
     }
 
     /// What is due, or being read.
     pub(super) fn backlog(&self, now: Moment) -> Backlog {
-        let reading = self.queue.iter().rev().take_while(|(due, _, _)| *due == READING_MS);
-        let due = self.queue.iter().take_while(|(due, _, _)| *due <= now.at_ms);
         let mut backlog = Backlog::default();
-        for (_, source, id) in due.chain(reading) {
+        for (_, source, id) in self.queue.waiting(now.at_ms) {
             let shard = self.sources.get(*source).and_then(|source| source.shards.get(id));
             let file = shard.and_then(|shard| shard.found().file);
             backlog.add(file.map_or(0, |file| file.size_bytes));
@@ -486,6 +505,10 @@ impl Board {
             .map(|(_, source, id)| (*source, id.clone()))
             .collect();
         for (source, id) in &hurried {
+            if let Some(shard) = self.sources.get_mut(*source).and_then(|it| it.shards.get_mut(id))
+            {
+                shard.ordered = true;
+            }
             self.schedule(*source, id, Some(now.at_ms));
         }
         hurried.len()
@@ -570,7 +593,8 @@ impl Board {
         ShardReport { inventory: Some(summary), findings }
     }
 
-    /// Takes out what is to be written, at most `limit` shards of it.
+    /// Takes out what is to be written, at most `limit` shards of it. It counts as not on disk until
+    /// [`saved`](Self::saved) or [`not_saved`](Self::not_saved).
     pub(super) fn take_unsaved(&mut self, limit: usize) -> Vec<Change> {
         let gone = self.gone.len().min(limit);
         let mut changes: Vec<Change> = self.gone.drain(..gone).collect();
@@ -582,11 +606,18 @@ impl Board {
             let memory = Some(shard.memory);
             changes.push(Change { source: source.key, id: id.as_ref().into(), memory });
         }
+        self.saving = changes.len();
         changes
+    }
+
+    /// What was taken out is on disk.
+    pub(super) const fn saved(&mut self) {
+        self.saving = 0;
     }
 
     /// Takes back what could not be written.
     pub(super) fn not_saved(&mut self, changes: Vec<Change>) {
+        self.saving = 0;
         for change in changes {
             if change.memory.is_none() {
                 self.gone.push(change);
@@ -598,9 +629,9 @@ impl Board {
         }
     }
 
-    /// Whether anything is to be written.
-    pub(super) fn has_unsaved(&self) -> bool {
-        !(self.unsaved.is_empty() && self.gone.is_empty())
+    /// How much is to be written.
+    pub(super) fn unsaved(&self) -> usize {
+        self.unsaved.len() + self.gone.len() + self.saving + usize::from(self.pause.unsaved)
     }
 
     fn changed(&mut self, source: usize, id: &Arc<str>) {
@@ -665,8 +696,9 @@ impl Board {
             self.queue.remove(&(before, source, id.clone()));
         }
         shard.due_ms = due_ms;
+        let is_urgent = shard.is_urgent();
         if let Some(due_ms) = due_ms.filter(|_| !self.is_faulty(source)) {
-            self.queue.insert((due_ms, source, id.clone()));
+            self.queue.insert((due_ms, source, id.clone()), is_urgent);
         }
     }
 
@@ -674,13 +706,16 @@ impl Board {
     pub(super) fn stand_still(&mut self, source: usize, fault: Fault) {
         let Some(board) = self.sources.get_mut(source) else { return };
         board.fault = Some(fault);
-        self.queue.retain(|(_, of, _)| *of != source);
+        self.queue.remove_source(source);
     }
 
     fn move_on(&mut self, source: usize) {
         let Some(board) = self.sources.get(source) else { return };
-        let due = board.shards.iter().filter_map(|(id, shard)| Some((shard.due_ms?, id)));
-        self.queue.extend(due.map(|(due_ms, id)| (due_ms, source, id.clone())));
+        for (id, shard) in &board.shards {
+            if let Some(due_ms) = shard.due_ms {
+                self.queue.insert((due_ms, source, id.clone()), shard.is_urgent());
+            }
+        }
     }
 
     /// How long after a reading a shard is read again, in milliseconds. Shards that were read at one

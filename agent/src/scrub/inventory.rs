@@ -13,12 +13,13 @@ use prost::Message;
 use super::judge::{Memory, Replaced};
 use crate::sources::{Expected, ExpectedDigest, FileFacts, Remembered, SourceKind};
 use crate::store::StoreError;
-use crate::store::database::{Database, Fault};
 use crate::store::entry;
+use crate::store::upkeep::Upkeep;
+use crate::store::{Database, Fault};
 use crate::text::hex;
 
 /// Name of the database's directory inside of the data directory.
-const DIRECTORY: &str = "inventory";
+pub(crate) const DIRECTORY: &str = "inventory";
 /// Most shards in one write: keeps a batch below 2 MiB.
 pub(super) const MAX_BATCH: usize = 4_096;
 
@@ -58,6 +59,7 @@ pub(super) struct Change {
 pub(super) struct Inventory {
     path: PathBuf,
     database: Option<Database>,
+    upkeep: Upkeep,
     failing: bool,
 }
 
@@ -66,7 +68,7 @@ impl Inventory {
     pub(super) fn open(data_dir: &Path) -> Result<Self, StoreError> {
         let path = data_dir.join(DIRECTORY);
         let (database, _) = Database::open_or_set_aside(&path, "the next scrub")?;
-        Ok(Self { path, database: Some(database), failing: false })
+        Ok(Self { path, database: Some(database), upkeep: Upkeep::default(), failing: false })
     }
 
     /// Visits what is remembered of the shards of a source. Entries that are damaged are left out:
@@ -119,6 +121,11 @@ impl Inventory {
         self.note_write(written)
     }
 
+    /// Whether the last write failed.
+    pub(super) const fn is_failing(&self) -> bool {
+        self.failing
+    }
+
     fn note_write(&mut self, written: Result<(), Fault>) -> bool {
         match written {
             Ok(()) => {
@@ -126,6 +133,7 @@ impl Inventory {
                     tracing::info!(store = %self.path.display(), "the inventory can be written \
                         again");
                 }
+                self.database = self.database.take().and_then(|it| self.upkeep.tend(it));
                 true
             }
             Err(fault) => {

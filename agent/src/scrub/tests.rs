@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::*;
+use crate::clock;
 
 mod faults;
 
@@ -83,7 +84,8 @@ impl World {
             deadline: Duration::from_secs(10),
             duty_percent: DEFAULT_DUTY_PERCENT,
             max_bytes_per_second: None,
-            sources: vec![(self.root.path().to_owned(), kind)],
+            hours: None,
+            sources: vec![Directory::new(self.root.path(), kind)],
         };
         ScrubHandle::start(self.data.path(), [7; 32], config).unwrap()
     }
@@ -149,7 +151,7 @@ fn another_configuration_does_not_wait_for_a_reading() {
     let slowly = Config {
         // Its reading takes hours.
         max_bytes_per_second: NonZeroU64::new(100),
-        sources: vec![(world.root.path().to_owned(), SourceKind::Plain)],
+        sources: vec![Directory::new(world.root.path(), SourceKind::Plain)],
         ..Config::default()
     };
     let scrub = ScrubHandle::start(world.data.path(), [7; 32], slowly).unwrap();
@@ -171,7 +173,8 @@ fn a_deletion_is_noticed_while_a_long_file_is_read() {
         deadline: Duration::from_secs(10),
         duty_percent: DEFAULT_DUTY_PERCENT,
         max_bytes_per_second: NonZeroU64::new(1_000),
-        sources: vec![(world.root.path().to_owned(), SourceKind::Plain)],
+        hours: None,
+        sources: vec![Directory::new(world.root.path(), SourceKind::Plain)],
     };
     let scrub = ScrubHandle::start(world.data.path(), [7; 32], slowly).unwrap();
     until("a short file read", || scrub.progress().files_read == 1);
@@ -359,4 +362,69 @@ fn a_pause_ends_by_itself() {
     until_wrong(&scrub, &[]);
     assert_eq!(scrub.progress().paused_until_ms, None);
     scrub.stop();
+}
+
+#[test]
+fn pieces_of_backups_are_told_with_their_gaps() {
+    let world = World::new(0);
+    for (backup, number) in [("b_1_00", 1), ("b_1_00", 2), ("b_1_00", 5), ("b_2_ff", 0)] {
+        let directory = world.root.path().join("shards").join(backup);
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join(format!("{backup}_shard_{number:04}.shard")), "abc").unwrap();
+    }
+    let scrub = world.start();
+    until("all were read", || scrub.progress().read_in_time == 4);
+    fs::remove_file(world.root.path().join("shards/b_1_00/b_1_00_shard_0002.shard")).unwrap();
+    until("a piece that is gone", || scrub.backups().iter().any(|backup| backup.lacking == 1));
+    let first = Backup {
+        source: world.root.path().to_owned(),
+        id: "b_1_00".to_owned(),
+        present: 2,
+        lacking: 1,
+        highest: 5,
+        gaps: vec![0..=0, 3..=4],
+        absent: 3,
+    };
+    let second = Backup {
+        id: "b_2_ff".to_owned(),
+        present: 1,
+        lacking: 0,
+        highest: 0,
+        gaps: vec![],
+        absent: 0,
+        ..first.clone()
+    };
+    assert_eq!(scrub.backups(), [first, second]);
+    scrub.stop();
+}
+
+#[test]
+fn outside_of_its_hours_only_what_is_asked_for_is_read() {
+    let world = World::new(3);
+    let closed = Config {
+        hours: Some(hours_without_now()),
+        sources: vec![Directory::new(world.root.path(), SourceKind::Auto)],
+        ..Config::default()
+    };
+    let scrub = ScrubHandle::start(world.data.path(), [7; 32], closed.clone()).unwrap();
+    until("three shards wait", || scrub.progress().backlog.shards == 3);
+    let progress = scrub.progress();
+    assert!(progress.opens_ms.is_some_and(|at| at > clock::wall_ms()));
+    assert_eq!((progress.done_in, progress.files_read), (None, 0));
+    scrub.read_now(&|id, _| id == "s01");
+    until("the one that is asked for", || scrub.progress().read_in_time == 1);
+    assert_eq!(scrub.progress().files_read, 1);
+    scrub.configure(Config { hours: None, ..closed });
+    until("all others", || scrub.progress().read_in_time == 3);
+    scrub.stop();
+}
+
+/// An hour that begins in about twelve.
+fn hours_without_now() -> Hours {
+    let closed = (0..24).map(|hour| format!("{hour:02}:00-{:02}:00", hour + 1).parse::<Hours>());
+    let now_ms = clock::wall_ms();
+    let far = |hours: &Hours| {
+        hours.begin_in(now_ms).is_some_and(|wait| wait > Duration::from_secs(6 * 3_600))
+    };
+    closed.filter_map(Result::ok).find(far).unwrap()
 }

@@ -16,7 +16,7 @@ use super::judge;
 use super::pace::{ALL_PERCENT, Pace};
 use super::read::Wanted;
 use super::readers::{Content, Readers};
-use super::{Config, Shared};
+use super::{Config, Shared, millis};
 use crate::clock;
 use crate::sources::{Digests, OpenError, Remembered, Source, SourceFault};
 
@@ -58,6 +58,9 @@ pub(super) struct Worker {
     pub(super) duty_percent: u8,
     pub(super) max_bytes_per_second: Option<NonZeroU64>,
     pub(super) readers: Readers,
+    /// Since when shards are read that nobody asked for, in milliseconds since boot; `None` outside of
+    /// their hours.
+    pub(super) open_since_ms: Option<u64>,
     pub(super) look_ms: u64,
     /// Before that no look begins, but at an operator's word.
     pub(super) rested_ms: u64,
@@ -111,9 +114,13 @@ impl Worker {
             self.look(now);
         }
         if !self.told && self.tell_at <= Instant::now() {
+            // What others are told outlives this process, unless the disk takes nothing.
+            if !self.inventory.is_failing() {
+                self.save();
+            }
             self.tell();
         }
-        if self.save_at <= Instant::now() {
+        if self.save_at <= Instant::now() || self.shared.save_wanted().is_some() {
             self.save();
         }
     }
@@ -125,16 +132,19 @@ impl Worker {
     /// How long there is nothing to do; without room no reading is begun before one ended.
     fn idle_time(&self, room: bool) -> Duration {
         let now = moment();
-        let due_ms = {
+        let (due_ms, unsaved) = {
             let board = self.shared.board();
             let pause_ends = board.paused_until_ms(now);
             let pause_ends = pause_ends.map(|at| now.at_ms.saturating_add(at - now.wall_ms));
-            board.next_due_ms().filter(|_| room).or(pause_ends)
+            let opens = board.opens_in(now).map(|wait| now.at_ms.saturating_add(millis(wait)));
+            let due_ms = board.next_due_ms(now).filter(|_| room).or(pause_ends);
+            (due_ms.into_iter().chain(opens).min(), board.unsaved() > 0)
         };
         let due_ms = due_ms.unwrap_or(u64::MAX).min(self.next_look_ms());
         let work = Duration::from_millis(due_ms.saturating_sub(now.at_ms));
-        let told = if self.told { self.save_at } else { self.tell_at };
-        work.min(self.save_at.min(told).saturating_duration_since(Instant::now()))
+        let (save_at, tell_at) = (unsaved.then_some(self.save_at), self.tell_at);
+        let written = save_at.into_iter().chain((!self.told).then_some(tell_at)).min();
+        written.map_or(work, |at| work.min(at.saturating_duration_since(Instant::now())))
     }
 
     /// Takes other sources or another deadline. Sources that stay keep what is known of them.
@@ -144,11 +154,12 @@ impl Worker {
         self.readers.give_up();
         self.duty_percent = config.duty_percent;
         self.max_bytes_per_second = config.max_bytes_per_second;
-        let mut board = Board::new(config.deadline, now);
+        let mut board = Board::new(config.deadline, config.hours, now);
         let before = std::mem::take(&mut self.sources);
-        for (place, (root, kind)) in config.sources.into_iter().enumerate() {
+        for (place, directory) in config.sources.into_iter().enumerate() {
+            let (root, kind) = (directory.root.clone(), directory.kind);
             let key = source_key(&root);
-            board.sources.push(SourceBoard::new(key, root.clone(), kind));
+            board.sources.push(SourceBoard::new(key, directory));
             let remembered = match before.iter().find(|source| source.path() == root) {
                 Some(kept) => self.remembered(kept, &key),
                 None => self.inventory.load(&key, &mut |id, memory| {
@@ -200,7 +211,7 @@ impl Worker {
                     tell_refusals(&board, place, listing.refused);
                     let doubt = board.merge(place, listing, now);
                     if let Some(source_board) = board.sources.get_mut(place) {
-                        source_board.kind = source.kind();
+                        source_board.directory.kind = source.kind();
                     }
                     doubt
                 }
@@ -238,10 +249,15 @@ impl Worker {
                 if board.paused_until_ms(now).is_some() {
                     return false;
                 }
+                let is_open = board.is_open(now);
+                self.open_since_ms = is_open.then(|| self.open_since_ms.unwrap_or(now.at_ms));
                 let Some(job) = board.next_job(now) else { return true };
                 (job, board.deadline)
             };
-            let hurries = self.duty_percent == ALL_PERCENT || job.late > deadline / LATE_PART;
+            // What had to wait for its hours is not late yet.
+            let open_for = self.open_since_ms.map_or(0, |since| now.at_ms.saturating_sub(since));
+            let late = job.late.min(Duration::from_millis(open_for));
+            let hurries = self.duty_percent == ALL_PERCENT || late > deadline / LATE_PART;
             let threads = if hurries { self.readers.threads() } else { 1 };
             let most = if hurries { threads * WAITING } else { 1 };
             if self.readers.running() >= most {
@@ -366,12 +382,28 @@ impl Worker {
         });
     }
 
+    /// Writes down what is remembered, and lets those go on who wait for it.
     fn save(&mut self) {
+        let order = self.shared.save_wanted();
+        let saved = self.save_pause() && self.save_shards();
+        self.save_at = Instant::now() + if saved { SAVE_INTERVAL } else { SAVE_RETRY };
+        if let Some(order) = order {
+            self.shared.note_save(order);
+        }
+    }
+
+    fn save_pause(&mut self) -> bool {
         let pause = self.shared.board().pause;
-        if pause.unsaved && self.inventory.save_pause(pause.until_ms) {
+        let saved = !pause.unsaved || self.inventory.save_pause(pause.until_ms);
+        if saved {
             let mut board = self.shared.board();
             board.pause.unsaved &= board.pause != pause;
         }
+        saved
+    }
+
+    /// Writes changes until there is none; whether they are on disk.
+    fn save_shards(&mut self) -> bool {
         loop {
             let (changes, sources): (_, Vec<(SourceKey, _, _)>) = {
                 let mut board = self.shared.board();
@@ -382,18 +414,13 @@ impl Worker {
                 (changes, sources.collect())
             };
             if changes.is_empty() {
-                self.save_at = Instant::now() + SAVE_INTERVAL;
-                return;
+                return true;
             }
             if !self.inventory.save(&changes, &sources) {
                 self.shared.board().not_saved(changes);
-                self.save_at = Instant::now() + SAVE_RETRY;
-                return;
+                return false;
             }
-            if !self.shared.board().has_unsaved() {
-                self.save_at = Instant::now() + SAVE_INTERVAL;
-                return;
-            }
+            self.shared.board().saved();
         }
     }
 }
@@ -461,7 +488,7 @@ fn tell_refusals(board: &Board, place: usize, refused: usize) {
     let Some(source) = board.sources.get(place) else { return };
     if refused > 0 && source.refused != refused {
         tracing::info!(
-            source = %source.root.display(), refused,
+            source = %source.directory.root.display(), refused,
             "entries were left alone: links, pipes, devices, names that leave the directory"
         );
     }

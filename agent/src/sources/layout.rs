@@ -155,6 +155,17 @@ pub(super) fn backup_of(id: &str) -> Option<&str> {
     id.rsplit_once(NUMBER).map(|(backup, _)| backup).filter(|backup| !backup.is_empty())
 }
 
+/// The backup that a shard is a piece of, and its number there; `None` in layouts that have no backups.
+#[must_use]
+pub fn piece_of(kind: SourceKind, id: &str) -> Option<(&str, u32)> {
+    let has_backups =
+        matches!(kind, SourceKind::BackupManifest | SourceKind::Sidecar | SourceKind::Engine);
+    let (backup, numbers) = id.rsplit_once(NUMBER).filter(|_| has_backups)?;
+    // One that was cut into chunks has their numbers behind its own.
+    let number = numbers.split_once('_').map_or(numbers, |(number, _)| number);
+    Some((backup, number.parse().ok()?))
+}
+
 /// An id that can be part of a file's name, and of nothing else.
 fn plain_id(id: &str) -> Option<&str> {
     let plain = !id.is_empty() && id.len() <= MAX_ID_BYTES && !id.contains(['/', '\0']);

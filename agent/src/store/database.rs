@@ -1,11 +1,11 @@
 //! The database file: sled, behind a wall that no fault of it passes.
 //!
 //! sled is fast and unfinished: it may panic on a file that a crash or a bad disk has damaged, its
-//! default cache is a gigabyte, and its flush survives a killed process but not a power cut. Hence:
-//! every call that may panic is caught, the cache is small, and closing the store syncs the file
-//! itself.
+//! default cache is a gigabyte, its flush survives a killed process but not a power cut, and its
+//! file only grows. Hence: every call that may panic is caught, the cache is small, each write syncs
+//! the file itself, and [`compact`](Database::compact) begins a new file.
 
-use std::fs::{self, File};
+use std::fs::{File, metadata};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -13,22 +13,25 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use sled::{Batch, Db, Tree};
+use thiserror::Error;
 
-use super::{StoreError, entry};
-use crate::clock;
+use super::{StoreError, entry, swap};
 
 /// Bytes of pages that sled keeps in memory. Everything is read once at start and then only
 /// written: a cache is of little use.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
-/// How often sled syncs in its own thread, in milliseconds: what a power cut can cost.
-const FLUSH_EVERY_MS: u64 = 500;
-/// Names tried for a store that is set aside: past so many in a row, something else is wrong.
-const MAX_SET_ASIDE_NAMES: usize = 100;
+/// How often sled's own thread collects what is no longer needed, in milliseconds, for half of that
+/// time at most. No data waits for it: each write is synced when it is made. Closing does.
+const COLLECT_EVERY_MS: u64 = 2_000;
 /// How sled says that another process has the file; it has no error kind for it.
 const LOCKED: &str = "could not acquire lock";
 /// How often a locked file is tried again, and after what time.
 const LOCK_TRIES: u32 = 10;
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
+/// sled's file inside of the directory.
+const FILE: &str = "db";
+/// Entries in one write of a copy: keeps a batch of full-sized records below 40 MiB.
+const COPY_BATCH: usize = 4_096;
 /// The tree of slots.
 const SLOTS: &str = "slots";
 /// The file beside sled's own that says that something was written.
@@ -36,53 +39,73 @@ const WRITTEN: &str = "written";
 /// The tree of single values.
 const VALUES: &str = "values";
 
-/// An open database.
+/// An open database: entries under keys, and single values under names.
 #[derive(Debug)]
-pub(crate) struct Database {
+pub struct Database {
     path: PathBuf,
+    /// sled's file, to be synced.
+    file: File,
     db: Db,
     slots: Tree,
     values: Tree,
 }
 
 /// Why the database failed.
-#[derive(Debug)]
-pub(crate) enum Fault {
+#[derive(Debug, Error)]
+pub enum Fault {
     /// The system refuses: no permission, no space. The file may be in order.
-    System(io::Error),
+    #[error(transparent)]
+    System(#[from] io::Error),
     /// The file is damaged, or sled is.
+    #[error("{0}")]
     Damage(String),
+}
+
+/// What a database holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// Entries and values that can be read.
+    pub entries: u64,
+    /// Those of which a bit is not as it was written.
+    pub damaged: u64,
+    /// All of them could be listed; else there are more than these.
+    pub is_whole: bool,
+    /// Bytes of keys and values.
+    pub live_bytes: u64,
 }
 
 impl Database {
     /// Opens the database; one that does not open is renamed, and its new name is given beside a
     /// new database. `refill` says where that one's content comes from.
-    pub(crate) fn open_or_set_aside(
+    ///
+    /// # Errors
+    /// If the system refuses, or another process has it open.
+    pub fn open_or_set_aside(
         path: &Path,
         refill: &'static str,
     ) -> Result<(Self, Option<PathBuf>), StoreError> {
-        let failed = |source| StoreError::Io { path: path.to_owned(), source };
+        let failed = |fault| StoreError::of(path, fault);
         let reason = match Self::open(path) {
             Ok(database) => return Ok((database, None)),
-            Err(Fault::System(error)) => return Err(failed(error)),
             Err(Fault::Damage(reason)) => reason,
+            Err(fault) => return Err(failed(fault)),
         };
-        let aside = set_aside(path).map_err(failed)?;
+        let aside = swap::set_aside(path).map_err(|error| failed(error.into()))?;
         tracing::warn!(
             store = %path.display(), kept_as = %aside.display(), %reason,
             "the store is unreadable and was set aside; a new one is filled by {refill}. Delete the \
             old one when nobody wants to look at it"
         );
-        match Self::open(path) {
-            Ok(database) => Ok((database, Some(aside))),
-            Err(Fault::System(error)) => Err(failed(error)),
-            Err(Fault::Damage(reason)) => Err(failed(io::Error::other(reason))),
-        }
+        Self::open(path).map(|database| (database, Some(aside))).map_err(failed)
     }
 
-    /// Opens the database. One that was closed a moment ago is waited for: sled lets go of its lock
-    /// in a thread of its own.
-    pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
+    /// Opens the database, or makes one. One that was closed a moment ago is waited for: sled lets go
+    /// of its lock in a thread of its own.
+    ///
+    /// # Errors
+    /// [`Fault`]; then nothing was changed.
+    pub fn open(path: &Path) -> Result<Self, Fault> {
+        swap::finish(path)?;
         for _ in 0..LOCK_TRIES {
             match Self::try_open(path) {
                 Err(Fault::System(error)) if error.to_string().contains(LOCKED) => {
@@ -99,10 +122,11 @@ impl Database {
             let db = sled::Config::new()
                 .path(path)
                 .cache_capacity(CACHE_BYTES)
-                .flush_every_ms(Some(FLUSH_EVERY_MS))
+                .flush_every_ms(Some(COLLECT_EVERY_MS))
                 .open()?;
             let (slots, values) = (db.open_tree(SLOTS)?, db.open_tree(VALUES)?);
-            Ok(Self { path: path.to_owned(), db, slots, values })
+            let file = File::open(path.join(FILE))?;
+            Ok(Self { path: path.to_owned(), file, db, slots, values })
         })
         .and_then(Self::refuse_emptied)
     }
@@ -116,36 +140,44 @@ impl Database {
         Ok(self)
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Its directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Visits all slots; whether there was none that could not be read.
-    pub(crate) fn for_each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) -> bool {
-        let walked = guarded(|| {
-            for item in &self.slots {
-                let (key, value) = item?;
-                visit(&key, &value);
-            }
-            Ok(())
-        });
-        walked.is_ok()
+    /// Visits all entries in the order of their keys; whether there was none that could not be read.
+    pub fn for_each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) -> bool {
+        each(&self.slots, visit)
+    }
+
+    /// The entry under a key.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        guarded(|| Ok(self.slots.get(key)?.map(|value| value.to_vec())))
     }
 
     /// A single value as it was written; `None` if it is not there or damaged.
-    pub(crate) fn value(&self, key: &str) -> Option<Vec<u8>> {
-        let value = guarded(|| self.values.get(key)).ok().flatten()?;
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<Vec<u8>> {
+        let value = guarded(|| self.values.get(name)).ok().flatten()?;
         entry::unseal(&value).map(<[u8]>::to_vec)
     }
 
-    /// Writes changed slots, as they are, empties those that are `None`, and keeps single values.
-    pub(crate) fn write(
+    /// Writes changed entries, as they are, removes those that are `None`, and keeps single values.
+    /// When it returns, all of it outlives a power cut; after a fault, all or none of the entries do.
+    ///
+    /// # Errors
+    /// [`Fault`]. sled does nothing more then: open the database anew.
+    pub fn write(
         &self,
-        slots: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
+        entries: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
         values: impl IntoIterator<Item = (String, Vec<u8>)>,
     ) -> Result<(), Fault> {
         let mut batch = Batch::default();
-        for (key, value) in slots {
+        for (key, value) in entries {
             match value {
                 Some(value) => batch.insert(key, value),
                 None => batch.remove(key),
@@ -153,32 +185,132 @@ impl Database {
         }
         guarded(|| {
             self.slots.apply_batch(batch)?;
-            for (key, value) in values {
-                self.values.insert(key, entry::seal(&value))?;
+            for (name, value) in values {
+                self.values.insert(name, entry::seal(&value))?;
             }
-            self.db.flush().map(|_| ())
+            Ok(())
         })?;
-        let mark = self.path.join(WRITTEN);
-        if mark.exists() { Ok(()) } else { File::create(mark).map(drop).map_err(Fault::System) }
+        self.sync()
     }
 
-    /// Brings everything to the disk itself and closes.
-    pub(crate) fn close(self) -> Result<(), Fault> {
+    /// Brings what was written to the disk itself, and notes beside it that something was.
+    fn sync(&self) -> Result<(), Fault> {
         guarded(|| self.db.flush().map(|_| ()))?;
-        File::open(self.path.join("db")).and_then(|file| file.sync_all()).map_err(Fault::System)
+        self.file.sync_data()?;
+        let mark = self.path.join(WRITTEN);
+        if !mark.exists() {
+            File::create(mark)?;
+            File::open(&self.path)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// Brings everything to the disk and closes.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn close(self) -> Result<(), Fault> {
+        guarded(|| self.db.flush().map(|_| ()))?;
+        self.file.sync_all().map_err(Fault::System)
+    }
+
+    /// Reads everything, and says what is there.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        let mut content = Content { is_whole: true, ..Content::default() };
+        for tree in [&self.slots, &self.values] {
+            let is_whole = each(tree, &mut |key, value| {
+                let is_sound = entry::unseal(value).is_some();
+                content.entries += u64::from(is_sound);
+                content.damaged += u64::from(!is_sound);
+                content.live_bytes += u64::try_from(key.len() + value.len()).unwrap_or(0);
+            });
+            content.is_whole &= is_whole;
+        }
+        content
+    }
+
+    /// Bytes of its file.
+    ///
+    /// # Errors
+    /// What the system failed with.
+    pub fn file_bytes(&self) -> io::Result<u64> {
+        self.file.metadata().map(|file| file.len())
+    }
+
+    /// Copies what can be read into a new database that takes this one's place, and is as small as
+    /// can be. The old one is deleted, or, if not all of it could be read, kept under the name that is
+    /// given. At each moment, also after a crash, one of both is in its place or
+    /// [`open`](Self::open) puts it there.
+    ///
+    /// # Errors
+    /// [`Fault`]; the old one is as it was then, and closed.
+    pub fn compact(self) -> Result<(Self, Option<PathBuf>), Fault> {
+        let path = self.path.clone();
+        swap::finish(&path)?;
+        let copied = self.copy_to(&swap::new_path(&path));
+        if copied.is_err() {
+            // What is left of it would be deleted at the next opening, and takes room until then.
+            let _ = swap::finish(&path);
+        }
+        let is_whole = copied?;
+        drop(self);
+        let aside = if is_whole { None } else { Some(swap::aside_path(&path)?) };
+        swap::swap(&path, aside.as_deref())?;
+        Self::open(&path).map(|database| (database, aside))
+    }
+
+    /// Makes a copy of what can be read; whether that is all.
+    fn copy_to(&self, path: &Path) -> Result<bool, Fault> {
+        let new = Self::try_open(path)?;
+        let slots = copy(&self.slots, &new.slots)?;
+        let is_whole = copy(&self.values, &new.values)? && slots;
+        new.sync()?;
+        new.close()?;
+        Ok(is_whole)
     }
 }
 
-/// Renames a directory so that nothing of it is lost.
-fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let file = path.file_name().unwrap_or_default().to_string_lossy();
-    let aside = (clock::now().wall_s()..)
-        .take(MAX_SET_ASIDE_NAMES)
-        .map(|seconds| path.with_file_name(format!("{file}.unreadable-{seconds}")))
-        .find(|aside| !aside.exists())
-        .ok_or_else(|| io::Error::other("too many unreadable stores lie there already"))?;
-    fs::rename(path, &aside)?;
-    Ok(aside)
+/// Bytes of a database's file; `None` if there is none.
+#[must_use]
+pub fn file_bytes(path: &Path) -> Option<u64> {
+    metadata(path.join(FILE)).ok().map(|file| file.len())
+}
+
+/// Visits all of a tree; whether there was nothing that could not be read.
+fn each(tree: &Tree, visit: &mut dyn FnMut(&[u8], &[u8])) -> bool {
+    let walked = guarded(|| {
+        for item in tree {
+            let (key, value) = item?;
+            visit(&key, &value);
+        }
+        Ok(())
+    });
+    walked.is_ok()
+}
+
+/// Copies what can be read; whether that is all. Fails if it cannot be written.
+fn copy(from: &Tree, to: &Tree) -> Result<bool, Fault> {
+    let (mut entries, mut is_whole) = (from.iter(), true);
+    loop {
+        let (mut batch, mut count) = (Batch::default(), 0);
+        let read = guarded(|| {
+            for item in entries.by_ref().take(COPY_BATCH) {
+                let (key, value) = item?;
+                count += 1;
+                if entry::unseal(&value).is_some() {
+                    batch.insert(key, value);
+                } else {
+                    is_whole = false;
+                }
+            }
+            Ok(())
+        });
+        guarded(|| to.apply_batch(batch))?;
+        if read.is_err() || count < COPY_BATCH {
+            return Ok(is_whole && read.is_ok());
+        }
+    }
 }
 
 /// Calls sled; a panic in it is damage.

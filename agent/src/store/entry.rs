@@ -37,8 +37,10 @@ pub(super) fn decode(value: &[u8]) -> Option<Slot> {
     Some(Slot { top: record(top)?, rival })
 }
 
-/// Puts format and hash in front.
-pub(crate) fn seal(content: &[u8]) -> Vec<u8> {
+/// Puts format and hash in front of what is to be kept: a value that is not as it was written is
+/// found out.
+#[must_use]
+pub fn seal(content: &[u8]) -> Vec<u8> {
     [&[FORMAT], blake3::hash(content).as_bytes().as_slice(), content].concat()
 }
 

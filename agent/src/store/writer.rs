@@ -13,6 +13,7 @@ use plexmesh_proto::view::Slot;
 
 use super::database::{Database, Fault};
 use super::entry;
+use super::upkeep::Upkeep;
 
 /// Between two writes: changes within it become one.
 const WRITE_INTERVAL: Duration = Duration::from_millis(500);
@@ -86,6 +87,7 @@ impl Writer {
             path: database.path().to_owned(),
             database: Some(database),
             shared: Arc::clone(&shared),
+            upkeep: Upkeep::default(),
             failing: false,
         };
         let thread = thread::Builder::new().name("store".into()).spawn(move || worker.run())?;
@@ -119,6 +121,7 @@ struct Worker {
     path: PathBuf,
     database: Option<Database>,
     shared: Arc<Shared>,
+    upkeep: Upkeep,
     failing: bool,
 }
 
@@ -159,6 +162,7 @@ impl Worker {
                 if std::mem::take(&mut self.failing) {
                     tracing::info!(store = %self.path.display(), "the store can be written again");
                 }
+                self.database = self.database.take().and_then(|it| self.upkeep.tend(it));
                 true
             }
             Err(fault) => {

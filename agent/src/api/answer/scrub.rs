@@ -1,8 +1,12 @@
 //! The shards of this peer one by one, and how their scrub gets on.
 
+use std::ops::RangeInclusive;
+
 use plexmesh_proto::integrity::Verdict as ProtoVerdict;
 
-use crate::api::schema::{Health, Scrub, Shard, ShardItems, ShardSource, Verdict};
+use crate::api::schema::{
+    Backup, BackupItems, Health, PieceRange, Scrub, Shard, ShardItems, ShardSource, Verdict,
+};
 use crate::scrub::{Progress, ScrubHandle, ShardDetail, SourceDetail};
 use crate::sources::{Algorithm, ExpectedDigest};
 use crate::text::hex;
@@ -23,6 +27,28 @@ pub fn shards(scrub: &ScrubHandle, verdicts: &[Verdict], id: &str, limit: usize)
     ShardItems { items: shards.into_iter().map(shard).collect(), matching_shards }
 }
 
+/// Backups of which pieces are here.
+#[must_use]
+pub fn backups(scrub: &ScrubHandle, limit: usize) -> BackupItems {
+    let backups = scrub.backups();
+    let matching_backups = backups.len();
+    let items = backups.into_iter().take(limit.min(MAX_SHARDS_LISTED)).map(backup).collect();
+    BackupItems { items, matching_backups }
+}
+
+fn backup(backup: crate::scrub::Backup) -> Backup {
+    let range = |gap: &RangeInclusive<u32>| PieceRange { from: *gap.start(), to: *gap.end() };
+    Backup {
+        id: backup.id,
+        source: backup.source.display().to_string(),
+        present_pieces: backup.present,
+        lacking_pieces: backup.lacking,
+        highest_piece: backup.highest,
+        absent_pieces: backup.absent,
+        gaps: backup.gaps.iter().map(range).collect(),
+    }
+}
+
 /// How the scrub gets on.
 #[must_use]
 pub fn scrub(scrub: &ScrubHandle, chosen_shards: Option<usize>) -> Scrub {
@@ -41,8 +67,11 @@ pub fn scrub(scrub: &ScrubHandle, chosen_shards: Option<usize>) -> Scrub {
         read_bytes_per_second: progress.bytes_per_second,
         done_in_seconds: progress.done_in.map(|span| span.as_secs_f64()),
         paused_until: progress.paused_until_ms.map(WallTime::from_ms),
+        hours: progress.hours.map(|hours| hours.to_string()),
+        opens_at: progress.opens_ms.map(WallTime::from_ms),
         files_read: progress.files_read,
         read_bytes: progress.bytes_read,
+        unsaved_changes: progress.unsaved,
         sources: progress.sources.into_iter().map(source).collect(),
         chosen_shards,
     }
@@ -99,8 +128,10 @@ fn source(detail: SourceDetail) -> ShardSource {
         None => (None, None),
     };
     ShardSource {
-        root: detail.root.display().to_string(),
-        kind: detail.kind,
+        root: detail.directory.root.display().to_string(),
+        kind: detail.directory.kind,
+        region: detail.directory.region,
+        tier: detail.directory.tier,
         shards: detail.shards,
         refused: detail.refused,
         stale_manifest: detail.stale_manifest,

@@ -47,6 +47,46 @@ pub struct Shard {
     pub verified_at: Option<WallTime>,
 }
 
+/// Backups of which pieces are here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupItems {
+    /// The backups, or as many of them as were asked for.
+    pub items: Vec<Backup>,
+    /// How many there are.
+    pub matching_backups: usize,
+}
+
+/// The pieces of one backup in one directory of this peer. It has others on other peers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Backup {
+    /// Its id.
+    pub id: String,
+    /// The directory.
+    pub source: String,
+    /// Pieces that have a file.
+    pub present_pieces: usize,
+    /// Pieces that are known and have none: they are recorded, or were here.
+    pub lacking_pieces: usize,
+    /// The highest number of a piece that is known; they are counted from 0.
+    pub highest_piece: u32,
+    /// Pieces below it of which nothing is here.
+    pub absent_pieces: u64,
+    /// Their numbers, from and to; the first ones if there are many gaps.
+    pub gaps: Vec<PieceRange>,
+}
+
+/// Pieces that follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PieceRange {
+    /// The first.
+    pub from: u32,
+    /// The last.
+    pub to: u32,
+}
+
 /// How the scrub of this peer gets on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -72,14 +112,25 @@ pub struct Scrub {
     /// Bytes a second that are read while something is; `null` before enough was read to say.
     pub read_bytes_per_second: Option<f64>,
     /// When what is to be read now will have been, at that rate; `null` if nobody can say, or while the
-    /// scrub is paused.
+    /// scrub stands still.
     pub done_in_seconds: Option<f64>,
     /// Until when nothing is read; `null` if nothing is in the way.
     pub paused_until: Option<WallTime>,
+    /// At what time of day shards are read that nobody asks for, in the host's local time, such as
+    /// `22:00-06:00`; `null` for always.
+    #[serde(default)]
+    pub hours: Option<String>,
+    /// When those hours begin; `null` if they are now.
+    #[serde(default)]
+    pub opens_at: Option<WallTime>,
     /// Files read to their end since the agent started.
     pub files_read: u64,
     /// Bytes read since the agent started.
     pub read_bytes: u64,
+    /// Changes of what is remembered that are not on disk yet; many of them for long if it cannot be
+    /// written.
+    #[serde(default)]
+    pub unsaved_changes: usize,
     /// The directories.
     pub sources: Vec<ShardSource>,
     /// Shards that a request concerned; `null` in an answer to a question.
@@ -94,6 +145,12 @@ pub struct ShardSource {
     pub root: String,
     /// How it is laid out; `auto` while that is not known.
     pub kind: SourceKind,
+    /// Where it is, by the configuration; `null` if that does not say.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// What kind of storage it is, by the configuration; `null` if that does not say.
+    #[serde(default)]
+    pub tier: Option<String>,
     /// Shards that are known of it.
     pub shards: usize,
     /// Entries that were left alone: links, pipes, devices, names that leave the directory.

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::scrub::inventory::source_key;
-use crate::sources::{Expected, ExpectedDigest, FileFacts};
+use crate::sources::{Expected, ExpectedDigest, FileFacts, SourceKind};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const START: Moment = Moment { at_ms: 1_000_000, wall_ms: 1_800_000_000_000, awake_ms: 500_000 };
@@ -14,10 +14,11 @@ fn after(ms: u64) -> Moment {
 }
 
 fn board(sources: usize) -> Board {
-    let mut board = Board::new(DAY, START);
+    let mut board = Board::new(DAY, None, START);
     for number in 0..sources {
         let root = Path::new("/source").join(number.to_string());
-        let source = SourceBoard::new(source_key(&root), root, SourceKind::BackupNode);
+        let source =
+            SourceBoard::new(source_key(&root), Directory::new(root, SourceKind::BackupNode));
         board.sources.push(source);
     }
     board
@@ -77,7 +78,7 @@ fn nothing_of_a_source_that_is_gone_is_due_until_it_is_back() {
     let mut board = board(1);
     board.merge(0, listing(&[("a", shard(1))]), START);
     board.stand_still(0, fault());
-    assert_eq!((board.next_due_ms(), board.backlog(START).shards), (None, 0));
+    assert_eq!((board.next_due_ms(START), board.backlog(START).shards), (None, 0));
     board.merge(0, listing(&[("a", shard(1))]), START);
     assert_eq!(board.backlog(START).shards, 1);
 }
@@ -136,7 +137,9 @@ fn what_could_not_be_written_is_to_be_written_again() {
     let first = board.take_unsaved(3);
     assert_eq!(first.len(), 3);
     board.not_saved(first);
-    assert_eq!((board.take_unsaved(10).len(), board.has_unsaved()), (5, false));
+    assert_eq!((board.take_unsaved(10).len(), board.unsaved()), (5, 5));
+    board.saved();
+    assert_eq!(board.unsaved(), 0);
 }
 
 #[test]

@@ -254,7 +254,7 @@ fn a_shard_that_is_stored_anew_while_it_is_read_is_not_accused() {
     let config = Config {
         deadline: Duration::from_secs(60),
         max_bytes_per_second: NonZeroU64::new(1 << 20),
-        sources: vec![(world.root.path().to_owned(), SourceKind::Auto)],
+        sources: vec![Directory::new(world.root.path().to_owned(), SourceKind::Auto)],
         ..Config::default()
     };
     let scrub = ScrubHandle::start(world.data.path(), [7; 32], config).unwrap();

@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context, anyhow};
-use plexmesh_benches::cpu::cpu_times;
+use plexmesh_benches::process::{cpu_times, kib};
 
 /// What one process takes.
 #[derive(Clone, Copy, Debug)]
@@ -18,11 +18,9 @@ pub(crate) struct Process {
 
 pub(crate) fn process(pid: u32) -> anyhow::Result<Process> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let rss_kib = rss.and_then(|text| text.trim().strip_suffix(" kB")?.parse().ok());
     let cpu = cpu_times(&fs::read_to_string(format!("/proc/{pid}/stat"))?);
     Ok(Process {
-        rss_kib: rss_kib.ok_or_else(|| anyhow!("process {pid} has no memory"))?,
+        rss_kib: kib(&status, "VmRSS").ok_or_else(|| anyhow!("process {pid} has no memory"))?,
         descriptors: fs::read_dir(format!("/proc/{pid}/fd"))?.count() as u64,
         cpu_ms: u64::try_from(cpu.own.as_millis()).unwrap_or(u64::MAX),
     })

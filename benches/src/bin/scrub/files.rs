@@ -1,7 +1,7 @@
 //! The files that are read.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
@@ -16,14 +16,19 @@ pub(crate) fn make(dir: &Path, files: usize, size: usize) -> anyhow::Result<()> 
     let mut random = SmallRng::seed_from_u64(SEED);
     let mut content = vec![0; size];
     for number in 0..files {
-        let directory = dir.join(format!("{:03}", number / FILES_A_DIRECTORY));
-        let file = directory.join(format!("shard-{number:06}.bin"));
+        let file = path(dir, number);
         if file.exists() {
             continue;
         }
-        fs::create_dir_all(&directory)?;
+        file.parent().map_or(Ok(()), fs::create_dir_all)?;
         random.fill_bytes(&mut content);
         fs::write(&file, &content).with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(())
+}
+
+/// Where one of them lies.
+pub(crate) fn path(dir: &Path, number: usize) -> PathBuf {
+    let directory = dir.join(format!("{:03}", number / FILES_A_DIRECTORY));
+    directory.join(format!("shard-{number:06}.bin"))
 }

@@ -10,8 +10,12 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 mod cached;
+mod cold;
+mod digests;
 mod files;
+mod foreground;
 mod light;
+mod memory;
 mod runs;
 mod work;
 
@@ -35,6 +39,30 @@ struct Cli {
 enum What {
     /// Reading files that are in memory, beside b3sum
     Cached {
+        /// How many files of a MiB
+        #[arg(long, default_value_t = 2_000)]
+        files: usize,
+    },
+    /// Reading files that are on the disk alone, beside b3sum; as root
+    Cold {
+        /// How many files of a MiB
+        #[arg(long, default_value_t = 2_000)]
+        files: usize,
+    },
+    /// What digests cost that records promise
+    Digests {
+        /// How many files of a MiB, four times
+        #[arg(long, default_value_t = 1_000)]
+        files: usize,
+    },
+    /// What another reader of the disk loses to the scrub at its usual pace; as root
+    Foreground {
+        /// How many files of a MiB, twice
+        #[arg(long, default_value_t = 6_000)]
+        files: usize,
+    },
+    /// What memory reading takes
+    Memory {
         /// How many files of a MiB
         #[arg(long, default_value_t = 2_000)]
         files: usize,
@@ -68,6 +96,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let dir: &Path = cli.dir.as_deref().unwrap_or(made.path());
     match cli.what {
         What::Cached { files } => cached::run(dir, files, cli.rounds, &cli.b3sum),
+        What::Cold { files } => cold::run(dir, files, cli.rounds, &cli.b3sum),
+        What::Digests { files } => digests::run(dir, files, cli.rounds),
+        What::Foreground { files } => foreground::run(dir, files, cli.rounds),
+        What::Memory { files } => memory::run(dir, files, cli.rounds),
         What::Light { files } => light::run(dir, files, cli.rounds),
         What::Work(_) => Ok(()),
     }

@@ -1,19 +1,24 @@
 //! The scrub as an agent has it, on a directory of its own, without an agent around it.
 
+use std::fs;
 use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use clap::Args;
-use plexmesh_agent::scrub::{Config, ScrubHandle};
+use plexmesh_agent::scrub::{Config, Directory, ScrubHandle};
 use plexmesh_agent::sources::SourceKind;
+use plexmesh_benches::process::kib;
 use plexmesh_proto::integrity::Verdict;
 
 /// Between two questions how far it is. Each goes through all shards while nothing else can.
 const POLL: Duration = Duration::from_millis(5);
 /// The same while a look is waited for, which takes less.
 const POLL_LOOK: Duration = Duration::from_secs(1);
+
+/// After the last reading, before its memory is looked at.
+const REST: Duration = Duration::from_secs(2);
 
 /// One scrub.
 #[derive(Debug, Args)]
@@ -26,6 +31,9 @@ pub(crate) struct Work {
     /// How much of their time the reading threads work
     #[arg(long, default_value_t = 100)]
     duty_percent: u8,
+    /// Print how much more memory it took while it read than when it was done, in KiB
+    #[arg(long)]
+    memory: bool,
     /// Looks to make once all is read; prints how long each took, in microseconds
     #[arg(long, default_value_t = 0)]
     looks: u64,
@@ -39,11 +47,18 @@ impl Work {
             deadline: Duration::from_secs(24 * 60 * 60),
             duty_percent: self.duty_percent,
             max_bytes_per_second: None,
-            sources: vec![(self.root, SourceKind::Plain)],
+            hours: None,
+            sources: vec![Directory::new(self.root, SourceKind::Plain)],
         };
         let scrub = ScrubHandle::start(data.path(), [0; 32], config)?;
+        let mut most_kib = 0;
         while scrub.progress().read_in_time < self.files {
+            most_kib = if self.memory { resident_kib()?.max(most_kib) } else { 0 };
             sleep(POLL);
+        }
+        if self.memory {
+            sleep(REST);
+            println!("{}", most_kib.saturating_sub(resident_kib()?));
         }
         let (_, accused) = scrub.shards(&|_, verdict| verdict != Some(Verdict::Ok), 1);
         ensure!(accused == 0, "{accused} of {} intact files were accused", self.files);
@@ -58,4 +73,8 @@ impl Work {
         scrub.stop();
         Ok(())
     }
+}
+
+fn resident_kib() -> anyhow::Result<u64> {
+    kib(&fs::read_to_string("/proc/self/status")?, "VmRSS").context("no memory")
 }

@@ -1,4 +1,4 @@
-//! CPU times, as the kernel tells them.
+//! Times and memory of processes, as the kernel tells them.
 
 use std::time::Duration;
 
@@ -28,6 +28,14 @@ pub fn cpu_times(stat: &str) -> CpuTimes {
     CpuTimes { own: next(), children: next() }
 }
 
+/// The KiB of a line such as `VmRSS:  12 kB` of `/proc/PID/status` or `/proc/meminfo`; `None` where
+/// there is none.
+#[must_use]
+pub fn kib(text: &str, field: &str) -> Option<u64> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    rest?.trim().strip_suffix(" kB")?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +47,12 @@ mod tests {
         assert_eq!(times.own, Duration::from_secs(2));
         assert_eq!(times.children, Duration::from_millis(70));
         assert_eq!(cpu_times("").own, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_field_is_found_by_its_whole_name() {
+        let text = "VmHWM:\t 20 kB\nVmRSS:\t    12 kB\nVmRSSx:\t 7 kB\n";
+        assert_eq!(kib(text, "VmRSS"), Some(12));
+        assert_eq!(kib(text, "RssAnon"), None);
     }
 }
