@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::hash::RandomState;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +20,7 @@ mod json;
 mod layout;
 mod records;
 mod root;
+mod scan;
 mod shards;
 mod sqlite;
 mod tree;
@@ -111,7 +113,7 @@ pub struct Expected {
 }
 
 /// What the system says of a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FileFacts {
     /// Length in bytes.
     pub size_bytes: u64,
@@ -215,6 +217,20 @@ pub struct Source {
     kind: SourceKind,
     device: Option<u64>,
     records: Cache,
+    /// Of what was found at the last look; `None` if it failed, or could not see everything.
+    seen: Option<Seen>,
+    hasher: RandomState,
+}
+
+/// What tells that nothing changed since another look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    kind: SourceKind,
+    device: u64,
+    /// See [`scan::Scan::signature`].
+    files: u64,
+    /// See [`Cache::generation`].
+    records: u64,
 }
 
 impl Source {
@@ -223,7 +239,14 @@ impl Source {
     #[must_use]
     pub fn new(path: PathBuf, kind: SourceKind, remembered: Remembered) -> Self {
         let kind = if kind == SourceKind::Auto { remembered.kind } else { kind };
-        Self { path, kind, device: remembered.device, records: Cache::default() }
+        Self {
+            path,
+            kind,
+            device: remembered.device,
+            records: Cache::default(),
+            seen: None,
+            hasher: RandomState::new(),
+        }
     }
 
     /// The root directory.
@@ -244,8 +267,9 @@ impl Source {
         self.device
     }
 
-    /// Looks at the source. Reads names, attributes and the manifest, and no shard. `known` says of
-    /// an id whether it is remembered, and `knows_any` whether any is. Blocks.
+    /// Looks at the source. Reads names, attributes and the manifest, and no shard. `None` if all is
+    /// as it was at the last look. `known` says of an id whether it is remembered, and `knows_any`
+    /// whether any is. Blocks.
     ///
     /// # Errors
     /// [`SourceFault`] if the source as a whole cannot be looked at: what is remembered of it then
@@ -254,18 +278,23 @@ impl Source {
         &mut self,
         knows_any: bool,
         known: &dyn Fn(&str) -> bool,
-    ) -> Result<Listing, SourceFault> {
+    ) -> Result<Option<Listing>, SourceFault> {
+        let before = self.seen.take();
         let root = Root::open(&self.path)?;
         let found_out = match self.kind {
             SourceKind::Auto => layout::probe(&root),
             kind => kind,
         };
         let other_device = self.device.is_some_and(|device| device != root.device());
-        let listing = match self.list(found_out, &root) {
+        let (listing, seen) = match self.list(found_out, &root, before) {
             // On another device a manifest that is gone is one of many things that are gone.
             Err(SourceFault::NotReadable { .. }) if other_device => Err(self.moved()),
-            listing => listing,
+            listed => listed,
         }?;
+        let Some(listing) = listing else {
+            self.seen = Some(seen);
+            return Ok(None);
+        };
         // A host that starts anew may number its devices anew. That nothing of what was here is here
         // tells an empty mount point from that.
         if other_device && knows_any && !listing.shards.iter().any(|(id, _)| known(id)) {
@@ -276,7 +305,9 @@ impl Source {
             self.kind = found_out;
         }
         self.device = Some(root.device());
-        Ok(listing)
+        // What lies behind something closed may be there or not: all of that is thought over each time.
+        self.seen = listing.closed.is_empty().then_some(seen);
+        Ok(Some(listing))
     }
 
     /// Opens the file of a shard for reading.
@@ -299,10 +330,25 @@ impl Source {
 
     /// All shards that are recorded or have a file. Records are read after the files were listed: a
     /// file is written before its record, so a record whose file the list lacks is looked up again.
-    /// A copy of earlier records makes no shard missing.
-    fn list(&mut self, kind: SourceKind, root: &Root) -> Result<Listing, SourceFault> {
-        let mut listing = layout::list(kind, root)?;
+    /// A copy of earlier records makes no shard missing. `None` if nothing changed since `before`.
+    fn list(
+        &mut self,
+        kind: SourceKind,
+        root: &Root,
+        before: Option<Seen>,
+    ) -> Result<(Option<Listing>, Seen), SourceFault> {
+        let scan = layout::scan(kind, root)?;
         layout::refresh(kind, root, &mut self.records)?;
+        let (files, records) = (scan.signature(&self.hasher), self.records.generation());
+        let seen = Seen { kind, device: root.device(), files, records };
+        if before == Some(seen) {
+            return Ok((None, seen));
+        }
+        Ok((Some(self.listed(kind, root, layout::list(kind, scan))), seen))
+    }
+
+    /// Adds what is recorded to what lies there.
+    fn listed(&self, kind: SourceKind, root: &Root, mut listing: Listing) -> Listing {
         listing.refused += self.records.refused();
         listing.stale_manifest = self.records.is_stale();
         let (mut without_file, mut next) = (Vec::new(), 0);
@@ -339,7 +385,7 @@ impl Source {
                 found.record = Some(Expected::default());
             }
         }
-        Ok(listing)
+        listing
     }
 
     fn moved(&self) -> SourceFault {

@@ -47,7 +47,7 @@ fn told(source: &ShardSource) -> DoctorCheck {
 fn looked_at(source: &SourceSettings) -> DoctorCheck {
     let root = source.root.display().to_string();
     let mut looker = Source::new(source.root.clone(), source.kind, Remembered::default());
-    let listing = match looker.look(false, &|_| false) {
+    let listing = match looker.look(false, &|_| false).map(Option::unwrap_or_default) {
         Ok(listing) => listing,
         Err(SourceFault::Absent { reason, .. }) => {
             return crit(AREA, root, format!("it cannot be found: {reason}"))

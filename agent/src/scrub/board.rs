@@ -334,6 +334,23 @@ impl Board {
         self.next_doubt_ms(now)
     }
 
+    /// Takes over that a look found everything as the last one did. Only time can have changed what is
+    /// thought of it.
+    pub(super) fn merge_same(&mut self, source: usize, now: Moment) -> Option<u64> {
+        let board = self.sources.get_mut(source)?;
+        (board.looked_ms, board.looked_at_ms) = (Some(now.wall_ms), now.at_ms);
+        let unsettled = board.shards.iter().filter(|(_, shard)| shard.due_ms.is_none());
+        let unsettled: Vec<(Arc<str>, Found)> =
+            unsettled.map(|(id, shard)| (Arc::clone(id), shard.found())).collect();
+        for (id, found) in &unsettled {
+            self.see(source, id, *found, now);
+        }
+        if !unsettled.is_empty() {
+            self.tell_evictions(source, now);
+        }
+        self.next_doubt_ms(now)
+    }
+
     /// A shard as it was found now.
     fn see(&mut self, source: usize, id: &Arc<str>, found: Found, now: Moment) {
         let Some(board) = self.sources.get_mut(source) else { return };

@@ -207,7 +207,8 @@ impl Worker {
             let looked = source.look(knows_any, &known);
             let mut board = self.shared.board();
             let doubt = match looked {
-                Ok(listing) => {
+                Ok(None) => board.merge_same(place, now),
+                Ok(Some(listing)) => {
                     tell_refusals(&board, place, listing.refused);
                     let doubt = board.merge(place, listing, now);
                     if let Some(source_board) = board.sources.get_mut(place) {

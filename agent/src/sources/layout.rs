@@ -16,6 +16,7 @@ use std::io::{self, ErrorKind, Read};
 use super::json::{self, Format, Records};
 use super::records::{Cache, RecordFile, RecordKind};
 use super::root::{Entry, Root, is_off_limits};
+use super::scan::{Directory, Scan};
 use super::{FileFacts, Found, Listing, MAX_SHARDS, SourceFault, SourceKind, tree};
 
 /// What the name of a Backup Node's shard begins with; the id follows.
@@ -60,28 +61,69 @@ pub(super) fn probe(root: &Root) -> SourceKind {
     if is_file(OWN_MANIFEST) { SourceKind::Manifest } else { SourceKind::Plain }
 }
 
-/// Lists the files of all shards.
-pub(super) fn list(kind: SourceKind, root: &Root) -> Result<Listing, SourceFault> {
-    let mut listing = Listing { has_records: kind.has_records(), ..Listing::default() };
-    let mut files = Vec::new();
+/// Looks what lies in all directories that may have shards.
+pub(super) fn scan(kind: SourceKind, root: &Root) -> Result<Scan, SourceFault> {
+    let mut scan = Scan::default();
     match kind {
         SourceKind::BackupNode | SourceKind::BackupNodeSqlite => {
-            list_flat(root, &node_id, &mut files, &mut listing)?;
+            scan.add(root, &|name| node_id(name).is_some())?;
         }
         SourceKind::BackupManifest => {
-            list_flat(&root.child_or_fault(SHARDS)?, &backup_shard_id, &mut files, &mut listing)?;
+            scan.add(&root.child_or_fault(SHARDS)?, &|name| backup_shard_id(name).is_some())?;
         }
         SourceKind::Sidecar => {
-            list_flat(&base_or_fault(root)?, &sidecar_shard_id, &mut files, &mut listing)?
+            scan.add(&base_or_fault(root)?, &|name| sidecar_shard_id(name).is_some())?;
         }
-        SourceKind::Engine => list_engine(&base_or_fault(root)?, &mut files, &mut listing)?,
+        SourceKind::Engine => scan_engine(&base_or_fault(root)?, &mut scan)?,
         SourceKind::Manifest | SourceKind::Plain | SourceKind::Auto => {
-            tree::list(root, &mut files, &mut listing)?;
+            tree::scan(root, &mut scan)?;
         }
     }
-    let found = |(id, facts)| (id, Found { record: None, file: Some(facts) });
-    listing.shards = files.into_iter().map(found).collect();
-    Ok(listing)
+    Ok(scan)
+}
+
+/// The files of all shards among what lies there.
+pub(super) fn list(kind: SourceKind, scan: Scan) -> Listing {
+    let closed = scan.closed.into_iter().map(String::into_boxed_str).collect();
+    let (has_records, refused) = (kind.has_records(), scan.refused);
+    let mut listing = Listing { has_records, refused, closed, ..Listing::default() };
+    let mut files: Vec<(Box<str>, Found)> = Vec::new();
+    for directory in &scan.directories {
+        for (name, entry) in &directory.found {
+            let id = listed_id(kind, directory, name).filter(|id| !id.is_empty());
+            match (id, entry) {
+                (_, Ok(None)) => {}
+                (_, Ok(Some(Entry::Directory))) if is_tree(kind) => {}
+                (Some(id), Ok(Some(Entry::File(facts)))) if files.len() < MAX_SHARDS => {
+                    files.push((id, Found { record: None, file: Some(*facts) }));
+                }
+                (Some(id), Err(_)) => {
+                    listing.closed.insert(id);
+                }
+                _ => listing.refused += 1,
+            }
+        }
+    }
+    listing.shards = files.into_iter().collect();
+    listing
+}
+
+/// The id of the shard that a file is; `None` if it cannot be one.
+fn listed_id(kind: SourceKind, directory: &Directory, name: &str) -> Option<Box<str>> {
+    match kind {
+        SourceKind::BackupNode | SourceKind::BackupNodeSqlite => node_id(name).map(Into::into),
+        SourceKind::BackupManifest => backup_shard_id(name).map(Into::into),
+        SourceKind::Sidecar => sidecar_shard_id(name).map(Into::into),
+        SourceKind::Engine => engine_id(&directory.path, name).map(Into::into),
+        SourceKind::Manifest | SourceKind::Plain | SourceKind::Auto => {
+            tree::path_of(directory, name).map(Into::into)
+        }
+    }
+}
+
+/// Whether shards lie at any depth.
+const fn is_tree(kind: SourceKind) -> bool {
+    matches!(kind, SourceKind::Manifest | SourceKind::Plain | SourceKind::Auto)
 }
 
 /// Reads what changed of the records.
@@ -245,65 +287,22 @@ fn at<T>(
     }
 }
 
-/// Lists the files of one directory that are shards by their names.
-fn list_flat(
-    directory: &Root,
-    id_of: &dyn Fn(&str) -> Option<&str>,
-    files: &mut Vec<(Box<str>, FileFacts)>,
-    listing: &mut Listing,
-) -> Result<(), SourceFault> {
-    let entries = directory.entries(&|name| id_of(name).is_some())?;
-    listing.refused += entries.unnamed;
-    let mut denied = false;
-    for (name, entry) in entries.found {
-        let Some(id) = id_of(&name).filter(|id| !id.is_empty()) else {
-            listing.refused += 1;
-            continue;
-        };
-        match entry {
-            Ok(Some(Entry::File(facts))) if files.len() < MAX_SHARDS => {
-                files.push((id.into(), facts));
-            }
-            Ok(Some(_)) => listing.refused += 1,
-            // It went away since it was listed: its record tells more.
-            Ok(None) => {}
-            Err(error) => {
-                denied |= error.kind() == ErrorKind::PermissionDenied;
-                listing.closed.insert(id.into());
-            }
-        }
-    }
-    directory.searched(denied)
-}
-
-fn list_engine(
-    base: &Root,
-    files: &mut Vec<(Box<str>, FileFacts)>,
-    listing: &mut Listing,
-) -> Result<(), SourceFault> {
+fn scan_engine(base: &Root, scan: &mut Scan) -> Result<(), SourceFault> {
     let mut backups: Vec<String> = Vec::new();
     base.names(&mut |name| match name {
         Some(name) if is_off_limits(name) => {}
         Some(name) if backups.len() < MAX_SHARDS => backups.push(name.to_owned()),
-        _ => listing.refused += 1,
+        _ => scan.refused += 1,
     })?;
-    backups.sort_unstable();
     for backup in backups {
-        let listed = match base.child(&backup) {
-            // Something else may lie there, or it went away since it was listed.
-            Err(error)
-                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
-            {
-                continue;
-            }
-            Err(_) => false,
-            Ok(directory) => {
-                list_flat(&directory, &|name| engine_id(&backup, name), files, listing).is_ok()
-            }
+        let directory = base.child(&backup);
+        let is_none = |error: &io::Error| {
+            matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
         };
-        if !listed {
-            listing.refused += 1;
-            listing.closed.insert(backup.into());
+        // Something else may lie there, or it went away since it was listed.
+        if !directory.as_ref().is_err_and(is_none) {
+            let of_backup = backup.clone();
+            scan.add_below(backup, directory, &|name| engine_id(&of_backup, name).is_some());
         }
     }
     Ok(())

@@ -40,6 +40,7 @@ pub(super) enum RecordKind {
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     files: BTreeMap<Box<str>, Copied>,
+    generation: u64,
 }
 
 /// One file.
@@ -65,20 +66,26 @@ type Stamp = [u8; 16];
 impl Cache {
     /// Reads the files of these names that are not as they were, and forgets all others.
     pub(super) fn refresh(&mut self, directory: &Root, names: Vec<Box<str>>, how: RecordFile) {
-        let mut waiting = names;
+        let (mut waiting, before) = (names, self.files.len());
         self.files.retain(|name, _| waiting.binary_search(name).is_ok());
+        let mut changed = self.files.len() != before;
         for attempt in 0..TRIES {
             if waiting.is_empty() {
-                return;
+                break;
             }
             if attempt > 0 {
                 sleep(RETRY_INTERVAL);
             }
             waiting.retain(|name| {
                 let copied = self.files.entry(name.clone()).or_default();
+                let was_bad = copied.bad.is_some();
                 match copied.refresh(directory, name, how) {
-                    Ok(()) => copied.bad = None,
+                    Ok(is_new) => {
+                        changed |= is_new || was_bad;
+                        copied.bad = None;
+                    }
                     Err(error) => {
+                        changed |= !was_bad;
                         let since = copied.bad.as_ref().map_or_else(Instant::now, |bad| bad.since);
                         copied.bad = Some(Bad { since, reason: error.to_string() });
                     }
@@ -86,6 +93,12 @@ impl Cache {
                 copied.bad.is_some()
             });
         }
+        self.generation += u64::from(changed);
+    }
+
+    /// A number that is another one after each change of what it says.
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// That the one file that has the records of all shards can be relied on. A copy stands in for
@@ -126,10 +139,11 @@ impl Cache {
 }
 
 impl Copied {
-    fn refresh(&mut self, directory: &Root, name: &str, how: RecordFile) -> io::Result<()> {
+    /// Reads it if it is another one than was read; whether it was.
+    fn refresh(&mut self, directory: &Root, name: &str, how: RecordFile) -> io::Result<bool> {
         let before = how.stamp(directory, name)?;
         if self.read == Some(before) {
-            return Ok(());
+            return Ok(false);
         }
         let (records, refused) = how.load(directory, name)?;
         if how.stamp(directory, name)? != before {
@@ -137,7 +151,7 @@ impl Copied {
         }
         let records = records.into_iter().collect();
         *self = Self { read: Some(before), records, refused, bad: None };
-        Ok(())
+        Ok(true)
     }
 }
 

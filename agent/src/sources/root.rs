@@ -10,7 +10,7 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterato
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, open, openat, statat};
 use rustix::io::Errno;
 
-use super::{FileFacts, SourceFault};
+use super::{FileFacts, MAX_SHARDS, SourceFault};
 
 /// How directories are opened.
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -24,6 +24,8 @@ const FILE: OFlags = OFlags::RDONLY
 const READ_BITS: u32 = 0o444;
 /// Fewest names that are worth a thread: looking one up takes a microsecond.
 const NAMES_A_THREAD: usize = 64;
+/// Names of one directory that are looked up: as many shards as a source may have, and as much else.
+const MAX_NAMES: usize = 2 * MAX_SHARDS;
 const NANOS: i64 = 1_000_000_000;
 
 /// A directory that is open.
@@ -37,14 +39,16 @@ pub(super) struct Root {
 /// Entries of a directory.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
-    /// By name; `None` if nothing is there any more.
+    /// By name, in no order; `None` if nothing is there any more.
     pub(super) found: Vec<(String, io::Result<Option<Entry>>)>,
-    /// Names that are no text.
-    pub(super) unnamed: usize,
+    /// Names that are no text, or more than can be looked at.
+    pub(super) refused: usize,
+    /// What is under some names may not be seen.
+    pub(super) denied: bool,
 }
 
 /// An entry of a directory.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(super) enum Entry {
     /// A regular file.
     File(FileFacts),
@@ -87,23 +91,26 @@ impl Root {
         fault(&self.path.join(name), Errno::from_io_error(error).unwrap_or(Errno::IO))
     }
 
-    /// What is under the names that are picked, in their order. Looking each up takes most of a look at a source, so
+    /// What is under the names that are picked. Looking each up takes most of a look at a source, so
     /// several threads do it.
     pub(super) fn entries(&self, picked: &dyn Fn(&str) -> bool) -> Result<Entries, SourceFault> {
         let mut entries = Entries::default();
         let mut names: Vec<String> = Vec::new();
         self.names(&mut |name| match name {
-            Some(name) if picked(name) => names.push(name.to_owned()),
-            Some(_) => {}
-            None => entries.unnamed += 1,
+            Some(name) if !picked(name) => {}
+            Some(name) if names.len() < MAX_NAMES => names.push(name.to_owned()),
+            _ => entries.refused += 1,
         })?;
-        names.sort_unstable();
         let names = names.into_par_iter().with_min_len(NAMES_A_THREAD);
         let found = names.map(|name| {
             let entry = self.entry(&name);
             (name, entry)
         });
         found.collect_into_vec(&mut entries.found);
+        let is_denied = |entry: &io::Result<_>| {
+            entry.as_ref().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+        };
+        entries.denied = entries.found.iter().any(|(_, entry)| is_denied(entry));
         Ok(entries)
     }
 

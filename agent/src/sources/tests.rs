@@ -22,7 +22,7 @@ fn source(dir: &TempDir) -> Source {
 }
 
 fn look(source: &mut Source) -> Result<Listing, SourceFault> {
-    source.look(false, &|_| false)
+    source.look(false, &|_| false).map(Option::unwrap)
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn an_empty_directory_on_another_device_is_an_absent_source() {
     let mut source = Source::new(dir.path().to_owned(), SourceKind::Auto, elsewhere);
     assert!(matches!(source.look(true, &|id| id == "a"), Err(SourceFault::Absent { .. })));
     // With a shard that is known it is the same directory under a new device number.
-    let listing = source.look(true, &|id| id == "b").unwrap();
+    let listing = source.look(true, &|id| id == "b").unwrap().unwrap();
     assert!(listing.shards.get("b").is_some());
 }
 
@@ -173,4 +173,34 @@ fn a_file_that_nobody_may_read_is_known_as_such() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     let listing = look(&mut source(&dir)).unwrap();
     assert!(!listing.shards["a"].file.unwrap().readable);
+}
+
+#[test]
+fn a_look_that_finds_all_as_it_was_says_so() {
+    let dir = directory(&format!("{{\"a\": {{\"original_hash\": \"{ABC}\"}}}}"), &["shard_a"]);
+    let mut source = source(&dir);
+    let mut is_new = || source.look(false, &|_| false).unwrap().is_some();
+    assert!(is_new() && !is_new());
+    fs::write(dir.path().join("shard_a"), "abd").unwrap();
+    assert!(is_new() && !is_new());
+    fs::write(dir.path().join("shard_b"), "abc").unwrap();
+    assert!(is_new() && !is_new());
+    fs::write(dir.path().join("shards_database.json"), "{}").unwrap();
+    assert!(is_new() && !is_new());
+    fs::rename(dir.path().join("shard_b"), dir.path().join("shard_c")).unwrap();
+    assert!(is_new() && !is_new());
+    fs::remove_file(dir.path().join("shard_c")).unwrap();
+    assert!(is_new() && !is_new());
+}
+
+#[test]
+fn a_look_after_one_that_failed_is_a_new_one() {
+    let dir = directory("{}", &["shard_a"]);
+    let mut source = source(&dir);
+    assert!(look(&mut source).is_ok());
+    let away = dir.path().with_extension("away");
+    fs::rename(dir.path(), &away).unwrap();
+    assert!(source.look(false, &|_| false).is_err());
+    fs::rename(&away, dir.path()).unwrap();
+    assert!(source.look(false, &|_| false).unwrap().is_some());
 }

@@ -4,35 +4,59 @@ use std::io::{self, ErrorKind};
 
 use super::layout::OWN_MANIFEST;
 use super::root::{Entry, Root, is_off_limits};
-use super::{FileFacts, Listing, MAX_SHARDS, SourceFault};
+use super::scan::{Directory, Scan};
+use super::{MAX_SHARDS, SourceFault};
 
 /// How deep a tree is followed: deeper than any storage lays its files.
 const MAX_DEPTH: usize = 16;
 /// Longest path below the root, in bytes.
 const MAX_PATH_BYTES: usize = 1_024;
 
-/// All regular files below the root. Directories that may not be read are refused and counted; the
-/// root itself has to be readable.
-pub(super) fn list(
-    root: &Root,
-    files: &mut Vec<(Box<str>, FileFacts)>,
-    listing: &mut Listing,
-) -> Result<(), SourceFault> {
+/// All directories below the root. Those that may not be read are refused and counted; the root itself
+/// has to be readable.
+pub(super) fn scan(root: &Root, scan: &mut Scan) -> Result<(), SourceFault> {
+    let is_own = |name: &str| name == OWN_MANIFEST;
+    scan.add(root, &|name| !is_off_limits(name) && !is_own(name))?;
     let mut waiting: Vec<(String, usize)> = Vec::new();
-    walk(root, ("", 0), files, listing, &mut waiting)?;
+    let mut refused = scan.directories.first().map_or(0, |it| wait_for(it, 0, &mut waiting));
     while let Some((path, depth)) = waiting.pop() {
-        let walked = match descend(root, &path) {
-            // It went away since it was listed.
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(_) => false,
-            Ok(directory) => walk(&directory, (&path, depth), files, listing, &mut waiting).is_ok(),
-        };
-        if !walked {
-            listing.refused += 1;
-            listing.closed.insert(path.into());
+        let directory = descend(root, &path);
+        // It went away since it was listed.
+        if directory.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            continue;
+        }
+        let added = scan.add_below(path, directory, &|name| !is_off_limits(name));
+        refused += added.map_or(0, |added| wait_for(added, depth, &mut waiting));
+    }
+    scan.refused += refused;
+    Ok(())
+}
+
+/// Has the directories in one scanned; how many are left alone.
+fn wait_for(directory: &Directory, depth: usize, waiting: &mut Vec<(String, usize)>) -> usize {
+    let mut refused = 0;
+    for (name, entry) in &directory.found {
+        if !matches!(entry, Ok(Some(Entry::Directory))) {
+            continue;
+        }
+        // As many directories as shards may wait: an empty tree can be endless too.
+        match path_of(directory, name) {
+            Some(path) if depth < MAX_DEPTH && waiting.len() < MAX_SHARDS => {
+                waiting.push((path, depth + 1));
+            }
+            _ => refused += 1,
         }
     }
-    Ok(())
+    refused
+}
+
+/// The path of an entry below the root; `None` if it is too long.
+pub(super) fn path_of(directory: &Directory, name: &str) -> Option<String> {
+    let path = match directory.path.as_str() {
+        "" => name.to_owned(),
+        above => format!("{above}/{name}"),
+    };
+    (path.len() <= MAX_PATH_BYTES).then_some(path)
 }
 
 /// The id of a file by its path in a manifest; `None` if it is none that would be listed.
@@ -56,43 +80,6 @@ pub(super) fn at<T>(
         Some((directory, name)) => with(&descend(root, directory)?, name),
         None => with(root, path),
     }
-}
-
-fn walk(
-    directory: &Root,
-    (path, depth): (&str, usize),
-    files: &mut Vec<(Box<str>, FileFacts)>,
-    listing: &mut Listing,
-    waiting: &mut Vec<(String, usize)>,
-) -> Result<(), SourceFault> {
-    let is_own = |name: &str| path.is_empty() && name == OWN_MANIFEST;
-    let entries = directory.entries(&|name| !is_off_limits(name) && !is_own(name))?;
-    listing.refused += entries.unnamed;
-    let (mut denied, before) = (false, waiting.len());
-    for (name, entry) in entries.found {
-        let full = if path.is_empty() { name } else { format!("{path}/{name}") };
-        let room = full.len() <= MAX_PATH_BYTES && files.len() < MAX_SHARDS;
-        match entry {
-            Ok(Some(Entry::File(facts))) if room => {
-                files.push((full.into(), facts));
-            }
-            // As many directories as shards may wait: an empty tree can be endless too.
-            Ok(Some(Entry::Directory))
-                if room && depth < MAX_DEPTH && waiting.len() < MAX_SHARDS =>
-            {
-                waiting.push((full, depth + 1));
-            }
-            Ok(Some(_)) => listing.refused += 1,
-            Ok(None) => {}
-            Err(error) => {
-                denied |= error.kind() == ErrorKind::PermissionDenied;
-                listing.closed.insert(full.into());
-            }
-        }
-    }
-    // The last is walked first: all in the order of their names.
-    waiting.get_mut(before..).unwrap_or_default().reverse();
-    directory.searched(denied)
 }
 
 fn descend(root: &Root, path: &str) -> io::Result<Root> {

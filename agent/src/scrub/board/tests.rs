@@ -169,3 +169,18 @@ fn a_pause_longer_than_any_may_be_is_none() {
         assert_eq!(board.paused_until_ms(START).is_some(), paused, "{until_ms}");
     }
 }
+
+#[test]
+fn a_deletion_is_certain_when_a_later_look_finds_nothing_new() {
+    let mut board = board(1);
+    board.merge(0, listing(&[("a", shard(1)), ("b", shard(2))]), START);
+    while let Some(job) = board.next_job(START) {
+        board.read(&job, Verdict::Ok, Some(&GOOD), START);
+    }
+    let again = board.merge(0, listing(&[("a", shard(1))]), after(1_000));
+    assert_eq!(again, Some(START.at_ms + 1_000 + CONFIRM_MS));
+    assert_eq!(board.sources[0].shards["b"].memory.verdict, Some(Verdict::Ok));
+    assert_eq!(board.merge_same(0, after(1_000 + CONFIRM_MS)), None);
+    assert_eq!(board.sources[0].shards["b"].memory.verdict, Some(Verdict::Vanished));
+    assert_eq!(board.sources[0].shards["a"].memory.verdict, Some(Verdict::Ok));
+}

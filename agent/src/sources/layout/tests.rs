@@ -26,8 +26,10 @@ fn source(dir: &TempDir, kind: SourceKind) -> Source {
     Source::new(dir.path().to_owned(), kind, Remembered::default())
 }
 
+/// Everything that is there, also what was there at the last look.
 fn look(source: &mut Source) -> Listing {
-    source.look(false, &|_| false).unwrap()
+    source.seen = None;
+    source.look(false, &|_| false).unwrap().unwrap()
 }
 
 /// Looks at a source whose layout has to be found out, and reads every file that was found.
