@@ -70,7 +70,7 @@ fn a_second_opener_is_refused<S: Store>(directory: &Path) {
 fn a_compacted_one_holds_what_it_held_in_less_room<S: Store>(directory: &Path) {
     let mut store = S::open(directory).unwrap();
     for time in 0..5 {
-        store.write((0..20_000).map(|number| entry(number, time)).collect()).unwrap();
+        store.write((0..4_000).map(|number| entry(number, time)).collect()).unwrap();
     }
     let (held, before) = (all(&store), S::file_bytes(directory).unwrap());
     store = store.compact().unwrap();
