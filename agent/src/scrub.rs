@@ -43,8 +43,9 @@ use crate::store::StoreError;
 
 /// Default of [`Config::deadline`]: a day. 100 GiB take 1.2 MB a second then.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
-/// Default of [`Config::duty_percent`]: nobody feels a quarter of one core and of one disk.
-pub const DEFAULT_DUTY_PERCENT: u8 = 25;
+/// Default of [`Config::duty_percent`]. Whoever else reads from the disk gets half of it while the
+/// scrub reads, so it loses half of this.
+pub const DEFAULT_DUTY_PERCENT: u8 = 15;
 /// Default of a pause: a day, so that work of a night is not disturbed and the deadline holds.
 pub const DEFAULT_PAUSE: Duration = DEFAULT_DEADLINE;
 /// Longest pause: a week. Whoever wants more takes the directories out of the configuration.

@@ -276,7 +276,7 @@ pub static SCRUB_DUTY: Key = Key {
     section: "scrub",
     name: "duty_percent",
     kind: Kind::Number { least: 1, most: 100 },
-    usual: Usual::Value("25"),
+    usual: Usual::Value("15"),
     help: "How much of a core's and a disk's time reading takes while it is in time; 100 takes all \
            of several.",
     reloadable: true,

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use plexmesh_agent::scrub::DEFAULT_DUTY_PERCENT;
 use rustix::fs::{Advice, fadvise};
 
 use crate::cached::MIB;
@@ -16,9 +17,6 @@ use crate::files;
 
 /// How long the other one reads in each round.
 const SPAN: Duration = Duration::from_secs(10);
-/// The usual pace of the scrub.
-const DUTY_PERCENT: &str = "25";
-
 /// The other one reads the files of `theirs`, one after the other and from the disk, while the scrub
 /// reads those of `ours`, or does not.
 pub(crate) fn run(dir: &Path, files: usize, rounds: usize) -> anyhow::Result<()> {
@@ -50,7 +48,7 @@ impl Scrub {
     fn start(dir: &Path, files: usize) -> anyhow::Result<Self> {
         let mut scrub = Command::new(current_exe()?);
         scrub.arg("work").arg(dir).args(["--files", &files.to_string()]);
-        scrub.args(["--duty-percent", DUTY_PERCENT]).stdout(Stdio::null());
+        scrub.args(["--duty-percent", &DEFAULT_DUTY_PERCENT.to_string()]).stdout(Stdio::null());
         Ok(Self(scrub.spawn()?))
     }
 

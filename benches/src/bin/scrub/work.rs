@@ -48,7 +48,7 @@ impl Work {
             duty_percent: self.duty_percent,
             max_bytes_per_second: None,
             hours: None,
-            sources: vec![Directory::new(self.root, SourceKind::Plain)],
+            sources: vec![Directory::new(self.root, SourceKind::Auto)],
         };
         let scrub = ScrubHandle::start(data.path(), [0; 32], config)?;
         let mut most_kib = 0;
