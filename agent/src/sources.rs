@@ -146,6 +146,8 @@ pub struct Listing {
     /// Directories and files below the root that are there and could not be looked at, and shards
     /// that an earlier copy of the manifest alone has: that nothing was found there says nothing.
     pub closed: BTreeSet<Box<str>>,
+    /// More lies there than is looked at, in no order: that nothing was found says nothing of any shard.
+    pub is_cut: bool,
     /// See [`SourceKind::has_records`].
     pub has_records: bool,
     /// Ids and files that were left alone: ids that would leave the root, symbolic links, devices,
@@ -159,8 +161,8 @@ impl Listing {
     /// Whether a shard that was not found may be there all the same.
     #[must_use]
     pub fn hides(&self, id: &str) -> bool {
-        if self.closed.is_empty() {
-            return false;
+        if self.closed.is_empty() || self.is_cut {
+            return self.is_cut;
         }
         let above = id.match_indices('/').filter_map(|(at, _)| id.get(..at));
         above.chain([id]).chain(layout::backup_of(id)).any(|path| self.closed.contains(path))
@@ -306,7 +308,7 @@ impl Source {
         }
         self.device = Some(root.device());
         // What lies behind something closed may be there or not: all of that is thought over each time.
-        self.seen = listing.closed.is_empty().then_some(seen);
+        self.seen = (listing.closed.is_empty() && !listing.is_cut).then_some(seen);
         Ok(Some(listing))
     }
 

@@ -7,7 +7,7 @@ use super::output::Output;
 use crate::api::problem::{Code, Problem};
 use crate::api::schema::{Database, DatabaseName, Envelope, Items, Kind, Stamp};
 use crate::render;
-use crate::run::{DirectoryLock, LockError};
+use crate::run::DirectoryLock;
 use crate::store::care::{self, Cared, Which};
 use crate::text::quoted;
 
@@ -26,7 +26,15 @@ pub fn store(verb: StoreVerb, dir: &Path, output: &Output) -> anyhow::Result<u8>
             .then("plexmesh --data-dir DIR store check")
             .into());
     }
-    let _lock = lock(dir)?;
+    let _lock = DirectoryLock::take(dir).map_err(|error| {
+        error.while_agent_runs(
+            "it alone may use its databases; it copies them by itself when they grow",
+            format!(
+                "sudo systemctl stop plexmesh && plexmesh --data-dir {} store check",
+                quoted(dir)
+            ),
+        )
+    })?;
     let care = match verb {
         StoreVerb::Check => care::check,
         StoreVerb::Rebuild => care::rebuild,
@@ -40,22 +48,6 @@ pub fn store(verb: StoreVerb, dir: &Path, output: &Output) -> anyhow::Result<u8>
     let document = Envelope::new(Kind::DatabaseList, Stamp::local(), Items { items });
     output.document(&document, render::store::databases)?;
     Ok(if is_sound { 0 } else { DAMAGED })
-}
-
-fn lock(dir: &Path) -> anyhow::Result<DirectoryLock> {
-    DirectoryLock::take(dir).map_err(|error| match error {
-        LockError::Held(_) => {
-            let message = format!("an agent runs with {}", dir.display());
-            Problem::new(Code::InUse, message)
-                .because("it alone may use its databases; it copies them by itself when they grow")
-                .then(format!(
-                    "sudo systemctl stop plexmesh && plexmesh --data-dir {} store check",
-                    quoted(dir)
-                ))
-                .into()
-        }
-        error @ LockError::File(_) => Problem::from(error).into(),
-    })
 }
 
 fn item(cared: &Cared) -> Database {

@@ -12,7 +12,7 @@ use crate::api::schema::{IdentityTransfer, Kind, One};
 use crate::mesh::transfer::{self, Arriving, TransferError, Transferred};
 use crate::mesh::{files, format};
 use crate::render;
-use crate::run::{DirectoryLock, LOCK_FILE, LockError};
+use crate::run::{DirectoryLock, LOCK_FILE};
 use crate::text::hex;
 use crate::time::WallTime;
 
@@ -65,16 +65,12 @@ pub fn import(args: &ImportIdentityArgs, dir: &Path, output: &Output) -> anyhow:
     Ok(())
 }
 
-fn lock(dir: &Path) -> anyhow::Result<DirectoryLock> {
-    DirectoryLock::take(dir).map_err(|error| match error {
-        LockError::Held(_) => {
-            let message = format!("an agent runs with {}", dir.display());
-            Problem::new(Code::InUse, message)
-                .because("two hosts with one identity contradict each other: stop the agent first")
-                .then("sudo systemctl stop plexmesh, or end its `plexmesh run` with Ctrl-C")
-                .into()
-        }
-        error @ LockError::File(_) => Problem::from(error).into(),
+fn lock(dir: &Path) -> Result<DirectoryLock, Problem> {
+    DirectoryLock::take(dir).map_err(|error| {
+        error.while_agent_runs(
+            "two hosts with one identity contradict each other: stop the agent first",
+            "sudo systemctl stop plexmesh, or end its `plexmesh run` with Ctrl-C",
+        )
     })
 }
 

@@ -26,6 +26,20 @@ pub enum LockError {
     File(#[from] FileError),
 }
 
+impl LockError {
+    /// What to say where the directory has to be had alone and an agent has it: why, and what to type.
+    #[must_use]
+    pub fn while_agent_runs(self, because: &str, next: impl Into<String>) -> Problem {
+        match self {
+            Self::Held(dir) => {
+                let message = format!("an agent runs with {}", dir.display());
+                Problem::new(Code::InUse, message).because(because).then(next)
+            }
+            Self::File(error) => error.into(),
+        }
+    }
+}
+
 impl From<LockError> for Problem {
     fn from(error: LockError) -> Self {
         match error {

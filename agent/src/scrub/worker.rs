@@ -97,7 +97,6 @@ impl Worker {
         if self.shared.take_pause_changed() {
             self.readers.give_up();
             self.shared.board().give_up_readings(moment());
-            self.save_at = Instant::now();
         }
         while let Some((job, read)) = self.readers.next_ended() {
             self.finish(&job, read);

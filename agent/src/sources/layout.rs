@@ -86,7 +86,8 @@ pub(super) fn scan(kind: SourceKind, root: &Root) -> Result<Scan, SourceFault> {
 pub(super) fn list(kind: SourceKind, scan: Scan) -> Listing {
     let closed = scan.closed.into_iter().map(String::into_boxed_str).collect();
     let (has_records, refused) = (kind.has_records(), scan.refused);
-    let mut listing = Listing { has_records, refused, closed, ..Listing::default() };
+    let is_cut = scan.is_cut;
+    let mut listing = Listing { has_records, refused, closed, is_cut, ..Listing::default() };
     let mut files: Vec<(Box<str>, Found)> = Vec::new();
     for directory in &scan.directories {
         for (name, entry) in &directory.found {
@@ -99,6 +100,10 @@ pub(super) fn list(kind: SourceKind, scan: Scan) -> Listing {
                 }
                 (Some(id), Err(_)) => {
                     listing.closed.insert(id);
+                }
+                (Some(_), Ok(Some(Entry::File(_)))) => {
+                    listing.refused += 1;
+                    listing.is_cut = true;
                 }
                 _ => listing.refused += 1,
             }

@@ -10,7 +10,7 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterato
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, open, openat, statat};
 use rustix::io::Errno;
 
-use super::{FileFacts, MAX_SHARDS, SourceFault};
+use super::{FileFacts, SourceFault};
 
 /// How directories are opened.
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -24,8 +24,6 @@ const FILE: OFlags = OFlags::RDONLY
 const READ_BITS: u32 = 0o444;
 /// Fewest names that are worth a thread: looking one up takes a microsecond.
 const NAMES_A_THREAD: usize = 64;
-/// Names of one directory that are looked up: as many shards as a source may have, and as much else.
-const MAX_NAMES: usize = 2 * MAX_SHARDS;
 const NANOS: i64 = 1_000_000_000;
 
 /// A directory that is open.
@@ -41,8 +39,10 @@ pub(super) struct Root {
 pub(super) struct Entries {
     /// By name, in no order; `None` if nothing is there any more.
     pub(super) found: Vec<(String, io::Result<Option<Entry>>)>,
-    /// Names that are no text, or more than can be looked at.
-    pub(super) refused: usize,
+    /// Names that are no text.
+    pub(super) unnamed: usize,
+    /// Names that are picked, past those that could be looked at.
+    pub(super) left: usize,
     /// What is under some names may not be seen.
     pub(super) denied: bool,
 }
@@ -91,15 +91,20 @@ impl Root {
         fault(&self.path.join(name), Errno::from_io_error(error).unwrap_or(Errno::IO))
     }
 
-    /// What is under the names that are picked. Looking each up takes most of a look at a source, so
-    /// several threads do it.
-    pub(super) fn entries(&self, picked: &dyn Fn(&str) -> bool) -> Result<Entries, SourceFault> {
+    /// What is under the names that are picked, `most` of them. Looking each up takes most of a look at
+    /// a source, so several threads do it.
+    pub(super) fn entries(
+        &self,
+        picked: &dyn Fn(&str) -> bool,
+        most: usize,
+    ) -> Result<Entries, SourceFault> {
         let mut entries = Entries::default();
         let mut names: Vec<String> = Vec::new();
         self.names(&mut |name| match name {
             Some(name) if !picked(name) => {}
-            Some(name) if names.len() < MAX_NAMES => names.push(name.to_owned()),
-            _ => entries.refused += 1,
+            Some(name) if names.len() < most => names.push(name.to_owned()),
+            Some(_) => entries.left += 1,
+            None => entries.unnamed += 1,
         })?;
         let names = names.into_par_iter().with_min_len(NAMES_A_THREAD);
         let found = names.map(|name| {

@@ -6,17 +6,24 @@ use std::io;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::SourceFault;
 use super::root::{Entry, Root};
+use super::{MAX_SHARDS, SourceFault};
+
+/// Names and directories that are looked up in one source: as many shards as it may have, and as much
+/// else.
+const MAX_ENTRIES: usize = 2 * MAX_SHARDS;
 
 /// What is in the directories of a source.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Scan {
     pub(super) directories: Vec<Directory>,
     /// Paths of directories that could not be looked at, or not wholly.
     pub(super) closed: Vec<String>,
     /// Names that are no text, and directories that are left alone.
     pub(super) refused: usize,
+    /// More lies there than is looked up.
+    pub(super) is_cut: bool,
+    room: usize,
 }
 
 /// What is in one directory.
@@ -28,7 +35,18 @@ pub(super) struct Directory {
     pub(super) found: Vec<(String, io::Result<Option<Entry>>)>,
 }
 
+impl Default for Scan {
+    fn default() -> Self {
+        Self::with_room(MAX_ENTRIES)
+    }
+}
+
 impl Scan {
+    /// One that looks up so many names and directories at the most.
+    fn with_room(room: usize) -> Self {
+        Self { directories: Vec::new(), closed: Vec::new(), refused: 0, is_cut: false, room }
+    }
+
     /// Adds a directory without which the source cannot be looked at: those of its names that are
     /// picked.
     pub(super) fn add(
@@ -46,6 +64,11 @@ impl Scan {
         directory: io::Result<Root>,
         picked: &dyn Fn(&str) -> bool,
     ) -> Option<&Directory> {
+        if self.room == 0 {
+            self.refused += 1;
+            self.is_cut = true;
+            return None;
+        }
         let count = self.directories.len();
         let taken = directory.is_ok_and(|it| self.take(path.clone(), &it, picked).is_ok());
         if !taken {
@@ -61,8 +84,10 @@ impl Scan {
         directory: &Root,
         picked: &dyn Fn(&str) -> bool,
     ) -> Result<(), SourceFault> {
-        let entries = directory.entries(picked)?;
-        self.refused += entries.refused;
+        let entries = directory.entries(picked, self.room)?;
+        self.room = self.room.saturating_sub(entries.found.len() + 1);
+        self.refused += entries.unnamed + entries.left;
+        self.is_cut |= entries.left > 0;
         self.directories.push(Directory { path, found: entries.found });
         directory.searched(entries.denied)
     }
@@ -82,5 +107,35 @@ impl Scan {
         let entries = self.directories.iter().map(of_directory).fold(0, u64::wrapping_add);
         let closed = self.closed.iter().map(|path| hasher.hash_one((0, path)));
         hasher.hash_one((entries, closed.fold(0, u64::wrapping_add), self.refused))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_there_is_no_room_for_is_counted_and_said_to_be_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "c"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+            fs::write(dir.path().join(name).join("file"), "").unwrap();
+        }
+        let root = Root::open(dir.path()).unwrap();
+        let looked_up = |room: usize| {
+            let mut scan = Scan::with_room(room);
+            scan.add(&root, &|_| true).unwrap();
+            for name in ["a", "b", "c"] {
+                scan.add_below(name.to_owned(), root.child(name), &|_| true);
+            }
+            let found = scan.directories.iter().map(|it| it.found.len()).sum::<usize>();
+            (found, scan.refused, scan.is_cut)
+        };
+        // A directory takes room for itself and for each of its names.
+        assert_eq!(looked_up(10), (6, 0, false));
+        assert_eq!(looked_up(6), (4, 2, true));
+        assert_eq!(looked_up(2), (2, 4, true));
     }
 }

@@ -204,3 +204,10 @@ fn a_look_after_one_that_failed_is_a_new_one() {
     fs::rename(&away, dir.path()).unwrap();
     assert!(source.look(false, &|_| false).unwrap().is_some());
 }
+
+#[test]
+fn where_more_lies_than_is_looked_at_nothing_is_missed() {
+    let cut = Listing { is_cut: true, ..Listing::default() };
+    assert!(cut.hides("a") && cut.hides("b/c"));
+    assert!(!Listing::default().hides("a"));
+}

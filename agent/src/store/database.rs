@@ -80,7 +80,7 @@ impl Database {
     ///
     /// # Errors
     /// If the system refuses, or another process has it open.
-    pub fn open_or_set_aside(
+    pub(crate) fn open_or_set_aside(
         path: &Path,
         refill: &'static str,
     ) -> Result<(Self, Option<PathBuf>), StoreError> {
