@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use plexmesh_agent::scrub::{Config, ScrubHandle};
+use plexmesh_agent::scrub::{Config, Directory, ScrubHandle};
 use plexmesh_agent::sources::SourceKind;
 use plexmesh_proto::integrity::{ShardReport, Verdict};
 use plexmesh_proto::record::{Kind, Payload, Profile, Record};
@@ -132,7 +132,7 @@ fn scrub(data: &Path, root: &Path, secret: [u8; 32]) -> (ScrubHandle, ShardRepor
     fs::create_dir_all(data).unwrap();
     let config = Config {
         deadline: Duration::from_secs(10),
-        sources: vec![(root.to_owned(), SourceKind::Auto)],
+        sources: vec![Directory::new(root, SourceKind::Auto)],
         ..Config::default()
     };
     let scrub = ScrubHandle::start(data, secret, config).unwrap();
