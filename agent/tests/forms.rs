@@ -52,6 +52,7 @@ const ELSEWHERE: &[&str] = &[
     "metrics",
     "revoke",
     "run",
+    "store",
 ];
 /// Nobody in particular.
 const OTHER_USER: u32 = 65_534;

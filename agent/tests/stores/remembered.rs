@@ -17,8 +17,10 @@ use crate::wait::until;
 const KILLS: u32 = 15;
 /// How long a process lives: from a start that is cut short to an agent at rest.
 const ALIVE_MS: std::ops::Range<u64> = 20..1_500;
-/// One in so many kills finds a shard deleted that was there.
-const DELETIONS: u32 = 3;
+/// One in so many shards is deleted, the others are damaged.
+const DELETIONS: usize = 3;
+/// One in so many processes lives until all of its shards are on disk, however slow the machine is.
+const PATIENT: u32 = 5;
 
 /// Shards that are known and on disk.
 fn on_disk(place: &Place) -> BTreeSet<String> {
@@ -52,11 +54,17 @@ fn a_killed_agent_forgets_nothing_that_it_said_was_on_disk() {
             acknowledged = on_disk(&place);
             sleep(Duration::from_millis(random.random_range(1..100)));
         }
+        if kill % PATIENT == PATIENT - 1 {
+            until("all shards are on disk", || {
+                acknowledged = on_disk(&place);
+                if acknowledged == intact { Ok(()) } else { Err(format!("{acknowledged:?}")) }
+            });
+        }
         drop(agent);
         let known: Vec<String> = acknowledged.intersection(&intact).cloned().collect();
         for id in &known {
             intact.remove(id);
-            if random.random_range(0..DELETIONS) == 0 {
+            if (damaged.len() + deleted.len()) % DELETIONS == 0 {
                 fs::remove_file(place.shard(id)).unwrap();
                 deleted.insert(id.clone());
             } else {
