@@ -5,6 +5,8 @@
 //! [`render`] draws what comes back, so that the command line shows nothing that a program cannot
 //! get as JSON.
 
+#![forbid(unsafe_code)]
+
 pub mod api;
 pub mod audit;
 pub mod certificate;

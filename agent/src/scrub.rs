@@ -340,7 +340,7 @@ impl ScrubHandle {
         let stands_still = paused_until_ms.is_some() || opens_ms.is_some();
         let (mut shards, mut read_in_time, mut unread) = (0, 0, 0);
         let (mut never_read, mut oldest_ms) = (0, None::<u64>);
-        for shard in board.sources.iter().flat_map(|source| source.shards.values()) {
+        for (_, shard) in board.sources.iter().flat_map(|source| source.shards.iter()) {
             shards += 1;
             read_in_time += usize::from(in_time(shard.memory.verified_ms));
             unread += usize::from(shard.is_unread(&in_time));
@@ -395,7 +395,7 @@ impl ScrubHandle {
         let (board, now) = (self.shared.board(), moment());
         let (mut found, patience) = (Vec::new(), board.patience());
         for source in &board.sources {
-            for (id, shard) in &source.shards {
+            for (id, shard) in source.shards.iter() {
                 let shown = shard.shown(patience, now);
                 if picked(id, shown) {
                     found.push((source, id, shard, shown));

@@ -32,6 +32,7 @@ pub use shards::Shards;
 
 use records::Cache;
 use root::Root;
+use scan::Scan;
 
 /// Shards of one source that are looked at: ten times what a peer of 100 GiB holds. More are
 /// counted and left alone.
@@ -212,6 +213,37 @@ pub struct Remembered {
     pub shards: usize,
 }
 
+/// A shard's id, and what is recorded of it.
+pub type Recorded = (Box<str>, Expected);
+
+/// What is remembered of the shards of a source.
+pub trait Known {
+    /// Whether any is.
+    fn any(&self) -> bool;
+    /// Whether this one is.
+    fn has(&self, id: &str) -> bool;
+    /// All that had a record at the last look that succeeded, in the order of their ids.
+    fn records(&self) -> Vec<Recorded>;
+}
+
+/// Nothing is remembered.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NothingKnown;
+
+impl Known for NothingKnown {
+    fn any(&self) -> bool {
+        false
+    }
+
+    fn has(&self, _: &str) -> bool {
+        false
+    }
+
+    fn records(&self) -> Vec<Recorded> {
+        Vec::new()
+    }
+}
+
 /// One directory of shards.
 #[derive(Debug)]
 pub struct Source {
@@ -270,17 +302,12 @@ impl Source {
     }
 
     /// Looks at the source. Reads names, attributes and the manifest, and no shard. `None` if all is
-    /// as it was at the last look. `known` says of an id whether it is remembered, and `knows_any`
-    /// whether any is. Blocks.
+    /// as it was at the last look; then all that is known has to be remembered until the next look. Blocks.
     ///
     /// # Errors
     /// [`SourceFault`] if the source as a whole cannot be looked at: what is remembered of it then
     /// stands.
-    pub fn look(
-        &mut self,
-        knows_any: bool,
-        known: &dyn Fn(&str) -> bool,
-    ) -> Result<Option<Listing>, SourceFault> {
+    pub fn look(&mut self, known: &dyn Known) -> Result<Option<Listing>, SourceFault> {
         let before = self.seen.take();
         let root = Root::open(&self.path)?;
         let found_out = match self.kind {
@@ -288,18 +315,19 @@ impl Source {
             kind => kind,
         };
         let other_device = self.device.is_some_and(|device| device != root.device());
-        let (listing, seen) = match self.list(found_out, &root, before) {
+        let (listing, seen) = match self.list(found_out, &root, before, known) {
             // On another device a manifest that is gone is one of many things that are gone.
             Err(SourceFault::NotReadable { .. }) if other_device => Err(self.moved()),
             listed => listed,
         }?;
         let Some(listing) = listing else {
+            self.records.rest();
             self.seen = Some(seen);
             return Ok(None);
         };
         // A host that starts anew may number its devices anew. That nothing of what was here is here
         // tells an empty mount point from that.
-        if other_device && knows_any && !listing.shards.iter().any(|(id, _)| known(id)) {
+        if other_device && known.any() && !listing.shards.iter().any(|(id, _)| known.has(id)) {
             return Err(self.moved());
         }
         // An empty directory may become any.
@@ -338,15 +366,29 @@ impl Source {
         kind: SourceKind,
         root: &Root,
         before: Option<Seen>,
+        known: &dyn Known,
     ) -> Result<(Option<Listing>, Seen), SourceFault> {
-        let scan = layout::scan(kind, root)?;
-        layout::refresh(kind, root, &mut self.records)?;
-        let (files, records) = (scan.signature(&self.hasher), self.records.generation());
-        let seen = Seen { kind, device: root.device(), files, records };
-        if before == Some(seen) {
-            return Ok((None, seen));
+        if before.is_some() {
+            let (_, seen) = self.scanned(kind, root, false)?;
+            if before == Some(seen) {
+                return Ok((None, seen));
+            }
         }
+        let (scan, seen) = self.scanned(kind, root, true)?;
+        self.records.recall(&|| known.records());
         Ok((Some(self.listed(kind, root, layout::list(kind, scan))), seen))
+    }
+
+    fn scanned(
+        &mut self,
+        kind: SourceKind,
+        root: &Root,
+        lists_files: bool,
+    ) -> Result<(Scan, Seen), SourceFault> {
+        let scan = layout::scan(kind, root, Scan::new(lists_files, &self.hasher))?;
+        layout::refresh(kind, root, &mut self.records)?;
+        let (files, records) = (scan.signature(), self.records.generation());
+        Ok((scan, Seen { kind, device: root.device(), files, records }))
     }
 
     /// Adds what is recorded to what lies there.

@@ -56,7 +56,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    fn of(path: &Path, fault: Fault) -> Self {
+    pub(crate) fn of(path: &Path, fault: Fault) -> Self {
         let path = path.to_owned();
         match fault {
             Fault::System(source) => Self::Io { path, source },

@@ -1,5 +1,7 @@
 //! What the benchmarks share: a mesh of signed records, and what the kernel says of processes. Figures that depend on the machine live in this crate and not in tests.
 
+#![forbid(unsafe_code)]
+
 use std::sync::Arc;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};

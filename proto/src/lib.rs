@@ -23,6 +23,7 @@
 //! # What never happens here
 //! Bytes from the network are decoded by [`wire`] with a cap on everything; nothing in this crate panics on them. No map iterates in hash order and no float enters what peers
 //! must agree on, so the same inputs give the same outputs on every machine.
+#![forbid(unsafe_code)]
 #![no_std]
 
 extern crate alloc;

@@ -21,6 +21,8 @@
 //! assert!(joined.is_some());
 //! ```
 
+#![forbid(unsafe_code)]
+
 pub mod builder;
 pub mod byzantine;
 pub mod check;

@@ -67,6 +67,8 @@
 //! its oldest frames. A slow agent loses frames and broadcasts, then new requests and new peers,
 //! but never the end of something it was told the beginning of. The task itself waits for nobody.
 
+#![forbid(unsafe_code)]
+
 mod address;
 mod admission;
 mod behaviour;

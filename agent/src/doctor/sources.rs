@@ -6,7 +6,7 @@ use super::agent::Asked;
 use super::{DoctorArea, crit, ok, quoted, unknown, warn};
 use crate::api::schema::{DoctorCheck, ShardSource};
 use crate::settings::{Settings, SourceSettings};
-use crate::sources::{Remembered, Source, SourceFault};
+use crate::sources::{NothingKnown, Remembered, Source, SourceFault};
 
 const AREA: DoctorArea = DoctorArea::Sources;
 /// Sources that are looked at; a configuration has fewer.
@@ -47,7 +47,7 @@ fn told(source: &ShardSource) -> DoctorCheck {
 fn looked_at(source: &SourceSettings) -> DoctorCheck {
     let root = source.root.display().to_string();
     let mut looker = Source::new(source.root.clone(), source.kind, Remembered::default());
-    let listing = match looker.look(false, &|_| false).map(Option::unwrap_or_default) {
+    let listing = match looker.look(&NothingKnown).map(Option::unwrap_or_default) {
         Ok(listing) => listing,
         Err(SourceFault::Absent { reason, .. }) => {
             return crit(AREA, root, format!("it cannot be found: {reason}"))

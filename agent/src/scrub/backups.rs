@@ -34,7 +34,7 @@ pub(super) fn of(board: &Board) -> Vec<Backup> {
     let mut backups = Vec::new();
     for source in &board.sources {
         let mut pieces: BTreeMap<&str, (BTreeSet<u32>, BTreeSet<u32>)> = BTreeMap::new();
-        for (id, shard) in &source.shards {
+        for (id, shard) in source.shards.iter() {
             let Some((backup, number)) = piece_of(source.directory.kind, id) else { continue };
             let (present, known) = pieces.entry(backup).or_default();
             known.insert(number);

@@ -17,8 +17,13 @@ use super::{Directory, MAX_PAUSE, millis};
 use crate::sources::{Digests, Found, Listing};
 
 mod queue;
+mod shard;
+mod shard_map;
 
-use queue::{Queue, READING_MS};
+use queue::Queue;
+use shard::fold;
+pub(super) use shard::{Patience, Shard};
+pub(super) use shard_map::ShardMap;
 
 /// Between what looks wrong and the second look, in milliseconds: whoever writes a file and then its
 /// record needs less.
@@ -28,6 +33,8 @@ const AT_ONCE_MS: u64 = 60_000;
 /// Fewest shards of which a tenth is many, and fewest that are many.
 const MANY_OF: usize = 10;
 const FEWEST_MANY: usize = 2;
+/// When a shard is due that is being read.
+const READING_MS: u64 = u64::MAX;
 /// The part of the deadline within which a shard is read again, in percent of it: a spread, so that
 /// not all are read at one time, and well before the end, so that a busy hour does not break it.
 const AGAIN_FROM_PERCENT: u64 = 50;
@@ -42,31 +49,6 @@ pub(super) struct Moment {
     pub(super) wall_ms: u64,
     /// Milliseconds for which the host was awake, since any time: what it could work in.
     pub(super) awake_ms: u64,
-}
-
-/// A verdict that is not certain yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Suspect {
-    verdict: Verdict,
-    found: Found,
-    confirm_ms: u64,
-}
-
-/// One shard.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Shard {
-    pub(super) memory: Memory,
-    /// What was found, if that is not what is remembered. It almost always is, and there may be a
-    /// million shards.
-    differs: Option<Box<Found>>,
-    suspect: Option<Box<Suspect>>,
-    /// When it is to be read; `None` if it cannot be.
-    due_ms: Option<u64>,
-    /// An operator wants it read now, whatever the hour.
-    ordered: bool,
-    unsaved: bool,
-    /// What it adds to the digest of all; 0 until that is wanted.
-    fold: u64,
 }
 
 /// Why a source cannot be looked at.
@@ -84,8 +66,7 @@ pub(super) struct Fault {
 pub(super) struct SourceBoard {
     pub(super) key: SourceKey,
     pub(super) directory: Directory,
-    /// In boxes: a tree leaves almost half of its room empty.
-    pub(super) shards: BTreeMap<Arc<str>, Box<Shard>>,
+    pub(super) shards: ShardMap,
     pub(super) fault: Option<Fault>,
     pub(super) refused: usize,
     pub(super) stale_manifest: bool,
@@ -93,13 +74,6 @@ pub(super) struct SourceBoard {
     pub(super) looked_ms: Option<u64>,
     /// When the last look that succeeded began, in milliseconds since boot.
     looked_at_ms: u64,
-}
-
-/// How long a shard may go unread.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
-    patience_ms: u64,
-    started: Moment,
 }
 
 /// A shard that is to be read now.
@@ -155,7 +129,7 @@ impl SourceBoard {
         Self {
             key,
             directory,
-            shards: BTreeMap::new(),
+            shards: ShardMap::default(),
             fault: None,
             refused: 0,
             stale_manifest: false,
@@ -170,99 +144,21 @@ impl SourceBoard {
     fn differences(&self, mut listing: Listing, same_rules: bool) -> Vec<(Arc<str>, Found)> {
         let mut differences = Vec::new();
         let mut listed = std::mem::take(&mut listing.shards).into_iter().peekable();
-        for (id, shard) in &self.shards {
-            while let Some((new, found)) = listed.next_if(|(listed, _)| **listed < **id) {
+        for (id, shard) in self.shards.iter() {
+            while let Some((new, found)) = listed.next_if(|(listed, _)| **listed < *id) {
                 differences.push((new.into(), found));
             }
-            let found = listed.next_if(|(listed, _)| **listed == **id).map(|(_, found)| found);
+            let found = listed.next_if(|(listed, _)| **listed == *id).map(|(_, found)| found);
             if found.is_none() && listing.hides(id) {
                 continue;
             }
             let found = found.unwrap_or_default();
             if !(same_rules && shard.is_settled_as(&found)) {
-                differences.push((Arc::clone(id), found));
+                differences.push((id.into(), found));
             }
         }
         differences.extend(listed.map(|(new, found)| (new.into(), found)));
         differences
-    }
-}
-
-impl Shard {
-    /// What was found at the last look.
-    pub(super) fn found(&self) -> Found {
-        self.differs.as_deref().copied().unwrap_or_else(|| self.memory.found())
-    }
-
-    fn set_found(&mut self, found: Found) {
-        self.differs = (found != self.memory.found()).then(|| Box::new(found));
-    }
-
-    /// Changes what is remembered; what was found stays.
-    fn remember(&mut self, change: impl FnOnce(&mut Memory, &Found)) {
-        let found = self.found();
-        change(&mut self.memory, &found);
-        self.set_found(found);
-    }
-
-    /// What is told of it: a shard that should have been read long ago is not known to be anything.
-    pub(super) fn shown(&self, patience: Patience, now: Moment) -> Option<Verdict> {
-        match self.memory.verdict {
-            None | Some(Verdict::Ok | Verdict::Replaced) if self.is_overdue(patience, now) => {
-                Some(Verdict::Unverified)
-            }
-            verdict => verdict,
-        }
-    }
-
-    /// Whether a look that found it so tells nothing new: it waits for its next reading.
-    fn is_settled_as(&self, found: &Found) -> bool {
-        self.due_ms.is_some() && self.found() == *found
-    }
-
-    /// Whether it could have been read in time, and was not.
-    pub(super) fn is_unread(&self, in_time: &dyn Fn(Option<u64>) -> bool) -> bool {
-        self.due_ms.is_some() && !in_time(self.memory.verified_ms)
-    }
-
-    fn is_overdue(&self, patience: Patience, now: Moment) -> bool {
-        let Patience { patience_ms, started } = patience;
-        let run_ms = now.awake_ms.saturating_sub(started.awake_ms);
-        // A wall clock that was set, or a host that slept, makes no reading late: the earlier of two
-        // clocks counts.
-        let wall_ms = now.wall_ms.min(started.wall_ms.saturating_add(run_ms));
-        let read =
-            self.memory.verified_ms.is_some_and(|at| wall_ms < at.saturating_add(patience_ms));
-        self.found().file.is_some() && !read && run_ms > patience_ms
-    }
-
-    /// Takes a verdict, at once or at the second look. Whether it is certain.
-    fn note(&mut self, verdict: Verdict, read: Option<&Digests>, now: Moment) -> bool {
-        let found = self.found();
-        let doubted = self
-            .suspect
-            .as_ref()
-            .filter(|suspect| suspect.verdict == verdict && suspect.found == found);
-        let certain = verdict == Verdict::Ok
-            || self.memory.verdict == Some(verdict)
-            || doubted.is_some_and(|suspect| suspect.confirm_ms <= now.at_ms);
-        if certain {
-            self.suspect = None;
-            self.remember(|memory, found| memory.settle(verdict, found, read, now.wall_ms));
-        } else if doubted.is_none() {
-            let confirm_ms = now.at_ms + CONFIRM_MS;
-            self.suspect = Some(Box::new(Suspect { verdict, found, confirm_ms }));
-        }
-        certain
-    }
-
-    /// Whether it is read whatever the hour.
-    fn is_urgent(&self) -> bool {
-        self.ordered || self.suspect.is_some()
-    }
-
-    fn confirm_ms(&self) -> Option<u64> {
-        self.suspect.as_ref().map(|suspect| suspect.confirm_ms)
     }
 }
 
@@ -271,26 +167,35 @@ impl Board {
         Self { deadline, hours, started: now, ..Self::default() }
     }
 
-    /// Adds a shard that an earlier run remembered.
-    pub(super) fn remember(
-        &mut self,
-        source: usize,
-        id: impl Into<Arc<str>>,
-        memory: Memory,
-        now: Moment,
-    ) {
-        let id: Arc<str> = id.into();
-        let due_ms = match (memory.verified_ms, memory.verdict) {
+    /// A shard of which this is remembered.
+    pub(super) fn recalled(&self, id: &str, memory: Memory, now: Moment) -> Shard {
+        let due_ms = memory.file.is_some().then(|| self.due_again_ms(id, &memory, now));
+        Shard::new(memory, due_ms)
+    }
+
+    /// Adds what is remembered of a source. None of it is read before [`settle`](Self::settle).
+    pub(super) fn remember(&mut self, source: usize, shards: ShardMap) {
+        if let Some(board) = self.sources.get_mut(source) {
+            board.shards = shards;
+        }
+    }
+
+    /// Makes anew what goes on to live for long in small pieces of memory, once what it was made beside is
+    /// gone: a few pieces that stay keep whole pages.
+    pub(super) fn settle(&mut self) {
+        self.queue.forget();
+        self.refill_queue();
+        self.unsaved.shrink_to_fit();
+    }
+
+    /// When a shard is to be read of which this is remembered.
+    fn due_again_ms(&self, id: &str, memory: &Memory, now: Moment) -> u64 {
+        match (memory.verified_ms, memory.verdict) {
             (Some(verified_ms), Some(Verdict::Ok | Verdict::Replaced)) => {
                 let age_ms = now.wall_ms.saturating_sub(verified_ms);
-                now.at_ms + self.again_after(&id, verified_ms).saturating_sub(age_ms)
+                now.at_ms + self.again_after(id, verified_ms).saturating_sub(age_ms)
             }
             _ => now.at_ms,
-        };
-        let Some(board) = self.sources.get_mut(source) else { return };
-        board.shards.insert(id.clone(), Box::new(Shard { memory, ..Shard::default() }));
-        if memory.file.is_some() {
-            self.schedule(source, &id, Some(due_ms));
         }
     }
 
@@ -306,13 +211,19 @@ impl Board {
             let Some(place) = self.sources.iter().position(|it| it.key == source.key) else {
                 continue;
             };
-            for (id, shard) in std::mem::take(&mut source.shards) {
-                self.remember(place, id.clone(), shard.memory, now);
-                if shard.unsaved {
-                    self.changed(place, &id);
-                }
+            let unsaved = source.shards.iter().filter(|(_, shard)| shard.unsaved);
+            let unsaved: Vec<Arc<str>> = unsaved.map(|(id, _)| id.into()).collect();
+            let shards = source.shards.iter_mut().map(|(id, shard)| {
+                let memory = std::mem::take(&mut shard.memory);
+                (id, self.recalled(id, memory, now))
+            });
+            let shards = shards.collect();
+            self.remember(place, shards);
+            for id in &unsaved {
+                self.changed(place, id);
             }
         }
+        self.settle();
     }
 
     /// Takes over what a look found. Gives the time of the next look that a doubt asks for.
@@ -327,7 +238,8 @@ impl Board {
             self.move_on(source);
         }
         let board = self.sources.get_mut(source)?;
-        for (id, found) in board.differences(listing, same_rules) {
+        let differences = board.differences(listing, same_rules);
+        for (id, found) in differences {
             self.see(source, &id, found, now);
         }
         self.tell_evictions(source, now);
@@ -341,7 +253,7 @@ impl Board {
         (board.looked_ms, board.looked_at_ms) = (Some(now.wall_ms), now.at_ms);
         let unsettled = board.shards.iter().filter(|(_, shard)| shard.due_ms.is_none());
         let unsettled: Vec<(Arc<str>, Found)> =
-            unsettled.map(|(id, shard)| (Arc::clone(id), shard.found())).collect();
+            unsettled.map(|(id, shard)| (id.into(), shard.found())).collect();
         for (id, found) in &unsettled {
             self.see(source, id, *found, now);
         }
@@ -355,7 +267,8 @@ impl Board {
     fn see(&mut self, source: usize, id: &Arc<str>, found: Found, now: Moment) {
         let Some(board) = self.sources.get_mut(source) else { return };
         let has_records = board.has_records;
-        let shard = board.shards.entry(id.clone()).or_default();
+        board.shards.add(id, Shard::default());
+        let Some(shard) = board.shards.get_mut(id) else { return };
         let changed = shard.found() != found;
         shard.set_found(found);
         let was_read = !matches!(
@@ -371,7 +284,7 @@ impl Board {
         );
         match glance(&shard.memory, &found, has_records, now.wall_ms) {
             Glance::Is(verdict) => {
-                let before = shard.memory;
+                let before = shard.memory.clone();
                 shard.note(verdict, None, now);
                 if shard.memory != before {
                     self.changed(source, id);
@@ -409,7 +322,7 @@ impl Board {
             self.schedule(job.source, &job.id, Some(now.at_ms));
             return None;
         }
-        let before = shard.memory;
+        let before = shard.memory.clone();
         let certain = shard.note(verdict, digests, now);
         let changed = shard.memory != before;
         shard.ordered = false;
@@ -428,14 +341,15 @@ impl Board {
     }
 
     /// The next shard that is due, if any is. It stays due until [`read`](Self::read).
-    pub(super) fn next_job(&self, now: Moment) -> Option<Job> {
+    pub(super) fn next_job(&mut self, now: Moment) -> Option<Job> {
+        self.refill_queue();
         let (due_ms, source, id) = self.queue.first_due(now.at_ms, self.is_open(now))?;
         let board = self.sources.get(*source)?;
         let shard = board.shards.get(id)?;
         let confirm_ms = shard.confirm_ms();
         let look_first_ms = confirm_ms.filter(|confirm_ms| *confirm_ms > board.looked_at_ms);
         let late = Duration::from_millis(now.at_ms.saturating_sub(*due_ms));
-        let (memory, found) = (shard.memory, shard.found());
+        let (memory, found) = (shard.memory.clone(), shard.found());
         let is_second = confirm_ms.is_some();
         Some(Job { source: *source, id: id.clone(), memory, found, late, look_first_ms, is_second })
     }
@@ -461,7 +375,7 @@ impl Board {
         });
         let reading: Vec<(usize, Arc<str>)> = shards
             .filter(|(_, _, due_ms)| *due_ms == Some(READING_MS))
-            .map(|(place, id, _)| (place, Arc::clone(id)))
+            .map(|(place, id, _)| (place, id.into()))
             .collect();
         for (source, id) in reading {
             self.schedule(source, &id, Some(now.at_ms));
@@ -476,7 +390,8 @@ impl Board {
     }
 
     /// When the next shard is due.
-    pub(super) fn next_due_ms(&self, now: Moment) -> Option<u64> {
+    pub(super) fn next_due_ms(&mut self, now: Moment) -> Option<u64> {
+        self.refill_queue();
         self.queue.next_due_ms(self.is_open(now))
     }
 
@@ -493,12 +408,34 @@ impl Board {
     /// What is due, or being read.
     pub(super) fn backlog(&self, now: Moment) -> Backlog {
         let mut backlog = Backlog::default();
-        for (_, source, id) in self.queue.waiting(now.at_ms) {
-            let shard = self.sources.get(*source).and_then(|source| source.shards.get(id));
-            let file = shard.and_then(|shard| shard.found().file);
-            backlog.add(file.map_or(0, |file| file.size_bytes));
+        for (_, _, shard) in self.waiting() {
+            if shard.due_ms.is_some_and(|due_ms| due_ms <= now.at_ms || due_ms == READING_MS) {
+                backlog.add(shard.found().file.map_or(0, |file| file.size_bytes));
+            }
         }
         backlog
+    }
+
+    /// All shards that are to be read at any time, or are being read, with the places of their sources.
+    /// Nothing is to be read of a source that cannot be looked at.
+    fn waiting(&self) -> impl Iterator<Item = (usize, &str, &Shard)> {
+        let sources = self.sources.iter().enumerate().filter(|(_, it)| it.fault.is_none());
+        let shards = sources.flat_map(|(place, source)| {
+            source.shards.iter().map(move |(id, shard)| (place, id, shard))
+        });
+        shards.filter(|(_, _, shard)| shard.due_ms.is_some())
+    }
+
+    /// Has the queue know again what is next.
+    fn refill_queue(&mut self) {
+        if !self.queue.begin_refill() {
+            return;
+        }
+        let mut queue = std::mem::take(&mut self.queue);
+        for (source, id, shard) in self.waiting() {
+            shard.queue_up(&mut queue, source, id);
+        }
+        self.queue = queue;
     }
 
     /// Whether a source could not be looked at lately: what is read of it may be another thing.
@@ -513,13 +450,9 @@ impl Board {
         now: Moment,
     ) -> usize {
         let hurried: Vec<(usize, Arc<str>)> = self
-            .queue
-            .iter()
-            .filter(|(_, source, id)| {
-                let shard = self.sources.get(*source).and_then(|board| board.shards.get(id));
-                picked(id, shard.and_then(|shard| shard.memory.verdict))
-            })
-            .map(|(_, source, id)| (*source, id.clone()))
+            .waiting()
+            .filter(|(_, id, shard)| picked(id, shard.memory.verdict))
+            .map(|(source, id, _)| (source, id.into()))
             .collect();
         for (source, id) in &hurried {
             if let Some(shard) = self.sources.get_mut(*source).and_then(|it| it.shards.get_mut(id))
@@ -533,14 +466,14 @@ impl Board {
 
     /// Takes shards as they are now for what they should be; how many there are.
     pub(super) fn accept(&mut self, picked: &dyn Fn(&str, Verdict) -> bool, now: Moment) -> usize {
-        let mut accepted = Vec::new();
+        let mut accepted: Vec<(usize, Arc<str>, Found)> = Vec::new();
         for (place, source) in self.sources.iter_mut().enumerate() {
-            for (id, shard) in &mut source.shards {
+            for (id, shard) in source.shards.iter_mut() {
                 let wrong = shard.memory.verdict.filter(|verdict| *verdict != Verdict::Ok);
                 if wrong.is_some_and(|verdict| picked(id, verdict)) {
                     shard.remember(|memory, _| memory.accept());
                     shard.suspect = None;
-                    accepted.push((place, id.clone(), shard.found()));
+                    accepted.push((place, id.into(), shard.found()));
                 }
             }
         }
@@ -572,7 +505,7 @@ impl Board {
             if let Some(fault) = source.fault.as_ref().filter(|fault| fault.confirmed) {
                 *findings.entry(fault.kind).or_default() += 1;
             }
-            for (id, shard) in &mut source.shards {
+            for (id, shard) in source.shards.iter_mut() {
                 // What stands still is not late.
                 let shown = if source.fault.is_some() {
                     shard.memory.verdict
@@ -620,7 +553,7 @@ impl Board {
             let Some(source) = self.sources.get_mut(source) else { continue };
             let Some(shard) = source.shards.get_mut(&id) else { continue };
             shard.unsaved = false;
-            let memory = Some(shard.memory);
+            let memory = Some(shard.memory.clone());
             changes.push(Change { source: source.key, id: id.as_ref().into(), memory });
         }
         self.saving = changes.len();
@@ -646,6 +579,16 @@ impl Board {
         }
     }
 
+    /// Has everything written again: what was on disk is not there any more.
+    pub(super) fn save_all(&mut self) {
+        self.pause.unsaved = true;
+        for source in 0..self.sources.len() {
+            let Some(board) = self.sources.get(source) else { continue };
+            let ids: Vec<Arc<str>> = board.shards.iter().map(|(id, _)| id.into()).collect();
+            ids.iter().for_each(|id| self.changed(source, id));
+        }
+    }
+
     /// How much is to be written.
     pub(super) fn unsaved(&self) -> usize {
         self.unsaved.len() + self.gone.len() + self.saving + usize::from(self.pause.unsaved)
@@ -665,8 +608,8 @@ impl Board {
     fn next_doubt_ms(&self, now: Moment) -> Option<u64> {
         let there = self.sources.iter().filter(|source| source.fault.is_none());
         there
-            .flat_map(|source| source.shards.values())
-            .filter_map(|shard| shard.confirm_ms())
+            .flat_map(|source| source.shards.iter())
+            .filter_map(|(_, shard)| shard.confirm_ms())
             .filter(|confirm_ms| *confirm_ms > now.at_ms)
             .min()
     }
@@ -682,15 +625,15 @@ impl Board {
         let doubted = |shard: &Shard| {
             shard.suspect.as_ref().is_some_and(|suspect| suspect.verdict == Verdict::Vanished)
         };
-        let many = board.shards.values().filter(|shard| lately(shard) || doubted(shard)).count();
+        let many = board.shards.iter().filter(|(_, shard)| lately(shard) || doubted(shard)).count();
         if total < MANY_OF || many < FEWEST_MANY || many * MANY_OF < total {
             return;
         }
-        let mut evicted = Vec::new();
-        for (id, shard) in &mut board.shards {
+        let mut evicted: Vec<Arc<str>> = Vec::new();
+        for (id, shard) in board.shards.iter_mut() {
             if lately(shard) && shard.memory.verdict == Some(Verdict::Vanished) {
                 shard.memory.verdict = Some(Verdict::Evicted);
-                evicted.push(id.clone());
+                evicted.push(id.into());
             }
         }
         for id in evicted {
@@ -707,15 +650,14 @@ impl Board {
     }
 
     fn schedule(&mut self, source: usize, id: &Arc<str>, due_ms: Option<u64>) {
-        let shard = self.sources.get_mut(source).and_then(|board| board.shards.get_mut(id));
-        let Some(shard) = shard else { return };
+        let Some(board) = self.sources.get_mut(source) else { return };
+        let Some(shard) = board.shards.get_mut(id) else { return };
         if let Some(before) = shard.due_ms {
-            self.queue.remove(&(before, source, id.clone()));
+            self.queue.remove(&(before, source, Arc::clone(id)));
         }
         shard.due_ms = due_ms;
-        let is_urgent = shard.is_urgent();
-        if let Some(due_ms) = due_ms.filter(|_| !self.is_faulty(source)) {
-            self.queue.insert((due_ms, source, id.clone()), is_urgent);
+        if board.fault.is_none() {
+            shard.queue_up(&mut self.queue, source, id);
         }
     }
 
@@ -728,10 +670,8 @@ impl Board {
 
     fn move_on(&mut self, source: usize) {
         let Some(board) = self.sources.get(source) else { return };
-        for (id, shard) in &board.shards {
-            if let Some(due_ms) = shard.due_ms {
-                self.queue.insert((due_ms, source, id.clone()), shard.is_urgent());
-            }
+        for (id, shard) in board.shards.iter() {
+            shard.queue_up(&mut self.queue, source, id);
         }
     }
 
@@ -745,15 +685,6 @@ impl Board {
         let percent = AGAIN_FROM_PERCENT + AGAIN_SPREAD_PERCENT * spread / u64::from(u8::MAX);
         deadline / 100 * percent
     }
-}
-
-/// What a shard adds to the digest of all. Sums of keyed hashes do not depend on their order.
-fn fold(secret: &[u8; 32], source: &SourceKey, id: &str, memory: &Memory) -> u64 {
-    let Some(content) = memory.blake3 else { return 0 };
-    let mut hasher = blake3::Hasher::new_keyed(secret);
-    hasher.update(source).update(id.as_bytes()).update(&content);
-    let hash = hasher.finalize();
-    hash.as_bytes().first_chunk().copied().map_or(0, u64::from_be_bytes)
 }
 
 #[cfg(test)]

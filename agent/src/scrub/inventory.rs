@@ -6,22 +6,27 @@
 //! ```
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use plexmesh_proto::integrity::Verdict;
 use prost::Message;
 
 use super::judge::{Memory, Replaced};
 use crate::sources::{Expected, ExpectedDigest, FileFacts, Remembered, SourceKind};
+use crate::store::Database;
 use crate::store::StoreError;
 use crate::store::entry;
 use crate::store::upkeep::Upkeep;
-use crate::store::{Database, Fault};
 use crate::text::hex;
 
 /// Name of the database's directory inside of the data directory.
 pub(crate) const DIRECTORY: &str = "inventory";
 /// Most shards in one write: keeps a batch below 2 MiB.
 pub(super) const MAX_BATCH: usize = 4_096;
+
+/// A database to which nothing was written for so long is closed: an open one takes tens of megabytes,
+/// and to open it again takes a part of a second.
+const REST_AFTER: Duration = Duration::from_secs(60);
 
 /// Numbers of layouts on disk; 0 is one that was not found out.
 const KINDS: [(u32, SourceKind); 7] = [
@@ -54,13 +59,15 @@ pub(super) struct Change {
     pub(super) memory: Option<Memory>,
 }
 
-/// The database.
+/// The database. It is open while it is written to.
 #[derive(Debug)]
 pub(super) struct Inventory {
     path: PathBuf,
     database: Option<Database>,
+    used: Instant,
     upkeep: Upkeep,
     failing: bool,
+    emptied: bool,
 }
 
 impl Inventory {
@@ -68,17 +75,31 @@ impl Inventory {
     pub(super) fn open(data_dir: &Path) -> Result<Self, StoreError> {
         let path = data_dir.join(DIRECTORY);
         let (database, _) = Database::open_or_set_aside(&path, "the next scrub")?;
-        Ok(Self { path, database: Some(database), upkeep: Upkeep::default(), failing: false })
+        Ok(Self {
+            path,
+            database: Some(database),
+            used: Instant::now(),
+            upkeep: Upkeep::default(),
+            failing: false,
+            emptied: false,
+        })
     }
 
     /// Visits what is remembered of the shards of a source. Entries that are damaged are left out:
     /// their shards are new then.
     pub(super) fn load(
-        &self,
+        &mut self,
         source: &SourceKey,
         visit: &mut dyn FnMut(&str, Memory),
     ) -> Remembered {
-        let Some(database) = &self.database else { return Remembered::default() };
+        let database = match self.opened() {
+            Ok(database) => database,
+            Err(error) => {
+                tracing::warn!(%error, "what is remembered of the shards of a directory cannot be \
+                    read; all of them are new");
+                return Remembered::default();
+            }
+        };
         let mut shards = 0;
         database.for_each(&mut |key, value| {
             let id = key.strip_prefix(source).and_then(|id| std::str::from_utf8(id).ok());
@@ -106,7 +127,7 @@ impl Inventory {
     /// Writes a pause, or that there is none; whether it is on disk.
     pub(super) fn save_pause(&mut self, until_ms: Option<u64>) -> bool {
         let value = (PAUSED_UNTIL.to_owned(), until_ms.unwrap_or(0).to_be_bytes().to_vec());
-        let written = self.opened().and_then(|database| database.write([], [value]));
+        let written = self.try_write([], [value]);
         self.note_write(written)
     }
 
@@ -117,43 +138,6 @@ impl Inventory {
         changes: &[Change],
         sources: &[(SourceKey, SourceKind, Option<u64>)],
     ) -> bool {
-        let written = self.try_save(changes, sources);
-        self.note_write(written)
-    }
-
-    /// Whether the last write failed.
-    pub(super) const fn is_failing(&self) -> bool {
-        self.failing
-    }
-
-    fn note_write(&mut self, written: Result<(), Fault>) -> bool {
-        match written {
-            Ok(()) => {
-                if std::mem::take(&mut self.failing) {
-                    tracing::info!(store = %self.path.display(), "the inventory can be written \
-                        again");
-                }
-                self.database = self.database.take().and_then(|it| self.upkeep.tend(it));
-                true
-            }
-            Err(fault) => {
-                // A sled that failed once fails for ever; it is opened anew at the next try.
-                self.database = None;
-                if !std::mem::replace(&mut self.failing, true) {
-                    tracing::warn!(store = %self.path.display(), ?fault, "the inventory of shards \
-                        cannot be written; it is kept in memory, and tried again");
-                }
-                false
-            }
-        }
-    }
-
-    fn try_save(
-        &mut self,
-        changes: &[Change],
-        sources: &[(SourceKey, SourceKind, Option<u64>)],
-    ) -> Result<(), Fault> {
-        let database = self.opened()?;
         let slots = changes.iter().map(|change| {
             let key = [change.source.as_slice(), change.id.as_bytes()].concat();
             (key, change.memory.as_ref().map(encode))
@@ -164,21 +148,84 @@ impl Inventory {
             let stored = StoredSource { kind, device: *device };
             (value_name(key), stored.encode_to_vec())
         });
-        database.write(slots, values)
+        let written = self.try_write(slots, values);
+        self.note_write(written)
     }
 
-    fn opened(&mut self) -> Result<&Database, Fault> {
-        Ok(match &mut self.database {
-            Some(database) => database,
-            none => none.insert(Database::open(&self.path)?),
-        })
+    /// Closes the database if nobody needs it any more, until somebody does; whether it did. Blocks.
+    pub(super) fn rest(&mut self) -> bool {
+        let rests = self.rest_in() == Some(Duration::ZERO);
+        if rests {
+            self.let_go();
+        }
+        rests
     }
 
-    pub(super) fn close(self) {
-        if let Some(Err(fault)) = self.database.map(Database::close) {
+    /// How long until [`rest`](Self::rest) has something to do; `None` if it has nothing.
+    pub(super) fn rest_in(&self) -> Option<Duration> {
+        self.database.as_ref().map(|_| REST_AFTER.saturating_sub(self.used.elapsed()))
+    }
+
+    /// Closes the database until somebody needs it. Blocks.
+    pub(super) fn let_go(&mut self) {
+        if let Some(Err(fault)) = self.database.take().map(Database::close) {
             tracing::warn!(store = %self.path.display(), ?fault, "the inventory of shards could \
                 not be closed; the latest readings may be read again");
         }
+    }
+
+    /// Whether what had been written was found damaged and set aside: everything is to be written
+    /// again. Says so once.
+    pub(super) const fn take_emptied(&mut self) -> bool {
+        std::mem::replace(&mut self.emptied, false)
+    }
+
+    /// Whether the last write failed.
+    pub(super) const fn is_failing(&self) -> bool {
+        self.failing
+    }
+
+    fn note_write(&mut self, written: Result<(), StoreError>) -> bool {
+        match written {
+            Ok(()) => {
+                if std::mem::take(&mut self.failing) {
+                    tracing::info!(store = %self.path.display(), "the inventory can be written \
+                        again");
+                }
+                self.database = self.database.take().and_then(|it| self.upkeep.tend(it));
+                true
+            }
+            Err(error) => {
+                // A sled that failed once fails for ever; it is opened anew at the next try.
+                self.database = None;
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::warn!(%error, "the inventory of shards cannot be written; it is kept \
+                        in memory, and tried again");
+                }
+                false
+            }
+        }
+    }
+
+    fn try_write(
+        &mut self,
+        slots: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
+        values: impl IntoIterator<Item = (String, Vec<u8>)>,
+    ) -> Result<(), StoreError> {
+        let written = self.opened()?.write(slots, values);
+        written.map_err(|fault| StoreError::of(&self.path, fault))
+    }
+
+    fn opened(&mut self) -> Result<&Database, StoreError> {
+        self.used = Instant::now();
+        Ok(match &mut self.database {
+            Some(database) => database,
+            none => {
+                let opened = Database::open_or_set_aside(&self.path, "what the agent knows")?;
+                self.emptied |= opened.1.is_some();
+                none.insert(opened.0)
+            }
+        })
     }
 }
 
@@ -284,7 +331,7 @@ fn encode(memory: &Memory) -> Vec<u8> {
         // There are a dozen.
         verdict: memory.verdict.map(|verdict| verdict as u32),
         since_ms: memory.since_ms,
-        replaced: memory.replaced.map(|it| StoredReplaced {
+        replaced: memory.replaced.as_deref().map(|it| StoredReplaced {
             at_ms: it.at_ms,
             from: it.from.value().to_vec(),
             algorithms: Some(it.from.algorithm_bits().into()),
@@ -313,7 +360,7 @@ fn decode(value: &[u8]) -> Option<Memory> {
                 algorithms: it.algorithms,
                 size_bytes: None,
             };
-            Some(Replaced { at_ms: it.at_ms, from: digest.understood()?? })
+            Some(Box::new(Replaced { at_ms: it.at_ms, from: digest.understood()?? }))
         }
         None => None,
     };
@@ -355,11 +402,14 @@ mod tests {
             verified_ms: Some(5),
             verdict: Some(Verdict::Replaced),
             since_ms: 6,
-            replaced: Some(Replaced { at_ms: 6, from: ExpectedDigest::of_sha256([9; 32]) }),
+            replaced: Some(Box::new(Replaced {
+                at_ms: 6,
+                from: ExpectedDigest::of_sha256([9; 32]),
+            })),
         }
     }
 
-    fn load(inventory: &Inventory, source: &SourceKey) -> Vec<(String, Memory)> {
+    fn load(inventory: &mut Inventory, source: &SourceKey) -> Vec<(String, Memory)> {
         let mut all = Vec::new();
         inventory.load(source, &mut |id, memory| all.push((id.to_owned(), memory)));
         all
@@ -378,13 +428,13 @@ mod tests {
         ];
         assert!(inventory.save(&changes, &[(here, SourceKind::BackupNode, Some(17))]));
         assert!(inventory.save(&[change(here, "b", None)], &[]));
-        inventory.close();
-        let inventory = Inventory::open(dir.path()).unwrap();
-        assert_eq!(load(&inventory, &here), [("a".to_owned(), memory())]);
+        inventory.let_go();
+        let mut inventory = Inventory::open(dir.path()).unwrap();
+        assert_eq!(load(&mut inventory, &here), [("a".to_owned(), memory())]);
         let remembered = inventory.load(&here, &mut |_, _| {});
         let expected = Remembered { kind: SourceKind::BackupNode, device: Some(17), shards: 1 };
         assert_eq!(remembered, expected);
-        assert_eq!(load(&inventory, &there), [("a".to_owned(), Memory::default())]);
+        assert_eq!(load(&mut inventory, &there), [("a".to_owned(), Memory::default())]);
     }
 
     #[test]
@@ -394,6 +444,23 @@ mod tests {
         *value.last_mut().unwrap() ^= 1;
         assert_eq!(decode(&value), None);
         assert_eq!(decode(&[]), None);
+    }
+
+    #[test]
+    fn an_inventory_that_breaks_while_it_is_closed_is_to_be_written_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut inventory = Inventory::open(dir.path()).unwrap();
+        let here = source_key(Path::new("/here"));
+        let change = |id: &str| Change { source: here, id: id.into(), memory: Some(memory()) };
+        assert!(inventory.save(&[change("a")], &[]));
+        inventory.let_go();
+        assert!(!inventory.take_emptied());
+        for file in ["db", "conf"] {
+            std::fs::write(dir.path().join(DIRECTORY).join(file), [0xA5; 70_000]).unwrap();
+        }
+        assert!(inventory.save(&[change("b")], &[]));
+        assert!(inventory.take_emptied() && !inventory.take_emptied());
+        assert_eq!(load(&mut inventory, &here), [("b".to_owned(), memory())]);
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) struct Replaced {
 }
 
 /// What is remembered of a shard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Memory {
     /// What its record promised when its content was last found right.
     pub(super) expected: Option<Expected>,
@@ -32,7 +32,8 @@ pub(super) struct Memory {
     pub(super) verdict: Option<Verdict>,
     /// Since when it has its verdict, in Unix milliseconds.
     pub(super) since_ms: u64,
-    pub(super) replaced: Option<Replaced>,
+    /// In a box: it is of few shards, and there may be a million.
+    pub(super) replaced: Option<Box<Replaced>>,
 }
 
 /// What can be said of a shard without reading it.
@@ -98,7 +99,7 @@ pub(super) fn judge(
         return Verdict::Corrupt;
     }
     let before = memory.expected.and_then(|expected| expected.digest);
-    match (before, memory.replaced) {
+    match (before, memory.replaced.as_deref()) {
         // The earlier content is back.
         (_, Some(replaced)) if replaced.from == promised => Verdict::Ok,
         (Some(before), _) if before != promised => Verdict::Replaced,
@@ -147,11 +148,13 @@ impl Memory {
         }
         let before = self.expected.and_then(|expected| expected.digest);
         let promised = found.record.and_then(|record| record.digest);
-        self.replaced = match (verdict, before) {
-            (Verdict::Ok, _) => None,
-            (_, Some(from)) if Some(from) != promised => Some(Replaced { at_ms: now_ms, from }),
-            _ => self.replaced,
-        };
+        match (verdict, before) {
+            (Verdict::Ok, _) => self.replaced = None,
+            (_, Some(from)) if Some(from) != promised => {
+                self.replaced = Some(Box::new(Replaced { at_ms: now_ms, from }));
+            }
+            _ => {}
+        }
         self.expected = found.record;
         self.blake3 = Some(digests.blake3);
         self.file = found.file;
@@ -288,7 +291,7 @@ mod tests {
     #[test]
     fn a_bad_reading_leaves_what_is_expected_as_it_was() {
         let mut memory = verified(Some(record(&GOOD)));
-        let before = memory;
+        let before = memory.clone();
         let found = found(Some(record(&GOOD)), Some(file()));
         memory.settle(Verdict::Corrupt, &found, Some(&OTHER), NOW);
         assert_eq!((memory.expected, memory.blake3), (before.expected, before.blake3));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use plexmesh_proto::integrity::{FindingKind, ShardReport, Verdict};
 use tokio::sync::watch;
 
-use super::board::{Board, CONFIRM_MS, Fault, Job, Moment, SourceBoard};
+use super::board::{Board, CONFIRM_MS, Fault, Job, Moment, ShardMap, SourceBoard};
 use super::inventory::{Inventory, MAX_BATCH, SourceKey, source_key};
 use super::judge;
 use super::pace::{ALL_PERCENT, Pace};
@@ -18,7 +18,7 @@ use super::read::Wanted;
 use super::readers::{Content, Readers};
 use super::{Config, Shared, millis};
 use crate::clock;
-use crate::sources::{Digests, OpenError, Remembered, Source, SourceFault};
+use crate::sources::{Digests, Known, OpenError, Recorded, Remembered, Source, SourceFault};
 
 /// How often sources are looked at without reading shards: ten times a deadline, within what is
 /// cheap and what an operator waits for.
@@ -89,7 +89,7 @@ impl Worker {
         }
         self.readers.give_up();
         self.save();
-        self.inventory.close();
+        self.inventory.let_go();
     }
 
     /// Does what is due; how long there is nothing to do then.
@@ -122,6 +122,9 @@ impl Worker {
         if self.save_at <= Instant::now() || self.shared.save_wanted().is_some() {
             self.save();
         }
+        if self.inventory.rest() {
+            self.shared.board().settle();
+        }
     }
 
     fn next_look_ms(&self) -> u64 {
@@ -132,7 +135,7 @@ impl Worker {
     fn idle_time(&self, room: bool) -> Duration {
         let now = moment();
         let (due_ms, unsaved) = {
-            let board = self.shared.board();
+            let mut board = self.shared.board();
             let pause_ends = board.paused_until_ms(now);
             let pause_ends = pause_ends.map(|at| now.at_ms.saturating_add(at - now.wall_ms));
             let opens = board.opens_in(now).map(|wait| now.at_ms.saturating_add(millis(wait)));
@@ -141,6 +144,7 @@ impl Worker {
         };
         let due_ms = due_ms.unwrap_or(u64::MAX).min(self.next_look_ms());
         let work = Duration::from_millis(due_ms.saturating_sub(now.at_ms));
+        let work = self.inventory.rest_in().map_or(work, |rest| work.min(rest));
         let (save_at, tell_at) = (unsaved.then_some(self.save_at), self.tell_at);
         let written = save_at.into_iter().chain((!self.told).then_some(tell_at)).min();
         written.map_or(work, |at| work.min(at.saturating_duration_since(Instant::now())))
@@ -161,9 +165,14 @@ impl Worker {
             board.sources.push(SourceBoard::new(key, directory));
             let remembered = match before.iter().find(|source| source.path() == root) {
                 Some(kept) => self.remembered(kept, &key),
-                None => self.inventory.load(&key, &mut |id, memory| {
-                    board.remember(place, id, memory, now);
-                }),
+                None => {
+                    let mut shards = ShardMap::default();
+                    let remembered = self.inventory.load(&key, &mut |id, memory| {
+                        shards.add(id, board.recalled(id, memory, now));
+                    });
+                    board.remember(place, shards);
+                    remembered
+                }
             };
             tracing::info!(
                 source = %root.display(), remembered = remembered.shards,
@@ -175,6 +184,7 @@ impl Worker {
             }
             self.sources.push(source);
         }
+        self.inventory.let_go();
         {
             let mut shared = self.shared.board();
             board.take_over(&mut shared, now);
@@ -198,12 +208,7 @@ impl Worker {
         self.look_ms = now.at_ms + u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
         for place in 0..self.sources.len() {
             let Some(source) = self.sources.get_mut(place) else { continue };
-            let of_board = |ask: &dyn Fn(&SourceBoard) -> bool| {
-                self.shared.board().sources.get(place).is_some_and(ask)
-            };
-            let knows_any = of_board(&|source| !source.shards.is_empty());
-            let known = |id: &str| of_board(&|source| source.shards.contains_key(id));
-            let looked = source.look(knows_any, &known);
+            let looked = source.look(&OfBoard { shared: &self.shared, place });
             let mut board = self.shared.board();
             let doubt = match looked {
                 Ok(None) => board.merge_same(place, now),
@@ -245,7 +250,7 @@ impl Worker {
         loop {
             let now = moment();
             let (job, deadline) = {
-                let board = self.shared.board();
+                let mut board = self.shared.board();
                 if board.paused_until_ms(now).is_some() {
                     return false;
                 }
@@ -407,6 +412,9 @@ impl Worker {
         loop {
             let (changes, sources): (_, Vec<(SourceKey, _, _)>) = {
                 let mut board = self.shared.board();
+                if self.inventory.take_emptied() {
+                    board.save_all();
+                }
                 let changes = board.take_unsaved(MAX_BATCH);
                 let keys = board.sources.iter().map(|source| source.key);
                 let sources = keys.zip(&self.sources);
@@ -422,6 +430,35 @@ impl Worker {
             }
             self.shared.board().saved();
         }
+    }
+}
+
+/// What is remembered of one source.
+struct OfBoard<'s> {
+    shared: &'s Shared,
+    place: usize,
+}
+
+impl OfBoard<'_> {
+    fn ask<T: Default>(&self, ask: &dyn Fn(&SourceBoard) -> T) -> T {
+        self.shared.board().sources.get(self.place).map(ask).unwrap_or_default()
+    }
+}
+
+impl Known for OfBoard<'_> {
+    fn any(&self) -> bool {
+        self.ask(&|source| !source.shards.is_empty())
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.ask(&|source| source.shards.contains(id))
+    }
+
+    fn records(&self) -> Vec<Recorded> {
+        self.ask(&|source| {
+            let shards = source.shards.iter();
+            shards.filter_map(|(id, shard)| Some((id.into(), shard.found().record?))).collect()
+        })
     }
 }
 

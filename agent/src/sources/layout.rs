@@ -61,9 +61,8 @@ pub(super) fn probe(root: &Root) -> SourceKind {
     if is_file(OWN_MANIFEST) { SourceKind::Manifest } else { SourceKind::Plain }
 }
 
-/// Looks what lies in all directories that may have shards.
-pub(super) fn scan(kind: SourceKind, root: &Root) -> Result<Scan, SourceFault> {
-    let mut scan = Scan::default();
+/// Adds to a scan what lies in all directories that may have shards.
+pub(super) fn scan(kind: SourceKind, root: &Root, mut scan: Scan) -> Result<Scan, SourceFault> {
     match kind {
         SourceKind::BackupNode | SourceKind::BackupNodeSqlite => {
             scan.add(root, &|name| node_id(name).is_some())?;
@@ -90,7 +89,7 @@ pub(super) fn list(kind: SourceKind, scan: Scan) -> Listing {
     let mut listing = Listing { has_records, refused, closed, is_cut, ..Listing::default() };
     let mut files: Vec<(Box<str>, Found)> = Vec::new();
     for directory in &scan.directories {
-        for (name, entry) in &directory.found {
+        for (name, entry) in directory.found.iter() {
             let id = listed_id(kind, directory, name).filter(|id| !id.is_empty());
             match (id, entry) {
                 (_, Ok(None)) => {}

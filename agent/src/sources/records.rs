@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::json::{self, Format, Records};
 use super::root::{Entry, Root};
-use super::{Expected, FileFacts, SourceFault, sqlite};
+use super::{Expected, FileFacts, Recorded, SourceFault, sqlite};
 
 /// Longest file of records that is read, in bytes: 100 thousand records take about 40 MiB.
 pub(super) const MAX_BYTES: u64 = 256 * 1024 * 1024;
@@ -48,8 +48,9 @@ pub(super) struct Cache {
 struct Copied {
     /// What it was like when it was read; `None` if it never could be.
     read: Option<Stamp>,
-    /// In the order of their ids. A list: a tree leaves almost half of its room empty.
-    records: Box<[(Box<str>, Expected)]>,
+    /// In the order of their ids. A list: a tree leaves almost half of its room empty. `None` while
+    /// somebody else remembers them.
+    records: Option<Box<[Recorded]>>,
     refused: usize,
     bad: Option<Bad>,
 }
@@ -118,8 +119,27 @@ impl Cache {
     pub(super) fn records(&self) -> impl Iterator<Item = (&str, Expected, bool)> {
         self.files.values().flat_map(|copied| {
             let stale = copied.bad.is_some();
-            copied.records.iter().map(move |(id, expected)| (&**id, *expected, stale))
+            let records = copied.records.iter().flatten();
+            records.map(move |(id, expected)| (&**id, *expected, stale))
         })
+    }
+
+    /// Forgets the records of one file that has all, as long as it can be read: whoever saw them all at
+    /// the last look remembers them, and they are asked for again with [`recall`](Self::recall).
+    pub(super) fn rest(&mut self) {
+        if self.files.len() > 1 {
+            return;
+        }
+        for copied in self.files.values_mut().filter(|copied| copied.bad.is_none()) {
+            copied.records = None;
+        }
+    }
+
+    /// Takes back what was forgotten, in the order of ids.
+    pub(super) fn recall(&mut self, remembered: &dyn Fn() -> Vec<Recorded>) {
+        for copied in self.files.values_mut().filter(|copied| copied.is_at_rest()) {
+            copied.records = Some(remembered().into());
+        }
     }
 
     /// Whether a file is there of which nothing is known: it never could be read.
@@ -139,6 +159,10 @@ impl Cache {
 }
 
 impl Copied {
+    const fn is_at_rest(&self) -> bool {
+        self.read.is_some() && self.records.is_none()
+    }
+
     /// Reads it if it is another one than was read; whether it was.
     fn refresh(&mut self, directory: &Root, name: &str, how: RecordFile) -> io::Result<bool> {
         let before = how.stamp(directory, name)?;
@@ -149,7 +173,7 @@ impl Copied {
         if how.stamp(directory, name)? != before {
             return Err(io::Error::other("it changed while it was read"));
         }
-        let records = records.into_iter().collect();
+        let records = Some(records.into_iter().collect());
         *self = Self { read: Some(before), records, refused, bad: None };
         Ok(true)
     }

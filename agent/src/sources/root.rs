@@ -3,10 +3,11 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, open, openat, statat};
 use rustix::io::Errno;
 
@@ -22,8 +23,9 @@ const FILE: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC);
 /// Any bit that lets somebody read.
 const READ_BITS: u32 = 0o444;
-/// Fewest names that are worth a thread: looking one up takes a microsecond.
-const NAMES_A_THREAD: usize = 64;
+/// Names that are looked up at one go: worth handing to another thread, since each takes a microsecond,
+/// and few enough that a directory of a few hundred is shared by several.
+const NAMES_AT_ONCE: usize = 64;
 const NANOS: i64 = 1_000_000_000;
 
 /// A directory that is open.
@@ -37,14 +39,41 @@ pub(super) struct Root {
 /// Entries of a directory.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
-    /// By name, in no order; `None` if nothing is there any more.
-    pub(super) found: Vec<(String, io::Result<Option<Entry>>)>,
+    pub(super) found: Listed,
+    /// How many names were looked up.
+    pub(super) count: usize,
+    /// The sum of a number for each of them.
+    pub(super) sum: u64,
     /// Names that are no text.
     pub(super) unnamed: usize,
     /// Names that are picked, past those that could be looked at.
     pub(super) left: usize,
     /// What is under some names may not be seen.
     pub(super) denied: bool,
+}
+
+/// What is wanted of the entries of a directory.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'w> {
+    /// Files are listed too, and not only all else.
+    pub(super) files: bool,
+    /// What is added up.
+    pub(super) number_of: &'w (dyn Fn(&str, &io::Result<Option<Entry>>) -> u64 + Sync),
+}
+
+/// What is under the names of a directory, in no order.
+#[derive(Debug, Default)]
+pub(super) struct Listed(Vec<Batch>);
+
+/// What was looked up at one go. Names lie one after the other in one text: a string for each takes
+/// longer to make than to look it up.
+#[derive(Debug, Default)]
+struct Batch {
+    names: String,
+    /// Where in the text each name ends.
+    ends: Vec<usize>,
+    /// In the same order; `None` if nothing is there any more.
+    entries: Vec<io::Result<Option<Entry>>>,
 }
 
 /// An entry of a directory.
@@ -92,31 +121,40 @@ impl Root {
     }
 
     /// What is under the names that are picked, `most` of them. Looking each up takes most of a look at
-    /// a source, so several threads do it.
+    /// a source, so other threads do it while names are still read.
     pub(super) fn entries(
         &self,
         picked: &dyn Fn(&str) -> bool,
         most: usize,
+        wanted: Wanted<'_>,
     ) -> Result<Entries, SourceFault> {
-        let mut entries = Entries::default();
-        let mut names: Vec<String> = Vec::new();
-        self.names(&mut |name| match name {
-            Some(name) if !picked(name) => {}
-            Some(name) if names.len() < most => names.push(name.to_owned()),
-            Some(_) => entries.left += 1,
-            None => entries.unnamed += 1,
-        })?;
-        let names = names.into_par_iter().with_min_len(NAMES_A_THREAD);
-        let found = names.map(|name| {
-            let entry = self.entry(&name);
-            (name, entry)
-        });
-        found.collect_into_vec(&mut entries.found);
-        let is_denied = |entry: &io::Result<_>| {
-            entry.as_ref().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+        let (mut unnamed, mut left) = (0, 0);
+        let done = Mutex::new(Entries::default());
+        let add = |batch: &Batch| {
+            let looked_up = batch.look_up(self, wanted);
+            done.lock().unwrap_or_else(PoisonError::into_inner).add(looked_up);
         };
-        entries.denied = entries.found.iter().any(|(_, entry)| is_denied(entry));
-        Ok(entries)
+        let add = &add;
+        rayon::in_place_scope(|scope| {
+            let (mut batch, mut room) = (Batch::default(), most);
+            self.names(&mut |name| match name {
+                Some(name) if !picked(name) => {}
+                Some(name) if room > 0 => {
+                    room -= 1;
+                    batch.add(name);
+                    if batch.ends.len() == NAMES_AT_ONCE {
+                        let full = mem::take(&mut batch);
+                        scope.spawn(move |_| add(&full));
+                    }
+                }
+                Some(_) => left += 1,
+                None => unnamed += 1,
+            })?;
+            add(&batch);
+            Ok(())
+        })?;
+        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(Entries { unnamed, left, ..done })
     }
 
     /// Visits all names but `.` and `..`; those that are no text are given as `None`.
@@ -165,6 +203,50 @@ impl Root {
             return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"));
         }
         Ok((File::from(fd), facts(&stat)))
+    }
+}
+
+impl Entries {
+    fn add(&mut self, other: Self) {
+        self.found.0.extend(other.found.0);
+        self.count += other.count;
+        self.sum = self.sum.wrapping_add(other.sum);
+        self.denied |= other.denied;
+    }
+}
+
+impl Listed {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &io::Result<Option<Entry>>)> {
+        self.0.iter().flat_map(|batch| batch.names().zip(&batch.entries))
+    }
+}
+
+impl Batch {
+    fn add(&mut self, name: &str) {
+        self.names.push_str(name);
+        self.ends.push(self.names.len());
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let begins = [0].iter().chain(&self.ends);
+        begins.zip(&self.ends).filter_map(|(from, to)| self.names.get(*from..*to))
+    }
+
+    fn look_up(&self, directory: &Root, wanted: Wanted<'_>) -> Entries {
+        let mut entries = Entries { count: self.ends.len(), ..Entries::default() };
+        let mut kept = Self::default();
+        for name in self.names() {
+            let entry = directory.entry(name);
+            entries.sum = entries.sum.wrapping_add((wanted.number_of)(name, &entry));
+            entries.denied |=
+                entry.as_ref().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+            if wanted.files || !matches!(entry, Ok(Some(Entry::File(_)))) {
+                kept.add(name);
+                kept.entries.push(entry);
+            }
+        }
+        entries.found.0.push(kept);
+        entries
     }
 }
 

@@ -4,9 +4,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
-
-use super::root::{Entry, Root};
+use super::root::{Entry, Listed, Root, Wanted};
 use super::{MAX_SHARDS, SourceFault};
 
 /// Names and directories that are looked up in one source: as many shards as it may have, and as much
@@ -16,6 +14,7 @@ const MAX_ENTRIES: usize = 2 * MAX_SHARDS;
 /// What is in the directories of a source.
 #[derive(Debug)]
 pub(super) struct Scan {
+    /// With the files in them, unless only the signature is wanted.
     pub(super) directories: Vec<Directory>,
     /// Paths of directories that could not be looked at, or not wholly.
     pub(super) closed: Vec<String>,
@@ -24,6 +23,10 @@ pub(super) struct Scan {
     /// More lies there than is looked up.
     pub(super) is_cut: bool,
     room: usize,
+    lists_files: bool,
+    hasher: RandomState,
+    /// Of all entries, in any order.
+    sum: u64,
 }
 
 /// What is in one directory.
@@ -31,20 +34,27 @@ pub(super) struct Scan {
 pub(super) struct Directory {
     /// Below the one in which shards lie, empty for that itself.
     pub(super) path: String,
-    /// By name, in no order; `None` if nothing is there any more.
-    pub(super) found: Vec<(String, io::Result<Option<Entry>>)>,
-}
-
-impl Default for Scan {
-    fn default() -> Self {
-        Self::with_room(MAX_ENTRIES)
-    }
+    pub(super) found: Listed,
 }
 
 impl Scan {
+    /// One that lists files, or takes their signature alone: that needs no memory.
+    pub(super) fn new(lists_files: bool, hasher: &RandomState) -> Self {
+        Self::with_room(MAX_ENTRIES, lists_files, hasher)
+    }
+
     /// One that looks up so many names and directories at the most.
-    fn with_room(room: usize) -> Self {
-        Self { directories: Vec::new(), closed: Vec::new(), refused: 0, is_cut: false, room }
+    fn with_room(room: usize, lists_files: bool, hasher: &RandomState) -> Self {
+        Self {
+            directories: Vec::new(),
+            closed: Vec::new(),
+            refused: 0,
+            is_cut: false,
+            room,
+            lists_files,
+            hasher: hasher.clone(),
+            sum: 0,
+        }
     }
 
     /// Adds a directory without which the source cannot be looked at: those of its names that are
@@ -84,8 +94,14 @@ impl Scan {
         directory: &Root,
         picked: &dyn Fn(&str) -> bool,
     ) -> Result<(), SourceFault> {
-        let entries = directory.entries(picked, self.room)?;
-        self.room = self.room.saturating_sub(entries.found.len() + 1);
+        let of_path = self.hasher.hash_one(&path);
+        let number_of = |name: &str, entry: &io::Result<Option<Entry>>| {
+            self.hasher.hash_one((of_path, name, entry.as_ref().map_err(io::Error::kind)))
+        };
+        let wanted = Wanted { files: self.lists_files, number_of: &number_of };
+        let entries = directory.entries(picked, self.room, wanted)?;
+        self.sum = self.sum.wrapping_add(of_path).wrapping_add(entries.sum);
+        self.room = self.room.saturating_sub(entries.count + 1);
         self.refused += entries.unnamed + entries.left;
         self.is_cut |= entries.left > 0;
         self.directories.push(Directory { path, found: entries.found });
@@ -94,19 +110,9 @@ impl Scan {
 
     /// A number that is another one if anything in it is, whatever the order in which directories are
     /// listed.
-    pub(super) fn signature(&self, hasher: &RandomState) -> u64 {
-        let of_directory = |directory: &Directory| {
-            let of_path = hasher.hash_one(&directory.path);
-            let of_entry = |(name, entry): &(String, io::Result<Option<Entry>>)| {
-                let entry = entry.as_ref().map_err(io::Error::kind);
-                hasher.hash_one((of_path, name, entry))
-            };
-            let entries = directory.found.par_iter().map(of_entry);
-            of_path.wrapping_add(entries.reduce(|| 0, u64::wrapping_add))
-        };
-        let entries = self.directories.iter().map(of_directory).fold(0, u64::wrapping_add);
-        let closed = self.closed.iter().map(|path| hasher.hash_one((0, path)));
-        hasher.hash_one((entries, closed.fold(0, u64::wrapping_add), self.refused))
+    pub(super) fn signature(&self) -> u64 {
+        let closed = self.closed.iter().map(|path| self.hasher.hash_one((0, path)));
+        self.hasher.hash_one((self.sum, closed.fold(0, u64::wrapping_add), self.refused))
     }
 }
 
@@ -125,12 +131,12 @@ mod tests {
         }
         let root = Root::open(dir.path()).unwrap();
         let looked_up = |room: usize| {
-            let mut scan = Scan::with_room(room);
+            let mut scan = Scan::with_room(room, true, &RandomState::new());
             scan.add(&root, &|_| true).unwrap();
             for name in ["a", "b", "c"] {
                 scan.add_below(name.to_owned(), root.child(name), &|_| true);
             }
-            let found = scan.directories.iter().map(|it| it.found.len()).sum::<usize>();
+            let found = scan.directories.iter().map(|it| it.found.iter().count()).sum::<usize>();
             (found, scan.refused, scan.is_cut)
         };
         // A directory takes room for itself and for each of its names.

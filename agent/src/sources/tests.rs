@@ -21,8 +21,26 @@ fn source(dir: &TempDir) -> Source {
     Source::new(dir.path().to_owned(), SourceKind::Auto, Remembered::default())
 }
 
+/// What was found at some earlier look.
+struct Earlier(Listing);
+
+impl Known for Earlier {
+    fn any(&self) -> bool {
+        !self.0.shards.is_empty()
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.0.shards.get(id).is_some()
+    }
+
+    fn records(&self) -> Vec<Recorded> {
+        let shards = self.0.shards.iter();
+        shards.filter_map(|(id, found)| Some((id.into(), found.record?))).collect()
+    }
+}
+
 fn look(source: &mut Source) -> Result<Listing, SourceFault> {
-    source.look(false, &|_| false).map(Option::unwrap)
+    source.look(&NothingKnown).map(Option::unwrap)
 }
 
 #[test]
@@ -135,9 +153,13 @@ fn an_empty_directory_on_another_device_is_an_absent_source() {
     let dir = directory("{}", &["shard_b"]);
     let elsewhere = Remembered { kind: SourceKind::BackupNode, device: Some(u64::MAX), shards: 1 };
     let mut source = Source::new(dir.path().to_owned(), SourceKind::Auto, elsewhere);
-    assert!(matches!(source.look(true, &|id| id == "a"), Err(SourceFault::Absent { .. })));
+    let known = |id: &str| {
+        let shards = [(id.into(), Found::default())].into_iter().collect();
+        Earlier(Listing { shards, ..Listing::default() })
+    };
+    assert!(matches!(source.look(&known("a")), Err(SourceFault::Absent { .. })));
     // With a shard that is known it is the same directory under a new device number.
-    let listing = source.look(true, &|id| id == "b").unwrap().unwrap();
+    let listing = source.look(&known("b")).unwrap().unwrap();
     assert!(listing.shards.get("b").is_some());
 }
 
@@ -179,7 +201,14 @@ fn a_file_that_nobody_may_read_is_known_as_such() {
 fn a_look_that_finds_all_as_it_was_says_so() {
     let dir = directory(&format!("{{\"a\": {{\"original_hash\": \"{ABC}\"}}}}"), &["shard_a"]);
     let mut source = source(&dir);
-    let mut is_new = || source.look(false, &|_| false).unwrap().is_some();
+    let mut known = Earlier(Listing::default());
+    let mut is_new = || match source.look(&known).unwrap() {
+        Some(listing) => {
+            known = Earlier(listing);
+            true
+        }
+        None => false,
+    };
     assert!(is_new() && !is_new());
     fs::write(dir.path().join("shard_a"), "abd").unwrap();
     assert!(is_new() && !is_new());
@@ -194,15 +223,41 @@ fn a_look_that_finds_all_as_it_was_says_so() {
 }
 
 #[test]
+fn records_that_did_not_change_are_as_they_were_after_quiet_looks() {
+    let dir = directory(&format!("{{\"a\": {{\"original_hash\": \"{ABC}\"}}}}"), &["shard_a"]);
+    let mut source = source(&dir);
+    let first = look(&mut source).unwrap();
+    let known = Earlier(first.clone());
+    assert_eq!(source.look(&known).unwrap(), None);
+    fs::write(dir.path().join("shard_b"), "abc").unwrap();
+    let listing = source.look(&known).unwrap().unwrap();
+    assert_eq!(listing.shards["a"], first.shards["a"]);
+    assert_eq!(listing.shards["b"].record, None);
+}
+
+#[test]
+fn what_a_manifest_said_stands_in_for_a_torn_one_after_quiet_looks() {
+    let dir = directory(&format!("{{\"a\": {{\"original_hash\": \"{ABC}\"}}}}"), &["shard_a"]);
+    let mut source = source(&dir);
+    let first = look(&mut source).unwrap();
+    let known = Earlier(first.clone());
+    assert_eq!(source.look(&known).unwrap(), None);
+    fs::write(dir.path().join("shards_database.json"), "{\"a\": {").unwrap();
+    let listing = source.look(&known).unwrap().unwrap();
+    assert!(listing.stale_manifest);
+    assert_eq!(listing.shards, first.shards);
+}
+
+#[test]
 fn a_look_after_one_that_failed_is_a_new_one() {
     let dir = directory("{}", &["shard_a"]);
     let mut source = source(&dir);
     assert!(look(&mut source).is_ok());
     let away = dir.path().with_extension("away");
     fs::rename(dir.path(), &away).unwrap();
-    assert!(source.look(false, &|_| false).is_err());
+    assert!(source.look(&NothingKnown).is_err());
     fs::rename(&away, dir.path()).unwrap();
-    assert!(source.look(false, &|_| false).unwrap().is_some());
+    assert!(source.look(&NothingKnown).unwrap().is_some());
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(super) fn scan(root: &Root, scan: &mut Scan) -> Result<(), SourceFault> {
 /// Has the directories in one scanned; how many are left alone.
 fn wait_for(directory: &Directory, depth: usize, waiting: &mut Vec<(String, usize)>) -> usize {
     let mut refused = 0;
-    for (name, entry) in &directory.found {
+    for (name, entry) in directory.found.iter() {
         if !matches!(entry, Ok(Some(Entry::Directory))) {
             continue;
         }

@@ -104,7 +104,7 @@ fn neither_a_clock_that_is_set_nor_a_sleep_makes_a_reading_late() {
     let read_at = after(2 * DAY_MS);
     let job = board.next_job(read_at).unwrap();
     board.read(&job, Verdict::Ok, Some(&GOOD), read_at);
-    let told = |now: Moment| board.sources[0].shards["a"].shown(board.patience(), now);
+    let told = |now: Moment| board.sources[0].shards.get("a").unwrap().shown(board.patience(), now);
     let soon = after(2 * DAY_MS + 1_000);
     let set = Moment { wall_ms: soon.wall_ms + 9 * DAY_MS, ..soon };
     assert_eq!(told(set), Some(Verdict::Ok));
@@ -120,7 +120,7 @@ fn what_is_not_on_disk_yet_survives_another_configuration() {
     let job = earlier.next_job(START).unwrap();
     earlier.read(&job, Verdict::Ok, Some(&GOOD), START);
     board.take_over(&mut earlier, START);
-    let memory = board.sources[0].shards["a"].memory;
+    let memory = &board.sources[0].shards.get("a").unwrap().memory;
     assert_eq!((memory.verdict, memory.blake3), (Some(Verdict::Ok), Some(GOOD.blake3)));
     assert_eq!(board.take_unsaved(10).len(), 1);
 }
@@ -156,7 +156,8 @@ fn a_reading_that_was_given_up_is_due_again_even_where_its_source_was_gone_meanw
     board.merge(1, listing(&[("a", shard(1))]), START);
     assert_eq!(board.next_job(START).map(|job| job.source), Some(0));
     assert_eq!(board.backlog(START).shards, 2);
-    let due: Vec<Option<u64>> = board.sources.iter().map(|it| it.shards["a"].due_ms).collect();
+    let due: Vec<Option<u64>> =
+        board.sources.iter().map(|it| it.shards.get("a").unwrap().due_ms).collect();
     assert_eq!(due, [Some(START.at_ms); 2]);
 }
 
@@ -179,8 +180,23 @@ fn a_deletion_is_certain_when_a_later_look_finds_nothing_new() {
     }
     let again = board.merge(0, listing(&[("a", shard(1))]), after(1_000));
     assert_eq!(again, Some(START.at_ms + 1_000 + CONFIRM_MS));
-    assert_eq!(board.sources[0].shards["b"].memory.verdict, Some(Verdict::Ok));
+    assert_eq!(board.sources[0].shards.get("b").unwrap().memory.verdict, Some(Verdict::Ok));
     assert_eq!(board.merge_same(0, after(1_000 + CONFIRM_MS)), None);
-    assert_eq!(board.sources[0].shards["b"].memory.verdict, Some(Verdict::Vanished));
-    assert_eq!(board.sources[0].shards["a"].memory.verdict, Some(Verdict::Ok));
+    assert_eq!(board.sources[0].shards.get("b").unwrap().memory.verdict, Some(Verdict::Vanished));
+    assert_eq!(board.sources[0].shards.get("a").unwrap().memory.verdict, Some(Verdict::Ok));
+}
+
+#[test]
+fn everything_is_written_again_where_nothing_is_left_on_disk() {
+    let mut board = board(1);
+    board.merge(0, listing(&[("a", shard(1)), ("b", shard(2))]), START);
+    for _ in 0..2 {
+        let job = board.next_job(START).unwrap();
+        board.read(&job, Verdict::Ok, Some(&GOOD), START);
+    }
+    assert_eq!(board.take_unsaved(10).len(), 2);
+    board.saved();
+    board.save_all();
+    assert_eq!(board.take_unsaved(10).len(), 2);
+    assert!(board.pause.unsaved);
 }

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
-use crate::sources::{Algorithm, Found, Remembered, Source};
+use crate::sources::{Algorithm, Found, NothingKnown, Remembered, Source};
 
 const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 const ABC_512: &str = "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
@@ -29,7 +29,7 @@ fn source(dir: &TempDir, kind: SourceKind) -> Source {
 /// Everything that is there, also what was there at the last look.
 fn look(source: &mut Source) -> Listing {
     source.seen = None;
-    source.look(false, &|_| false).unwrap().unwrap()
+    source.look(&NothingKnown).unwrap().unwrap()
 }
 
 /// Looks at a source whose layout has to be found out, and reads every file that was found.
@@ -113,7 +113,7 @@ fn what_a_database_has_beside_it_counts_and_nothing_is_written_there() {
 fn a_database_of_something_else_is_a_fault_of_the_source() {
     for content in ["no database", ""] {
         let dir = root(&[("shards_database.db", Some(content)), ("shard_a", None)]);
-        let fault = source(&dir, SourceKind::Auto).look(false, &|_| false).unwrap_err();
+        let fault = source(&dir, SourceKind::Auto).look(&NothingKnown).unwrap_err();
         assert!(matches!(fault, SourceFault::NotReadable { .. }), "{fault}");
     }
 }
@@ -217,10 +217,10 @@ fn metadata_that_is_gone_is_a_fault_of_the_source() {
     for directory in ["metadata", "shards"] {
         let (path, away) = (dir.path().join(directory), dir.path().join("away"));
         fs::rename(&path, &away).unwrap();
-        let fault = source.look(true, &|_| true).unwrap_err();
+        let fault = source.look(&NothingKnown).unwrap_err();
         assert!(fault.to_string().contains(directory), "{fault}");
         fs::rename(&away, &path).unwrap();
-        source.look(true, &|_| true).unwrap();
+        source.look(&NothingKnown).unwrap();
     }
 }
 
@@ -251,7 +251,7 @@ fn our_own_manifest_promises_for_a_tree() {
 fn a_manifest_of_another_version_is_not_guessed_at() {
     for manifest in [r#"{"version":2,"shards":{}}"#, r#"{"shards":{}}"#, r#"{"version":1}"#] {
         let dir = root(&[("plexmesh-manifest.json", Some(manifest)), ("a", None)]);
-        let fault = source(&dir, SourceKind::Auto).look(false, &|_| false).unwrap_err();
+        let fault = source(&dir, SourceKind::Auto).look(&NothingKnown).unwrap_err();
         assert!(fault.to_string().contains("holds no records"), "{fault}");
     }
 }

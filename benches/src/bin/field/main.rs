@@ -1,6 +1,7 @@
 //! Real agents, many on one machine: how soon they all know of a crash, what they cost at rest, whether a crowded start accuses anybody, and whether they stay as they are for an hour.
 //!
 //! `benches/field` builds what is needed and runs this in a network namespace of its own where it may, so that the bytes on the loopback device are those of the agents alone.
+#![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "figures are what this program is for")]
 
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! The scrub beside other programs: the same files, in turn, in one run.
 //!
 //! `benches/scrub` builds what is needed, b3sum included, and runs this.
+#![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "figures are what this program is for")]
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ mod files;
 mod foreground;
 mod light;
 mod memory;
+mod resident;
 mod runs;
 mod work;
 
@@ -67,6 +69,12 @@ enum What {
         #[arg(long, default_value_t = 2_000)]
         files: usize,
     },
+    /// What an agent takes that holds very many shards, while it has nothing to read
+    Resident {
+        /// How many shards
+        #[arg(long, default_value_t = 100_000)]
+        files: usize,
+    },
     /// A look at files that did not change, beside find
     Light {
         /// How many files
@@ -100,6 +108,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         What::Digests { files } => digests::run(dir, files, cli.rounds),
         What::Foreground { files } => foreground::run(dir, files, cli.rounds),
         What::Memory { files } => memory::run(dir, files, cli.rounds),
+        What::Resident { files } => resident::run(dir, files),
         What::Light { files } => light::run(dir, files, cli.rounds),
         What::Work(_) => Ok(()),
     }

@@ -1,6 +1,7 @@
 //! The agent's database beside redb: the same work, each in a process of its own.
 //!
 //! `benches/store` builds what is needed and runs this.
+#![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "figures are what this program is for")]
 
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! `plexmesh-lab`: real agents under a scenario of the simulator.
 //!
 //! Each agent is a process of its own in a network namespace of its own. What it sends comes out of a TUN device into this process, which draws what becomes of each packet as the simulator does and hands it over when it is due. So the same file means the same network to both, and what the agents tell can be laid beside what the simulator says.
+#![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "figures are what this program is for")]
 
 use std::fs;
