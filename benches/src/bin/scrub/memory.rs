@@ -18,6 +18,8 @@ pub(crate) fn run(dir: &Path, files: usize, rounds: usize) -> anyhow::Result<()>
     more_kib.sort_unstable();
     let median = more_kib.get(more_kib.len() / 2).context("nothing was measured")?;
     println!("| {files} files of a MiB | median of {rounds} |\n|---|---|");
-    println!("| most memory while it read, over that of the rest after it | {median} KiB |");
+    println!(
+        "| most memory while it read, over that of a scrub with nothing to read | {median} KiB |"
+    );
     Ok(())
 }

@@ -17,7 +17,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// The same while a look is waited for, which takes less.
 const POLL_LOOK: Duration = Duration::from_secs(1);
 
-/// After the last reading, before its memory is looked at.
+/// After the start without anything to read, before its memory is looked at.
 const REST: Duration = Duration::from_secs(2);
 
 /// One scrub.
@@ -31,7 +31,7 @@ pub(crate) struct Work {
     /// How much of their time the reading threads work
     #[arg(long, default_value_t = 100)]
     duty_percent: u8,
-    /// Print how much more memory it took while it read than when it was done, in KiB
+    /// Print how much more memory it took while it read than with nothing to read, in KiB
     #[arg(long)]
     memory: bool,
     /// Looks to make once all is read; prints how long each took, in microseconds
@@ -50,15 +50,14 @@ impl Work {
             hours: None,
             sources: vec![Directory::new(self.root, SourceKind::Auto)],
         };
-        let scrub = ScrubHandle::start(data.path(), [0; 32], config)?;
-        let mut most_kib = 0;
-        while scrub.progress().read_in_time < self.files {
-            most_kib = if self.memory { resident_kib()?.max(most_kib) } else { 0 };
-            sleep(POLL);
-        }
+        let first = if self.memory { Config::default() } else { config.clone() };
+        let scrub = ScrubHandle::start(data.path(), [0; 32], first)?;
         if self.memory {
             sleep(REST);
-            println!("{}", most_kib.saturating_sub(resident_kib()?));
+            println!("{}", most_kib(&scrub, config, self.files)?);
+        }
+        while scrub.progress().read_in_time < self.files {
+            sleep(POLL);
         }
         let (_, accused) = scrub.shards(&|_, verdict| verdict != Some(Verdict::Ok), 1);
         ensure!(accused == 0, "{accused} of {} intact files were accused", self.files);
@@ -73,6 +72,17 @@ impl Work {
         scrub.stop();
         Ok(())
     }
+}
+
+/// Has a scrub that has nothing to read read all; how much more memory it takes meanwhile, in KiB.
+fn most_kib(scrub: &ScrubHandle, config: Config, files: usize) -> anyhow::Result<u64> {
+    let (idle_kib, mut most_kib) = (resident_kib()?, 0);
+    scrub.configure(config);
+    while scrub.progress().read_in_time < files {
+        most_kib = resident_kib()?.max(most_kib);
+        sleep(POLL);
+    }
+    Ok(most_kib.saturating_sub(idle_kib))
 }
 
 fn resident_kib() -> anyhow::Result<u64> {
