@@ -17,6 +17,7 @@ use crate::files;
 
 /// How long the other one reads in each round.
 const SPAN: Duration = Duration::from_secs(10);
+
 /// The other one reads the files of `theirs`, one after the other and from the disk, while the scrub
 /// reads those of `ours`, or does not.
 pub(crate) fn run(dir: &Path, files: usize, rounds: usize) -> anyhow::Result<()> {
